@@ -1,0 +1,25 @@
+"""Run work outside the request: tasks, a broker, workers and results, from one file to a cluster."""
+
+from ropeway.app import Ropeway
+from ropeway.context import current
+from ropeway.errors import Retry, RopewayError, TaskFailed, TimeLimit
+from ropeway.results import Job
+from ropeway.retry import RetryPolicy
+from ropeway.states import State
+from ropeway.task import Call, Task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Call",
+    "Job",
+    "Retry",
+    "RetryPolicy",
+    "Ropeway",
+    "RopewayError",
+    "State",
+    "Task",
+    "TaskFailed",
+    "TimeLimit",
+    "current",
+]

@@ -1,0 +1,209 @@
+"""What a user holds: tasks by name, and the connection they are sent over."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import sys
+import weakref
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, overload
+
+from ropeway.config import load, seconds
+from ropeway.connect import Connection
+from ropeway.errors import BadTask
+from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, Kind
+from ropeway.results import Job
+from ropeway.retry import RetryPolicy, class_name
+from ropeway.stepping import step, stepping
+from ropeway.store import Backend
+from ropeway.task import (
+    AsyncTask,
+    Call,
+    Definition,
+    Options,
+    Task,
+    checked_priority,
+    checked_queue,
+    send_all,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_CHUNK = 1000
+
+
+class Registrar:
+    """The decorator that `app.task(...)` returns when it is given options."""
+
+    def __init__(self, app: Ropeway, **options: Any) -> None:
+        self._app = app
+        self._options = options
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]]) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Task[P, R]: ...
+    def __call__(self, function: Callable[..., Any]) -> Task[..., Any]:
+        return self._app._register(function, **self._options)
+
+
+class Ropeway:
+    """An application: its settings, its tasks, and where their messages are kept.
+
+    `url` and the settings may be given here, by `ROPEWAY_*` variables or in `[tool.ropeway]` of
+    `pyproject.toml`, in that order. Nothing is opened before the first use. Safe to share between
+    threads, event loops and forked processes.
+    """
+
+    def __init__(self, url: str | None = None, **settings: Any) -> None:
+        given = dict(settings)
+        if url is not None:
+            given["url"] = url
+        self.settings = load(given)
+        self.connection = Connection(self.settings.url)
+        self.tasks: dict[str, Task[..., Any]] = {}
+        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
+        self._by_loop = weakref.WeakKeyDictionary()
+
+    def __repr__(self) -> str:
+        return f"<Ropeway {self.settings.url} with {len(self.tasks)} tasks>"
+
+    @property
+    def store(self) -> Backend:
+        """The backend for the calling context: the running loop's own, or the blocking one."""
+        if stepping():
+            return self.connection.blocking()
+        loop = asyncio.get_running_loop()
+        backend = self._by_loop.get(loop)
+        if backend is None:
+            backend = self._by_loop[loop] = self.connection.looped()
+        return backend
+
+    async def aclose(self) -> None:
+        """Give up what the running event loop holds open. Another use opens it again."""
+        backend = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if backend is not None:
+            await backend.close()
+
+    # -- tasks ----------------------------------------------------------------------------
+
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    @overload
+    def task(
+        self,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = DEFAULT_BAND,
+        retries: int | RetryPolicy = 3,
+        dont_retry_on: tuple[type[BaseException], ...] = (),
+        timeout: float | str | None = None,
+    ) -> Registrar: ...
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Register a function as a task.
+
+        `retries` failures are tried again, with a growing random delay, unless the exception is
+        one of `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer.
+        `queue` and `priority` are the defaults that `using` can change. A coroutine function runs
+        on the worker's event loop, a plain one in a thread. Raises `BadTask`.
+        """
+        registrar = Registrar(self, **options)
+        return registrar if function is None else registrar(function)
+
+    def _register(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = DEFAULT_BAND,
+        retries: int | RetryPolicy = 3,
+        dont_retry_on: tuple[type[BaseException], ...] = (),
+        timeout: float | str | None = None,
+    ) -> Task[..., Any]:
+        _refuse_unusable(function)
+        asynchronous = inspect.iscoroutinefunction(function)
+        kind: Kind = "loop" if asynchronous else "threads"
+        name = name or default_name(function)
+        if name in self.tasks:
+            raise BadTask(f"two tasks are called {name}", hint="give one of them another name=")
+        definition = Definition(
+            function,
+            name,
+            kind,
+            _policy(retries, dont_retry_on),
+            None if timeout is None else seconds(timeout, "timeout"),
+        )
+        options = Options(queue=checked_queue(queue), band=checked_priority(priority))
+        task = (AsyncTask if asynchronous else Task)(function, definition, self, options)
+        self.tasks[name] = task
+        return task
+
+    # -- jobs -----------------------------------------------------------------------------
+
+    def send_many(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+        """Send many calls, a thousand at a time; each is durable when this returns.
+
+        The jobs come back in the order of the calls. If it raises, some may have been sent.
+        """
+        return step(self.asend_many(calls))
+
+    async def asend_many(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+        """The same as `send_many`, for async code."""
+        jobs: list[Job[R]] = []
+        remaining = iter(calls)
+        while chunk := list(itertools.islice(remaining, _CHUNK)):
+            jobs += await send_all(self, chunk)
+        return jobs
+
+    def job(self, job_id: str) -> Job[Any]:
+        """Return the handle of a job that was sent before, by its id."""
+        return Job(self, job_id)
+
+
+def default_name(function: Callable[..., Any]) -> str:
+    """The name of a task that was given none: `module.function`.
+
+    In a file that is run directly the module is called `__main__`; a worker imports the same file
+    under its own name, so that name is used.
+    """
+    module = function.__module__
+    if module == "__main__":
+        main = sys.modules["__main__"]
+        spec = getattr(main, "__spec__", None)
+        path = getattr(main, "__file__", None)
+        module = spec.name.removesuffix(".__main__") if spec else Path(path or "main").stem
+    return f"{module}.{function.__qualname__}"
+
+
+def _policy(
+    retries: int | RetryPolicy, dont_retry_on: tuple[type[BaseException], ...]
+) -> RetryPolicy:
+    names = tuple(class_name(kind) for kind in dont_retry_on)
+    if isinstance(retries, RetryPolicy):
+        return retries
+    if isinstance(retries, bool) or retries < 0:
+        raise BadTask(f"retries={retries!r} is not a count", hint="write 0 for no retries")
+    return RetryPolicy(retries=retries, non_retryable=names)
+
+
+def _refuse_unusable(function: object) -> None:
+    if isinstance(function, Task):
+        raise BadTask(f"{function.name} is a task already")
+    if not inspect.isfunction(function):
+        raise BadTask(
+            f"{function!r} is not a plain function", hint="decorate a function defined with def"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise BadTask(
+            f"{function.__qualname__} is a generator", hint="return a list, or send more tasks"
+        )
+    if "<lambda>" in function.__qualname__:
+        raise BadTask("a lambda has no name that a worker could find", hint="use def")

@@ -1,0 +1,1 @@
+"""Technologies that hold messages and records; each is a folder or file of its own."""

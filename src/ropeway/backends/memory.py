@@ -1,0 +1,348 @@
+"""Messages and records in this process: the reference that the other backends are compared with."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from ropeway.broker import Held, QueueStats
+from ropeway.capabilities import Capabilities
+from ropeway.claims import Claim
+from ropeway.clock import Clock, SystemClock
+from ropeway.message import (
+    APPLIED,
+    JOB_PREFIX,
+    REPEATED,
+    Answer,
+    Delivery,
+    Failure,
+    Fence,
+    Finish,
+    JobRecord,
+    Message,
+    Put,
+    Record,
+    Reject,
+    Release,
+    Transition,
+    digest,
+    job_key,
+)
+from ropeway.states import State
+from ropeway.store import ANY_QUEUE, Filter, queue_name
+
+_encode = msgspec.msgpack.Encoder().encode
+Bands = dict[int, list[tuple[float, int, str]]]
+
+
+class _Job(msgspec.Struct, kw_only=True):
+    """One job as it is now."""
+
+    message: Message
+    serial: int
+    enqueued: float
+    due: float
+    state: State = State.QUEUED
+    version: int = 1
+    attempt: int = 0
+    failures: int = 0
+    losses: int = 0
+    releases: int = 0
+    holder: str | None = None
+    lease_until: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    settled: bytes | None = None
+    value: bytes | None = None
+    error: Failure | None = None
+
+
+class MemoryBackend:
+    """Both roles, in plain containers. Lives and dies with its process and one event loop."""
+
+    capabilities = Capabilities(durable=False, shared=False)
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._jobs: dict[str, _Job] = {}
+        self._records: dict[str, Record] = {}
+        # Waiting messages by queue and band, earliest first; entries that no longer hold are
+        # dropped when they are met.
+        self._ready: dict[str, Bands] = defaultdict(lambda: defaultdict(list))
+        self._leased: dict[str, set[str]] = defaultdict(set)
+        self._serial = 0
+        self._hinted: dict[str, bool] = {}
+        self._waiters: set[asyncio.Event] = set()
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+
+    async def close(self) -> None:
+        """Nothing to give up: what is kept stays until the object goes."""
+
+    async def now(self) -> float:
+        return self._clock.now()
+
+    # -- commit ---------------------------------------------------------------------------
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        return [self._apply(transition) for transition in transitions]
+
+    def _apply(self, transition: Transition) -> Answer:
+        answer = self._guard(transition)
+        if answer is not None:
+            return answer
+        versions = {put.key: self._write(put) for put in transition.put}
+        for key in transition.drop:
+            self._records.pop(key, None)
+            self._hint(key)
+        for message in transition.publish:
+            if message.id not in self._jobs:
+                self._publish(message)
+        if transition.fence is not None and transition.settle is not None:
+            self._settle(transition)
+        return Answer(status="applied", versions=versions) if versions else APPLIED
+
+    def _guard(self, transition: Transition) -> Answer | None:
+        if transition.fence is not None:
+            answer = self._guard_fence(transition.fence, transition)
+            if answer is not None:
+                return answer
+        for key, version in transition.expect.items():
+            current = self._version(key)
+            if current != version:
+                return Answer(status="refused", reason="conflict", key=key, current=current)
+        known = [self._jobs[m.id].message for m in transition.publish if m.id in self._jobs]
+        for message in known:
+            if message not in transition.publish:
+                key = job_key(message.id)
+                current = self._version(key)
+                return Answer(status="refused", reason="duplicate", key=key, current=current)
+        only_publishes = not (transition.fence or transition.put or transition.drop)
+        if known and only_publishes and len(known) == len(transition.publish):
+            return REPEATED
+        return None
+
+    def _guard_fence(self, fence: Fence, transition: Transition) -> Answer | None:
+        job = self._jobs.get(fence.id)
+        if job is not None and (job.attempt, job.holder) == (fence.attempt, fence.holder):
+            if job.state is State.RUNNING:
+                return None
+            if job.settled == digest(transition):
+                return REPEATED
+        key = job_key(fence.id)
+        return Answer(status="refused", reason="lost", key=key, current=self._version(key))
+
+    def _version(self, key: str) -> int:
+        if key.startswith(JOB_PREFIX):
+            job = self._jobs.get(key.removeprefix(JOB_PREFIX))
+            return job.version if job else 0
+        record = self._records.get(key)
+        return record.version if record else 0
+
+    def _write(self, put: Put) -> int:
+        version = self._version(put.key) + 1
+        self._records[put.key] = Record(put.key, version, put.value)
+        self._hint(put.key)
+        return version
+
+    def _publish(self, message: Message) -> None:
+        now = self._clock.now()
+        self._serial += 1
+        due = message.due if message.due is not None else now + message.delay
+        job = _Job(message=message, serial=self._serial, enqueued=now, due=due)
+        self._jobs[message.id] = job
+        self._push(job)
+
+    def _push(self, job: _Job) -> None:
+        bands = self._ready[job.message.queue]
+        heapq.heappush(bands[job.message.band], (job.due, job.serial, job.message.id))
+        self._hint(queue_name(job.message.queue))
+        self._hint(ANY_QUEUE)
+
+    def _settle(self, transition: Transition) -> None:
+        settle = transition.settle
+        job = self._jobs[transition.fence.id] if transition.fence else None
+        if job is None or settle is None:
+            return
+        now = self._clock.now()
+        job.version += 1
+        job.settled = digest(transition)
+        self._leased[job.message.queue].discard(job.message.id)
+        self._charge(job, settle.counts)
+        match settle:
+            case Finish():
+                job.state, job.value, job.error = settle.state, settle.value, settle.error
+                job.finished = now
+            case Reject():
+                job.state, job.finished = State.QUARANTINED, now
+                job.error = Failure(type=settle.reason, message=settle.detail)
+            case Release():
+                job.state, job.error = State.QUEUED, settle.error
+                if settle.at is not None:
+                    job.due = settle.at
+                elif settle.delay is not None:
+                    job.due = now + settle.delay
+                self._push(job)
+        self._hint(job_key(job.message.id))
+
+    @staticmethod
+    def _charge(job: _Job, counts: str) -> None:
+        if counts != "none":
+            setattr(job, counts, getattr(job, counts) + 1)
+
+    # -- receive and extend ---------------------------------------------------------------
+
+    async def receive(
+        self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
+    ) -> list[Delivery]:
+        deliveries = self._claim_all(claims, holder, lease)
+        if deliveries or wait <= 0:
+            return deliveries
+        names = [queue_name(claim.queue) for claim in claims]
+        await self.wait(names, 0)
+        await self.wait(names, wait)
+        return self._claim_all(claims, holder, lease)
+
+    def _claim_all(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
+        found: list[Delivery] = []
+        for claim in claims:
+            jobs = [*self._expired(claim)][: claim.n]
+            jobs += self._due(claim, claim.n - len(jobs))
+            found += [self._lease(job, holder, lease) for job in jobs]
+        return found
+
+    def _expired(self, claim: Claim) -> Iterator[_Job]:
+        boot = self._clock.boot()
+        for job_id in sorted(self._leased[claim.queue], key=self._lease_end):
+            job = self._jobs[job_id]
+            if job.lease_until <= boot and claim.lowest <= job.message.band <= claim.highest:
+                yield job
+
+    def _lease_end(self, job_id: str) -> float:
+        return self._jobs[job_id].lease_until
+
+    def _due(self, claim: Claim, n: int) -> list[_Job]:
+        now, jobs = self._clock.now(), list[_Job]()
+        for band in range(claim.highest, claim.lowest - 1, -1):
+            heap = self._ready[claim.queue][band]
+            while heap and heap[0][0] <= now and len(jobs) < n:
+                due, _, job_id = heapq.heappop(heap)
+                job = self._jobs[job_id]
+                if job.state is State.QUEUED and job.due == due:
+                    jobs.append(job)
+        return jobs
+
+    def _lease(self, job: _Job, holder: str, lease: float) -> Delivery:
+        job.state, job.holder = State.RUNNING, holder
+        job.attempt += 1
+        job.version += 1
+        job.settled = None
+        job.lease_until = self._clock.boot() + lease
+        job.started = self._clock.now()
+        self._leased[job.message.queue].add(job.message.id)
+        return Delivery(
+            message=job.message,
+            fence=Fence(job.message.id, job.attempt, holder),
+            failures=job.failures,
+            losses=job.losses,
+            releases=job.releases,
+            enqueued=job.enqueued,
+            due=job.due,
+        )
+
+    async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
+        return [self._extend(fence, lease) for fence in fences]
+
+    def _extend(self, fence: Fence, lease: float) -> Held:
+        job = self._jobs.get(fence.id)
+        if job is None or job.state is not State.RUNNING:
+            return "lost"
+        if (job.attempt, job.holder) != (fence.attempt, fence.holder):
+            return "lost"
+        job.lease_until = self._clock.boot() + lease
+        return "held"
+
+    # -- records and people ---------------------------------------------------------------
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        return [self._get(key) for key in keys]
+
+    def _get(self, key: str) -> Record | None:
+        if not key.startswith(JOB_PREFIX):
+            return self._records.get(key)
+        job = self._jobs.get(key.removeprefix(JOB_PREFIX))
+        return Record(key, job.version, _encode(_record(job))) if job else None
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        newest_first = sorted(self._jobs, reverse=True)
+        records = (_record(self._jobs[i]) for i in newest_first if before is None or i < before)
+        return [record for record in records if _matches(record, which)][:limit]
+
+    async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
+        open_jobs = [job for job in self._jobs.values() if not job.state.final]
+        names = sorted({job.message.queue for job in open_jobs}) if queues is None else queues
+        return [self._count(name, open_jobs, cap) for name in names]
+
+    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+        mine = [job for job in jobs if job.message.queue == queue]
+        waiting = [job.due for job in mine if job.state is State.QUEUED]
+        ready = sum(due <= self._clock.now() for due in waiting)
+        return QueueStats(
+            queue=queue,
+            ready=min(cap, ready),
+            delayed=min(cap, len(waiting) - ready),
+            leased=min(cap, len(mine) - len(waiting)),
+            oldest_due=min(waiting, default=None),
+        )
+
+    # -- hints ----------------------------------------------------------------------------
+
+    def _hint(self, name: str) -> None:
+        if name in self._hinted:
+            self._hinted[name] = True
+            for waiter in self._waiters:
+                waiter.set()
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        found = self._take(names)
+        if found or timeout <= 0:
+            return found
+        waiter = asyncio.Event()
+        self._waiters.add(waiter)
+        deadline = asyncio.get_running_loop().time() + timeout
+        try:
+            while not found:
+                async with asyncio.timeout_at(deadline):
+                    await waiter.wait()
+                waiter.clear()
+                found = self._take(names)
+        except TimeoutError:
+            pass
+        finally:
+            self._waiters.discard(waiter)
+        return found
+
+    def _take(self, names: Sequence[str]) -> list[str]:
+        found = [name for name in names if self._hinted.get(name, True)]
+        self._hinted.update(dict.fromkeys(found, False))
+        return found
+
+
+def _record(job: _Job) -> JobRecord:
+    return JobRecord(**{name: getattr(job, name) for name in JobRecord.__struct_fields__})
+
+
+def _matches(record: JobRecord, which: Filter) -> bool:
+    return (
+        (which.state is None or record.state is which.state)
+        and (which.task is None or record.message.task == which.task)
+        and (which.queue is None or record.message.queue == which.queue)
+        and (which.id_prefix is None or record.message.id.startswith(which.id_prefix))
+    )

@@ -1,0 +1,112 @@
+"""SQLite as a backend of both roles: many processes of one machine on one file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from ropeway.backends.sqlite import claim, commit, query
+from ropeway.backends.sqlite.database import Database, Writing
+from ropeway.backends.sqlite.transport import Looped, Transport
+from ropeway.broker import Held, QueueStats
+from ropeway.capabilities import Capabilities
+from ropeway.claims import MAX_BATCH, Claim
+from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
+from ropeway.store import Filter, queue_name
+
+
+_SHORTEST_WAIT = 0.005
+
+
+class SqliteBackend:
+    """Both roles on a file. What `commit` acknowledged is on the disk (WAL, synchronous=FULL).
+
+    `transport` decides where blocking work runs; several backends may share one `Database`.
+    """
+
+    capabilities = Capabilities()
+
+    def __init__(self, database: Database, transport: Transport | None = None) -> None:
+        self.database = database
+        self._transport = transport or Looped(database.hints)
+
+    async def open(self) -> None:
+        await self._transport.write(self.database.open)
+
+    async def close(self) -> None:
+        self._transport.close()
+        self.database.close()
+
+    async def now(self) -> float:
+        return self.database.clock.now()
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        answers: list[Answer] = []
+        for start in range(0, len(transitions), MAX_BATCH):
+            part = transitions[start : start + MAX_BATCH]
+            op = self.database.submit(partial(_apply_all, part), len(part))
+            answers += await self._transport.write(self.database.finish, op)
+        return answers
+
+    async def receive(
+        self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
+    ) -> list[Delivery]:
+        if not claims:
+            return []
+        deadline = time.monotonic() + wait
+        names = [queue_name(claimed.queue) for claimed in claims]
+        while True:
+            # Looking needs no turn, so an idle worker never stands in a writer's way.
+            soon = await self._transport.read(self._ready_in, claims)
+            if soon <= 0 and (found := await self._claim(claims, holder, lease)):
+                return found
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return []
+            # Something that is due and still cannot be claimed must not turn this into a spin.
+            await self._transport.wait(names, min(left, max(soon, _SHORTEST_WAIT)))
+
+    async def _claim(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
+        def work(writing: Writing) -> list[Delivery]:
+            return claim.claim_all(writing, claims, holder, lease)
+
+        op = self.database.submit(work, sum(claimed.n for claimed in claims))
+        return await self._transport.write(self.database.finish, op)
+
+    def _ready_in(self, claims: Sequence[Claim]) -> float:
+        clock = self.database.clock
+        return self.database.read(
+            lambda execute: claim.earliest(execute, claims, clock.now(), clock.boot())
+        )
+
+    async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
+        op = self.database.submit(
+            lambda writing: claim.extend_all(writing, fences, lease), len(fences)
+        )
+        return await self._transport.write(self.database.finish, op)
+
+    async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
+        now = self.database.clock.now()
+        return await self._transport.read(
+            self.database.read, lambda execute: query.stats(execute, queues, cap, now)
+        )
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        return await self._transport.read(
+            self.database.read, lambda execute: query.get_all(execute, keys)
+        )
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        return await self._transport.read(
+            self.database.read, lambda execute: query.search(execute, which, before, limit)
+        )
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        return await self._transport.wait(names, timeout)
+
+
+def _apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answer]:
+    return commit.apply_all(writing, transitions)

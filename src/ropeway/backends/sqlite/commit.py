@@ -1,0 +1,199 @@
+"""Applying transitions inside one SQL transaction, each whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.database import Writing
+from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
+from ropeway.message import (
+    APPLIED,
+    JOB_PREFIX,
+    REPEATED,
+    Answer,
+    Failure,
+    Fence,
+    Finish,
+    Message,
+    Reject,
+    Release,
+    Transition,
+    digest,
+    job_key,
+)
+from ropeway.states import State
+from ropeway.store import ANY_QUEUE, queue_name
+
+
+def apply_all(writing: Writing, transitions: Sequence[Transition]) -> list[Answer]:
+    """Apply each transition, in order, and answer for each."""
+    return [_apply(writing, transition) for transition in transitions]
+
+
+def _apply(writing: Writing, transition: Transition) -> Answer:
+    simple = not (transition.expect or transition.put or transition.drop)
+    if simple and transition.fence is None and len(transition.publish) == 1:
+        return _publish_one(writing, transition.publish[0])
+    if simple and transition.fence is not None and transition.settle and not transition.publish:
+        # The settle's own `where` is the guard.
+        if _settle(writing, transition, transition.fence):
+            return APPLIED
+        return _guard_fence(writing, transition.fence, transition) or APPLIED
+    return _guard(writing, transition) or _write(writing, transition)
+
+
+# -- guards -------------------------------------------------------------------------------
+
+
+def _guard(writing: Writing, transition: Transition) -> Answer | None:
+    if transition.fence is not None:
+        answer = _guard_fence(writing, transition.fence, transition)
+        if answer is not None:
+            return answer
+    for key, version in transition.expect.items():
+        current = _version(writing, key)
+        if current != version:
+            return Answer(status="refused", reason="conflict", key=key, current=current)
+    known = 0
+    for message in transition.publish:
+        same = _same_as_kept(writing, message)
+        if same is False:
+            return _duplicate(writing, message)
+        known += same is True
+    only_publishes = not (transition.fence or transition.put or transition.drop)
+    if known and only_publishes and known == len(transition.publish):
+        return REPEATED
+    return None
+
+
+def _guard_fence(writing: Writing, fence: Fence, transition: Transition) -> Answer | None:
+    row = writing.execute(sql.FENCE, (fence.id,)).fetchone()
+    if row is not None:
+        version, state, attempt, holder, settled = row
+        if (attempt, holder) == (fence.attempt, fence.holder):
+            if state == NUMBERS[State.RUNNING]:
+                return None
+            if settled == digest(transition):
+                return REPEATED
+    current = row[0] if row is not None else 0
+    return Answer(status="refused", reason="lost", key=job_key(fence.id), current=current)
+
+
+def _version(writing: Writing, key: str) -> int:
+    if key.startswith(JOB_PREFIX):
+        found = writing.execute(sql.JOB_VERSION, (key.removeprefix(JOB_PREFIX),))
+    else:
+        found = writing.execute(sql.RECORD_VERSION, (key,))
+    row = found.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _same_as_kept(writing: Writing, message: Message) -> bool | None:
+    """Whether the id is kept with this very message; None if it is not kept."""
+    row = writing.execute(sql.PUBLISHED, (message.id,)).fetchone()
+    if row is None:
+        return None
+    asked = (message.task, message.queue, message.band, message.key)
+    return bool(row[1:] == (*asked, head_of(message), message.body))
+
+
+def _duplicate(writing: Writing, message: Message) -> Answer:
+    key = job_key(message.id)
+    return Answer(
+        status="refused", reason="duplicate", key=key, current=_version(writing, key)
+    )
+
+
+# -- writes -------------------------------------------------------------------------------
+
+
+def _write(writing: Writing, transition: Transition) -> Answer:
+    versions: dict[str, int] = {}
+    for put in transition.put:
+        row = writing.execute(sql.PUT, (put.key, put.value)).fetchone()
+        versions[put.key] = row[0]
+        writing.changed.add(put.key)
+    for key in transition.drop:
+        writing.execute(sql.DROP, (key,))
+        writing.changed.add(key)
+    for message in transition.publish:
+        _insert(writing, message)
+    if transition.fence is not None and transition.settle is not None:
+        _settle(writing, transition, transition.fence)
+    return Answer(status="applied", versions=versions) if versions else APPLIED
+
+
+def _publish_one(writing: Writing, message: Message) -> Answer:
+    if _insert(writing, message):
+        return APPLIED
+    if _same_as_kept(writing, message):
+        return REPEATED
+    return _duplicate(writing, message)
+
+
+def _insert(writing: Writing, message: Message) -> bool:
+    now = writing.clock.now()
+    due = now + message.delay if message.due is None else message.due
+    writing.execute(
+        sql.PUBLISH,
+        (
+            message.id,
+            message.task,
+            message.queue,
+            message.band,
+            message.key,
+            due,
+            now,
+            head_of(message),
+            message.body,
+        ),
+    )
+    _hint_queue(writing, message.queue)
+    return writing.connection.changes() == 1
+
+
+def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
+    settle, now = transition.settle, writing.clock.now()
+    guard = (digest(transition), fence.id, fence.attempt, fence.holder)
+    match settle:
+        case Release():
+            return _release(writing, settle, now, guard)
+        case Finish():
+            number, value, error = NUMBERS[settle.state], settle.value, settle.error
+        case Reject():
+            number, value = NUMBERS[State.QUARANTINED], None
+            error = Failure(type=settle.reason, message=settle.detail)
+        case None:
+            return True
+    charged = (settle.counts == "failures", settle.counts == "losses")
+    purge = now + settle.keep
+    writing.execute(
+        sql.FINISH, (number, value, error_of(error), now, purge, *map(int, charged), *guard)
+    )
+    if writing.connection.changes() != 1:
+        return False
+    writing.ended.add(job_key(fence.id))
+    return True
+
+
+def _release(
+    writing: Writing, settle: Release, now: float, guard: tuple[bytes, str, int, str]
+) -> bool:
+    due = settle.at
+    if due is None and settle.delay is not None:
+        due = now + settle.delay
+    charged = [int(settle.counts == name) for name in ("failures", "losses", "releases")]
+    row = writing.execute(
+        sql.RELEASE, (due, error_of(settle.error), *charged, *guard)
+    ).fetchone()
+    if row is None:
+        return False
+    writing.changed.add(job_key(guard[1]))
+    _hint_queue(writing, row[0])
+    return True
+
+
+def _hint_queue(writing: Writing, queue: str) -> None:
+    writing.changed.add(queue_name(queue))
+    writing.changed.add(ANY_QUEUE)

@@ -1,0 +1,286 @@
+"""One process's hold on a database file: connections, and writers that commit for one another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from ropeway.backends.sqlite import hints, statements
+from ropeway.backends.sqlite.turnstile import Turnstile
+from ropeway.claims import MAX_BATCH
+from ropeway.clock import Clock, SystemClock
+from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
+
+T = TypeVar("T")
+
+BATCH_BESIDE_OTHERS = 50
+"""Items in one transaction while another process waits for its turn."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Writing:
+    """What the work of one transaction needs: a cursor, the clocks, and the names it changed."""
+
+    def __init__(self, connection: apsw.Connection, clock: Clock) -> None:
+        self.connection = connection
+        self.execute = connection.cursor().execute
+        self.clock = clock
+        self.changed: set[str] = set()
+        self.ended: set[str] = set()
+
+
+class Op(Generic[T]):
+    """Work that waits to be done inside a transaction, whoever's."""
+
+    def __init__(self, work: Callable[[Writing], T], items: int) -> None:
+        self._work = work
+        self.items = items
+        self.done = False
+        self._result: T | None = None
+        self._error: Exception | None = None
+
+    def run(self, writing: Writing) -> None:
+        self._result = self._work(writing)
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+
+    def take(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]  # set by run, unless it raised
+
+
+class Database:
+    """The file, its two connections, its turnstile and its hints, for this process.
+
+    Threads that want to write at once form a batch: one of them commits for all (one `fdatasync`
+    for the lot). After a fork the child opens its own connections at first use.
+    """
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self.path = Path(path)
+        self.clock = clock or SystemClock()
+        self.hints = self.path.with_name(self.path.name + "-hints")
+        self._ops: deque[Op[Any]] = deque()
+        self._leader = threading.Lock()
+        self._reading = threading.Lock()
+        self._writer: apsw.Connection | None = None
+        self._reader: apsw.Connection | None = None
+        self._turnstile: Turnstile | None = None
+        _every_database.add(self)
+
+    def open(self) -> None:
+        """Open the file, and create it and its folder if need be."""
+        with self._leader:
+            self._open()
+
+    def close(self) -> None:
+        """Close the connections; another use opens them again."""
+        with self._leader, self._reading:
+            for connection in (self._writer, self._reader):
+                if connection is not None:
+                    connection.close()
+            if self._turnstile is not None:
+                self._turnstile.close()
+            self._writer = self._reader = self._turnstile = None
+
+    def submit(self, work: Callable[[Writing], T], items: int) -> Op[T]:
+        """Queue work for the next transaction; `finish` sees it done."""
+        op = Op(work, items)
+        self._ops.append(op)
+        return op
+
+    def finish(self, op: Op[T]) -> T:
+        """Return the result of `op` once it is committed, by this thread or by another."""
+        while not op.done:
+            with self._leader:
+                if not op.done:
+                    self._commit_some()
+        return op.take()
+
+    def read(self, look: Callable[[Any], T]) -> T:
+        """Run `look` with the `execute` of a connection that never waits for a writer."""
+        with self._reading:
+            if self._reader is None:
+                self.open()
+            reader = self._reader
+            assert reader is not None
+            with _translated():
+                return look(reader.cursor().execute)
+
+    # -- the transaction ------------------------------------------------------------------
+
+    def _commit_some(self) -> None:
+        try:
+            self._open()
+        except Exception as error:
+            self._fail_all(error)
+            return
+        ops = self._next_ops()
+        try:
+            self._transact(ops)
+        except Exception as error:
+            if len(ops) == 1 or isinstance(error, BackendUnavailable | Indeterminate):
+                for op in ops:
+                    op.fail(error)
+            else:
+                # One of them holds something that cannot be written: let it alone hear of it.
+                self._transact_singly(ops)
+        for op in ops:
+            op.done = True
+
+    def _next_ops(self) -> list[Op[Any]]:
+        assert self._turnstile is not None
+        room = BATCH_BESIDE_OTHERS if self._turnstile.contended else MAX_BATCH
+        ops = [self._ops.popleft()]
+        room -= ops[0].items
+        while self._ops and self._ops[0].items <= room:
+            ops.append(self._ops.popleft())
+            room -= ops[-1].items
+        return ops
+
+    def _transact(self, ops: Sequence[Op[Any]]) -> None:
+        assert self._turnstile is not None and self._writer is not None
+        writing = Writing(self._writer, self.clock)
+        with self._turnstile, _translated():
+            writing.execute("begin immediate")
+            try:
+                for op in ops:
+                    op.run(writing)
+                writing.execute("commit")
+            except BaseException:
+                if self._writer.in_transaction:
+                    writing.execute("rollback")
+                raise
+        hints.touch(self.hints, writing.changed, writing.ended)
+
+    def _transact_singly(self, ops: Sequence[Op[Any]]) -> None:
+        for op in ops:
+            try:
+                self._transact([op])
+            except Exception as error:
+                op.fail(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        while self._ops:
+            op = self._ops.popleft()
+            op.fail(error)
+            op.done = True
+
+    # -- opening --------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        if self._writer is not None:
+            return
+        try:
+            self._make_folder()
+            self._turnstile = Turnstile(self.path)
+            with self._turnstile, _translated():
+                writer = _connect(self.path)
+                _prepare(writer)
+                self._reader = _connect(self.path)
+            hints.remove_stale(self.hints)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"cannot open the database {self.path}: {error.strerror or error}",
+                hint="check the folder, its owner and the free space, or set another url",
+            ) from None
+        self._writer = writer
+
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            (folder / ".gitignore").write_text("*\n")
+        self.hints.mkdir(exist_ok=True)
+
+    def forget(self) -> None:
+        """Leave a parent's connections alone, in a child made by fork."""
+        # Closing them here would run SQLite's code on the parent's state: they are kept unused.
+        _left_by_fork.append((self._writer, self._reader))
+        if self._turnstile is not None:
+            self._turnstile.close()
+        self._writer = self._reader = self._turnstile = None
+        self._ops = deque()
+        self._leader, self._reading = threading.Lock(), threading.Lock()
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(5000)
+    execute = connection.cursor().execute
+    # No mmap_size: with several writing processes it has corrupted files elsewhere.
+    for pragma in ("synchronous = full", "cache_size = -16000", "temp_store = memory"):
+        execute(f"pragma {pragma}").fetchall()
+    return connection
+
+
+def _prepare(connection: apsw.Connection) -> None:
+    execute = connection.cursor().execute
+    execute("pragma journal_mode = wal").fetchall()
+    version = int(execute("pragma user_version").get)
+    if version > statements.SCHEMA_VERSION:
+        raise BackendUnavailable(
+            f"the database has schema {version}, newer than this ropeway knows "
+            f"({statements.SCHEMA_VERSION})",
+            hint="install the newer ropeway here, or use another database",
+        )
+    if version == 0:
+        execute("begin immediate")
+        execute(statements.SCHEMA)
+        execute(f"pragma user_version = {statements.SCHEMA_VERSION}")
+        execute("commit")
+    _void_leases_of_another_boot(execute)
+
+
+def _void_leases_of_another_boot(execute: Callable[..., Any]) -> None:
+    boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
+    if execute(statements.GET_META, ("boot",)).get != boot:
+        execute("begin immediate")
+        execute(statements.VOID_LEASES)
+        execute(statements.SET_META, ("boot", boot))
+        execute("commit")
+
+
+@contextlib.contextmanager
+def _translated() -> Any:
+    """Turn SQLite's errors into ropeway's."""
+    try:
+        yield
+    except apsw.FullError:
+        raise Backpressure(
+            "the disk is full: nothing was stored", hint="free space; then send again"
+        ) from None
+    except apsw.BusyError as error:
+        raise BackendUnavailable(
+            f"another program keeps the database locked: {error}",
+            hint="close the program that has it open for writing",
+        ) from None
+    except apsw.IOError as error:
+        raise Indeterminate(f"the disk reported an error: {error}") from None
+    except (apsw.CantOpenError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError) as error:
+        raise BackendUnavailable(
+            f"the database cannot be used: {error}", hint="run `ropeway doctor`"
+        ) from None
+
+
+_every_database: weakref.WeakSet[Database] = weakref.WeakSet()
+_left_by_fork: list[object] = []
+
+
+def _after_fork() -> None:
+    for database in list(_every_database):
+        database.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

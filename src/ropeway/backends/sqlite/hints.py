@@ -1,0 +1,168 @@
+"""Hints between processes on one machine: files that are touched, and inotify that tells.
+
+A waiter makes a file named after what it waits for; whoever commits a change touches the files of
+the names that changed, if they are there. A hint may be lost: the waiter looks by itself too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import select
+import struct
+import time
+import urllib.parse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+IN_ATTRIB, IN_DELETE_SELF, IN_IGNORED = 0x4, 0x400, 0x8000
+_EVENT = struct.Struct("iIII")
+_FORGOTTEN_AFTER = 10.0
+_STALE_AFTER = 86_400.0
+POLL = 0.25
+"""Seconds after which a waiter looks by itself, whether hinted or not."""
+
+
+def file_name(name: str) -> str:
+    """The hint file of a name; any text is allowed in a queue's name, not in a file's."""
+    return urllib.parse.quote(name, safe="")[:200]
+
+
+def touch(folder: Path, changed: Iterable[str], ended: Iterable[str]) -> None:
+    """Tell the waiters of `changed`; those of `ended` names too, and nobody will wait for them."""
+    try:
+        present = set(os.listdir(folder))
+    except FileNotFoundError:
+        return
+    if not present:
+        return
+    # A file may go between the look and the touch: another committer, or its own waiter.
+    for name in present.intersection(map(file_name, changed)):
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(folder / name)
+    for name in present.intersection(map(file_name, ended)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(folder / name)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove what crashed waiters left behind."""
+    limit = time.time() - _STALE_AFTER
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < limit:
+                path.unlink()
+
+
+class Watch:
+    """One waiter's view: the names it waited for lately, and which of them have been hinted.
+
+    Belongs to one thread. Without inotify (another system, or no instance left) every look finds
+    nothing, and the waiter's own polling does the work.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._last_wait: dict[str, float] = {}
+        self._hinted: set[str] = set()
+        self.descriptor = _inotify_init()
+
+    def arm(self, names: Sequence[str]) -> list[str]:
+        """Start watching `names`; return those that are new, which may have changed before."""
+        now = time.monotonic()
+        fresh = [name for name in names if name not in self._last_wait]
+        self._last_wait.update(dict.fromkeys(names, now))
+        for name in fresh:
+            self._add(name)
+        if len(self._last_wait) > 64:
+            self._forget(now - _FORGOTTEN_AFTER)
+        return fresh
+
+    def take(self, names: Sequence[str]) -> list[str]:
+        """Return and clear the hints that have come for `names`."""
+        self._read()
+        found = [name for name in names if name in self._hinted]
+        self._hinted.difference_update(found)
+        return found
+
+    def block(self, timeout: float) -> None:
+        """Wait until any hint comes, at most `timeout` seconds."""
+        if self.descriptor < 0:
+            time.sleep(min(timeout, 0.02))
+            return
+        poller = select.poll()
+        poller.register(self.descriptor, select.POLLIN)
+        poller.poll(max(0, timeout * 1000))
+
+    def close(self) -> None:
+        """Stop watching and remove the files."""
+        self._forget(float("inf"))
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def _add(self, name: str) -> None:
+        if self.descriptor < 0:
+            return
+        path = self._folder / file_name(name)
+        os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o666))
+        mask = IN_ATTRIB | IN_DELETE_SELF
+        number = _libc().inotify_add_watch(self.descriptor, os.fsencode(path), mask)
+        if number >= 0:
+            self._names[number], self._numbers[name] = name, number
+
+    def _read(self) -> None:
+        if self.descriptor < 0:
+            return
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self.descriptor, 65_536)
+            for start in range(0, len(data), _EVENT.size):
+                # Events of a watched file carry no name, so all have the same size.
+                number, mask, _, _ = _EVENT.unpack_from(data, start)
+                name = self._names.get(number)
+                if name is None:
+                    continue
+                self._hinted.add(name)
+                if mask & (IN_IGNORED | IN_DELETE_SELF):
+                    self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self._last_wait.pop(name, None)
+        number = self._numbers.pop(name, None)
+        if number is not None:
+            self._names.pop(number, None)
+
+    def _forget(self, before: float) -> None:
+        for name in [name for name, last in self._last_wait.items() if last < before]:
+            number = self._numbers.get(name)
+            self._drop(name)
+            self._hinted.discard(name)
+            if number is not None:
+                _libc().inotify_rm_watch(self.descriptor, number)
+                # Another waiter of the same name hears of it, looks, and makes the file again.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._folder / file_name(name))
+
+
+_loaded: ctypes.CDLL | None = None
+
+
+def _libc() -> ctypes.CDLL:
+    global _loaded
+    if _loaded is None:
+        _loaded = ctypes.CDLL(None, use_errno=True)
+    return _loaded
+
+
+def _inotify_init() -> int:
+    start = getattr(_libc(), "inotify_init1", None)
+    if start is None:
+        return -1
+    descriptor = int(start(os.O_NONBLOCK | os.O_CLOEXEC))
+    if descriptor < 0 and ctypes.get_errno() not in (errno.EMFILE, errno.ENFILE):
+        raise OSError(ctypes.get_errno(), "inotify_init1")
+    return descriptor

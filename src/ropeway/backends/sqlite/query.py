@@ -1,0 +1,57 @@
+"""Looking without changing: records, jobs, and counts for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.claim import earliest_due
+from ropeway.backends.sqlite.rows import NUMBERS, job_of, record_of
+from ropeway.broker import QueueStats
+from ropeway.message import JOB_PREFIX, JobRecord, Record
+from ropeway.store import Filter
+
+Execute = Callable[..., Any]
+
+
+def get_all(execute: Execute, keys: Sequence[str]) -> list[Record | None]:
+    """Return the record of each key, in the order asked."""
+    return [_get(execute, key) for key in keys]
+
+
+def _get(execute: Execute, key: str) -> Record | None:
+    if key.startswith(JOB_PREFIX):
+        row = execute(sql.GET_JOB, (key.removeprefix(JOB_PREFIX),)).fetchone()
+        return record_of(row) if row else None
+    row = execute(sql.GET_RECORD, (key,)).fetchone()
+    return Record(key, *row) if row else None
+
+
+def search(execute: Execute, which: Filter, before: str | None, limit: int) -> list[JobRecord]:
+    """List jobs, newest first."""
+    state = None if which.state is None else NUMBERS[which.state]
+    low = which.id_prefix
+    high = None if low is None else low + "g"  # past every hexadecimal digit
+    asked = (before, state, which.task, which.queue)
+    doubled = [value for value in asked for _ in range(2)]
+    return [job_of(row) for row in execute(sql.SEARCH, (*doubled, low, low, high, limit))]
+
+
+def stats(
+    execute: Execute, queues: Sequence[str] | None, cap: int, now: float
+) -> list[QueueStats]:
+    """Count what waits in each queue, up to `cap`."""
+    names = [row[0] for row in execute(sql.QUEUE_NAMES)] if queues is None else queues
+    return [_count(execute, name, cap, now) for name in names]
+
+
+def _count(execute: Execute, queue: str, cap: int, now: float) -> QueueStats:
+    forever, since = 1e300, -1e300
+    return QueueStats(
+        queue=queue,
+        ready=execute(sql.COUNT_WAITING, (queue, since, now, cap)).get,
+        delayed=execute(sql.COUNT_WAITING, (queue, now, forever, cap)).get,
+        leased=execute(sql.COUNT_LEASED, (queue, cap)).get,
+        oldest_due=earliest_due(execute, queue),
+    )

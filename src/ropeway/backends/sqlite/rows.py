@@ -1,0 +1,127 @@
+"""Between rows and values: which column is what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from ropeway.message import (
+    ENVELOPE_VERSION,
+    Delivery,
+    Failure,
+    Fence,
+    JobRecord,
+    Kind,
+    Message,
+    Record,
+    job_key,
+)
+from ropeway.retry import RetryPolicy
+from ropeway.states import State
+
+STATES = (
+    State.QUEUED,
+    State.RUNNING,
+    State.SUCCEEDED,
+    State.FAILED,
+    State.CANCELLED,
+    State.EXPIRED,
+    State.QUARANTINED,
+)
+NUMBERS = {state: number for number, state in enumerate(STATES)}
+
+Row = tuple[Any, ...]
+
+
+class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The fields of a message that have no column: nothing is ever looked up by them."""
+
+    due: float | None = None
+    delay: float = 0.0
+    expires: float | None = None
+    kind: Kind = "threads"
+    policy: RetryPolicy | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    trace: str | None = None
+    content_type: str = "application/json"
+    signature: bytes | None = None
+    version: int = ENVELOPE_VERSION
+
+
+_HEAD_FIELDS = _Head.__struct_fields__
+_encode = msgspec.json.Encoder().encode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_error = msgspec.json.Decoder(Failure).decode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def head_of(message: Message) -> bytes | None:
+    """Encode what has no column of its own; None when everything is as by default."""
+    data = _encode(_Head(**{name: getattr(message, name) for name in _HEAD_FIELDS}))
+    return None if data == b"{}" else data
+
+
+def error_of(error: Failure | None) -> bytes | None:
+    """Encode an error for its column."""
+    return None if error is None else _encode(error)
+
+
+def message_of(
+    job_id: str, task: str, queue: str, band: int, key: str | None, head: bytes | None, body: bytes
+) -> Message:
+    """Put a message together again."""
+    if head is None:
+        return Message(id=job_id, task=task, body=body, queue=queue, band=band, key=key)
+    rest = _decode_head(head)
+    return Message(
+        id=job_id,
+        task=task,
+        body=body,
+        queue=queue,
+        band=band,
+        key=key,
+        **{name: getattr(rest, name) for name in _HEAD_FIELDS},
+    )
+
+
+def delivery_of(row: Row, holder: str) -> Delivery:
+    """Make a delivery of a claimed row: the columns of `claim_due` and `claim_expired`."""
+    due, _, job_id, task, queue, band, key, enqueued, attempt, failures, losses, releases = row[:12]
+    head, body = row[12:]
+    return Delivery(
+        message=message_of(job_id, task, queue, band, key, head, body),
+        fence=Fence(job_id, attempt, holder),
+        failures=failures,
+        losses=losses,
+        releases=releases,
+        enqueued=enqueued,
+        due=due,
+    )
+
+
+def job_of(row: Row) -> JobRecord:
+    """Make a job's record of a row: the columns of `get_job` and `search`."""
+    state, attempt, failures, losses, releases, enqueued, due, started, finished = row[7:16]
+    holder, value, error = row[16:19]
+    return JobRecord(
+        message=message_of(*row[:7]),
+        state=STATES[state],
+        attempt=attempt,
+        failures=failures,
+        losses=losses,
+        releases=releases,
+        enqueued=enqueued,
+        due=due,
+        started=started,
+        finished=finished,
+        holder=holder,
+        value=value,
+        error=_decode_error(error) if error else None,
+    )
+
+
+def record_of(row: Row) -> Record:
+    """Make the stored form of a job's record, with its version."""
+    return Record(job_key(row[0]), row[19], _pack(job_of(row)))

@@ -1,0 +1,50 @@
+"""The statements of `statements.sql`, each as a constant of the same name in capitals."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Final
+
+_FOLDER = resources.files(__package__)
+
+
+def _load() -> dict[str, str]:
+    text = (_FOLDER / "statements.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
+    return {
+        name: re.sub(r"^--.*$", "", body, flags=re.MULTILINE).strip().rstrip(";")
+        for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+ALL: Final = _load()
+"""Name -> statement, for tests that look at every plan."""
+
+SCHEMA: Final = (_FOLDER / "schema.sql").read_text(encoding="utf-8")
+SCHEMA_VERSION: Final = 1
+
+PUBLISH: Final = ALL["publish"]
+PUBLISHED: Final = ALL["published"]
+NEXT_BAND: Final = ALL["next_band"]
+EARLIEST_DUE: Final = ALL["earliest_due"]
+EARLIEST_EXPIRY: Final = ALL["earliest_expiry"]
+CLAIM_DUE: Final = ALL["claim_due"]
+CLAIM_EXPIRED: Final = ALL["claim_expired"]
+FINISH: Final = ALL["finish"]
+RELEASE: Final = ALL["release"]
+EXTEND: Final = ALL["extend"]
+FENCE: Final = ALL["fence"]
+JOB_VERSION: Final = ALL["job_version"]
+RECORD_VERSION: Final = ALL["record_version"]
+PUT: Final = ALL["put"]
+DROP: Final = ALL["drop"]
+GET_RECORD: Final = ALL["get_record"]
+GET_JOB: Final = ALL["get_job"]
+SEARCH: Final = ALL["search"]
+QUEUE_NAMES: Final = ALL["queue_names"]
+COUNT_WAITING: Final = ALL["count_waiting"]
+COUNT_LEASED: Final = ALL["count_leased"]
+VOID_LEASES: Final = ALL["void_leases"]
+GET_META: Final = ALL["get_meta"]
+SET_META: Final = ALL["set_meta"]

@@ -1,0 +1,158 @@
+-- Every statement, by name. Parameters are positional; each header lists them in order.
+
+-- name: publish
+-- Adds a message; does nothing if the id is known.
+-- in: id, task, queue, band, key, due, enqueued, head, body
+insert into job (id, task, queue, band, key, due, enqueued, head, body)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (id) do nothing;
+
+-- name: published
+-- The message kept under an id, to compare a second publish with.
+-- in: id   out: version, task, queue, band, key, head, body
+select version, task, queue, band, key, head, body from job where id = ?;
+
+-- name: next_band
+-- The highest band with a waiting message, at or below a band.
+-- in: queue, highest, lowest   out: band or null
+select max(band) from job indexed by ready
+where state = 0 and queue = ? and band <= ? and band >= ?;
+
+-- name: earliest_due
+-- in: queue, band   out: due or null
+select min(due) from job indexed by ready where state = 0 and queue = ? and band = ?;
+
+-- name: earliest_expiry
+-- in: queue   out: lease_until or null
+select min(lease_until) from job indexed by leased where state = 1 and queue = ?;
+
+-- name: claim_due
+-- Leases what is due in one band.
+-- in: holder, lease_until, now, queue, band, now, n   out: see rows.DELIVERY
+update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
+    lease_until = ?, started = ?, settled = null
+where serial in (
+    select serial from job indexed by ready
+    where state = 0 and queue = ? and band = ? and due <= ? order by due, serial limit ?)
+returning due, serial, id, task, queue, band, key, enqueued, attempt, failures, losses, releases,
+    head, body;
+
+-- name: claim_expired
+-- Takes over messages whose lease has ended.
+-- in: holder, lease_until, now, queue, boot, lowest, highest, n   out: see rows.DELIVERY
+update job set attempt = attempt + 1, version = version + 1, holder = ?, lease_until = ?,
+    started = ?, settled = null
+where serial in (
+    select serial from job indexed by leased
+    where state = 1 and queue = ? and lease_until <= ? and band >= ? and band <= ?
+    order by lease_until, serial limit ?)
+returning due, serial, id, task, queue, band, key, enqueued, attempt, failures, losses, releases,
+    head, body;
+
+-- name: finish
+-- Settles for good, if the attempt still holds its lease.
+-- in: state, value, error, finished, purge, failures, losses, settled, id, attempt, holder
+update job set state = ?, value = ?, error = ?, finished = ?, purge = ?,
+    failures = failures + ?, losses = losses + ?, settled = ?,
+    version = version + 1, lease_until = null
+where id = ? and attempt = ? and holder = ? and state = 1;
+
+-- name: release
+-- Gives back, if the attempt still holds its lease; a null due keeps the old place.
+-- in: due, error, failures, losses, releases, settled, id, attempt, holder   out: queue
+update job set state = 0, due = coalesce(?, due), error = ?, failures = failures + ?,
+    losses = losses + ?, releases = releases + ?, settled = ?,
+    version = version + 1, lease_until = null
+where id = ? and attempt = ? and holder = ? and state = 1
+returning queue;
+
+-- name: extend
+-- in: lease_until, id, attempt, holder
+update job set lease_until = ? where id = ? and attempt = ? and holder = ? and state = 1;
+
+-- name: fence
+-- in: id   out: version, state, attempt, holder, settled
+select version, state, attempt, holder, settled from job where id = ?;
+
+-- name: job_version
+-- in: id   out: version
+select version from job where id = ?;
+
+-- name: record_version
+-- in: key   out: version
+select version from record where key = ?;
+
+-- name: put
+-- in: key, value   out: version
+insert into record (key, version, value) values (?, 1, ?)
+on conflict (key) do update set version = version + 1, value = excluded.value
+returning version;
+
+-- name: drop
+-- in: key
+delete from record where key = ?;
+
+-- name: get_record
+-- in: key   out: version, value
+select version, value from record where key = ?;
+
+-- name: get_job
+-- in: id   out: see rows.RECORD
+select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
+    enqueued, due, started, finished, holder, value, error, version
+from job where id = ?;
+
+-- name: search
+-- Jobs, newest first. Null leaves a filter open.
+-- in: before, before, state, state, task, task, queue, queue, low, low, high, limit
+-- out: see rows.RECORD
+select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
+    enqueued, due, started, finished, holder, value, error, version
+from job
+where (? is null or id < ?) and (? is null or state = ?) and (? is null or task = ?)
+    and (? is null or queue = ?) and (? is null or (id >= ? and id < ?))
+order by id desc limit ?;
+
+-- name: queue_names
+-- Every queue that holds work, by skipping from name to name along the two indexes.
+-- out: queue
+with recursive
+    waiting (queue) as (
+        select min(queue) from job indexed by ready where state = 0
+        union all
+        select (select min(queue) from job indexed by ready
+                where state = 0 and queue > waiting.queue)
+        from waiting where waiting.queue is not null),
+    held (queue) as (
+        select min(queue) from job indexed by leased where state = 1
+        union all
+        select (select min(queue) from job indexed by leased
+                where state = 1 and queue > held.queue)
+        from held where held.queue is not null)
+select queue from waiting where queue is not null
+union select queue from held where queue is not null order by 1;
+
+-- name: count_waiting
+-- Counts stop at a cap.
+-- in: queue, due above, due up to, cap   out: count
+select count(*) from (
+    select 1 from job indexed by ready
+    where state = 0 and queue = ? and due > ? and due <= ? limit ?);
+
+-- name: count_leased
+-- in: queue, cap   out: count
+select count(*) from (
+    select 1 from job indexed by leased where state = 1 and queue = ? limit ?);
+
+-- name: void_leases
+-- After a reboot no holder is alive.
+update job set lease_until = -1 where state = 1;
+
+-- name: get_meta
+-- in: name   out: value
+select value from meta where name = ?;
+
+-- name: set_meta
+-- in: name, value
+insert into meta (name, value) values (?, ?)
+on conflict (name) do update set value = excluded.value;

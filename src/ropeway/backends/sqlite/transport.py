@@ -1,0 +1,128 @@
+"""How a coroutine of the backend gets its blocking work done: here and now, or beside a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar, TypeVarTuple
+
+from ropeway.backends.sqlite.hints import POLL, Watch
+
+T = TypeVar("T")
+A = TypeVarTuple("A")
+
+
+class Transport(Protocol):
+    """The two things that block: work on the database, and waiting for a hint."""
+
+    async def write(self, work: Callable[[*A], T], *arguments: *A) -> T:
+        """Run work that commits."""
+        ...
+
+    async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
+        """Run work that only looks."""
+        ...
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        """Wait for a hint about any of `names`; see `Store.wait`."""
+        ...
+
+    def close(self) -> None:
+        """Stop threads and watches."""
+        ...
+
+
+class Blocking:
+    """In the caller's own thread: its coroutines never suspend, so they can be stepped."""
+
+    def __init__(self, hints: Path) -> None:
+        self._hints = hints
+        self._local = threading.local()
+
+    async def write(self, work: Callable[[*A], T], *arguments: *A) -> T:
+        return work(*arguments)
+
+    async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
+        return work(*arguments)
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        watch = getattr(self._local, "watch", None)
+        if watch is None:
+            watch = self._local.watch = Watch(self._hints)
+        found = watch.arm(names) or watch.take(names)
+        if not found and timeout > 0:
+            watch.block(min(timeout, POLL))
+            # After a whole poll without a hint the names are reported all the same: the caller
+            # looks, and a hint that was missed costs a quarter of a second.
+            found = watch.take(names) or (list(names) if timeout > POLL else [])
+        return found
+
+    def close(self) -> None:
+        watch = getattr(self._local, "watch", None)
+        if watch is not None:
+            watch.close()
+            del self._local.watch
+
+
+class Looped:
+    """For one event loop: blocking work goes to two threads, one that writes and one that looks."""
+
+    def __init__(self, hints: Path) -> None:
+        self._hints = hints
+        self._writer = ThreadPoolExecutor(1, "ropeway-sqlite-write")
+        self._reader = ThreadPoolExecutor(1, "ropeway-sqlite-read")
+        self._watch: Watch | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    async def write(self, work: Callable[[*A], T], *arguments: *A) -> T:
+        return await self._run(self._writer, work, *arguments)
+
+    async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
+        return await self._run(self._reader, work, *arguments)
+
+    @staticmethod
+    async def _run(pool: ThreadPoolExecutor, work: Callable[[*A], T], *arguments: *A) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        watch = self._watching()
+        found = watch.arm(names) or watch.take(names)
+        if found or timeout <= 0:
+            return found
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + min(timeout, POLL)
+        while not found and (left := deadline - loop.time()) > 0:
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiters.add(waiter)
+            await asyncio.wait([waiter], timeout=left)
+            self._waiters.discard(waiter)
+            found = watch.take(names)
+        return found or (list(names) if timeout > POLL else [])
+
+    def _watching(self) -> Watch:
+        if self._watch is None:
+            self._watch = Watch(self._hints)
+            self._loop = asyncio.get_running_loop()
+            if self._watch.descriptor >= 0:
+                self._loop.add_reader(self._watch.descriptor, self._hinted)
+        return self._watch
+
+    def _hinted(self) -> None:
+        if self._watch is not None:
+            self._watch.take(())  # empties the descriptor; each waiter takes its own names
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def close(self) -> None:
+        if self._watch is not None:
+            if self._loop is not None and not self._loop.is_closed() and self._watch.descriptor >= 0:
+                self._loop.remove_reader(self._watch.descriptor)
+            self._watch.close()
+            self._watch = None
+        self._writer.shutdown(wait=False)
+        self._reader.shutdown(wait=False)

@@ -1,0 +1,81 @@
+"""The contract of a backend that holds messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from ropeway.capabilities import Capabilities
+from ropeway.claims import Claim
+from ropeway.message import Answer, Delivery, Fence, Transition
+
+Held = Literal["held", "lost", "cancelled"]
+
+
+class QueueStats(Struct, frozen=True, kw_only=True):
+    """Counts of one queue; each stops at the cap that was asked for.
+
+    `oldest_due` is the earliest due time of what waits, also when that is still ahead.
+    """
+
+    queue: str
+    ready: int = 0
+    delayed: int = 0
+    leased: int = 0
+    oldest_due: float | None = None
+
+
+class Broker(Protocol):
+    """Holds messages, ready or leased. Every verb takes many; one is a list of one.
+
+    A verb may raise `Indeterminate` (no answer: repeat it unchanged) or `BackendUnavailable`.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, and create or upgrade what is missing. May be called again."""
+        ...
+
+    async def close(self) -> None:
+        """Give up every resource. May be called again."""
+        ...
+
+    async def now(self) -> float:
+        """The backend's clock: the only one that due times are compared with."""
+        ...
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        """Apply each transition whole or not at all, in order, and answer for each.
+
+        Durable when it returns. A refused transition never fails its neighbours. Each sees the
+        writes of those before it.
+        """
+        ...
+
+    async def receive(
+        self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
+    ) -> list[Delivery]:
+        """Lease at most `n` messages for each claim to `holder`, for `lease` seconds.
+
+        Messages whose lease has expired come first, then what is due: higher bands before lower
+        ones, earlier due times before later, and equal ones in the order they were published.
+        Waits up to `wait` seconds for something to come; an empty list is a normal answer.
+        """
+        ...
+
+    async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
+        """Renew each lease to `lease` seconds from now, and say for each whether it is held."""
+        ...
+
+    async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
+        """Count what waits in each queue, for people; None names every queue that holds work.
+
+        With a `cap` of 0 nothing is counted: only the names and the oldest due times are told.
+        """
+        ...

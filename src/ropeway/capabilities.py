@@ -1,0 +1,39 @@
+"""Facts that a backend declares, and the refusal when something needs one it lacks."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from ropeway.errors import Unsupported
+
+
+class Capabilities(Struct, frozen=True, kw_only=True):
+    """What a backend can do; the conformance suite asserts each of them.
+
+    `broker`: holds messages. `store`: holds records. `atomic`: a settle, its record and what it
+    publishes are one step. `durable`: what was acknowledged survives the death of its processes.
+    `search`: jobs can be listed by state, task and queue. `shared`: other processes see it.
+    """
+
+    broker: bool = True
+    store: bool = True
+    atomic: bool = True
+    durable: bool = True
+    search: bool = True
+    shared: bool = True
+
+
+_REMEDIES = {
+    "durable": "use sqlite:// instead",
+    "shared": "use sqlite:// instead, so that other processes can see the jobs",
+    "search": "look the job up by its id",
+}
+
+
+def require(capabilities: Capabilities, name: str, feature: str) -> None:
+    """Raise `Unsupported`, with the feature, the reason and the remedy, if `name` is missing."""
+    if not getattr(capabilities, name):
+        raise Unsupported(
+            f"{feature} needs a backend with the capability {name!r}, which this one lacks",
+            hint=_REMEDIES.get(name, "use sqlite:// instead"),
+        )

@@ -1,0 +1,28 @@
+"""Refusal of numbers that a format would change without a word."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from ropeway.errors import NotEncodable
+
+
+def refuse_non_finite(value: Any, path: str = "$") -> None:
+    """Raise `NotEncodable` for a NaN or an infinity anywhere in `value`."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NotEncodable(
+                f"{path} is {value}, which JSON cannot hold", hint="send None or a string instead"
+            )
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            refuse_non_finite(item, f"{path}.{name}")
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, item in enumerate(value):
+            refuse_non_finite(item, f"{path}[{index}]")
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            refuse_non_finite(getattr(value, name), f"{path}.{name}")

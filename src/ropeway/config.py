@@ -1,0 +1,130 @@
+"""The settings, in one validated object; where they come from, and in which order."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ropeway.errors import ConfigError
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+
+
+def seconds(value: float | str, name: str = "duration") -> float:
+    """Return `value` as seconds: a number, or a text such as `"90s"`, `"5m"` or `"1h30m"`.
+
+    Raises `ConfigError` for anything else, and for what is negative or not finite.
+    """
+    if isinstance(value, str):
+        parts = _DURATION.findall(value)
+        if not parts or _DURATION.sub("", value).strip():
+            raise ConfigError(
+                f"{name}={value!r} is not a duration", hint='write 90, "90s", "5m" or "1h30m"'
+            )
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise ConfigError(f"{name}={value!r} is not a duration", hint="write seconds, 0 or more")
+    return float(value)
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an app and its workers behave; durations are seconds.
+
+    url: where messages and records are kept.
+    lease: how long a worker may be silent before its jobs are handed to another.
+    grace: how long a worker that was asked to stop lets running jobs finish.
+    keep: how long results stay. keep_failed: how long failed and quarantined jobs stay.
+    unknown_grace: how long a job whose task no worker knows is tried before quarantine.
+    max_message: largest body of a message or a result, in bytes.
+    """
+
+    url: str = ""
+    lease: float = 60.0
+    grace: float = 30.0
+    keep: float = 86_400.0
+    keep_failed: float = 604_800.0
+    unknown_grace: float = 600.0
+    max_message: int = 1_048_576
+
+    def __post_init__(self) -> None:
+        if self.lease < 1:
+            raise ConfigError(f"lease={self.lease} is too short", hint="use 1 second or more")
+        if self.max_message < 1024:
+            raise ConfigError(
+                f"max_message={self.max_message} is too small", hint="use 1024 bytes or more"
+            )
+
+
+_DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace")
+
+
+def load(given: dict[str, Any]) -> Settings:
+    """Build the settings: `given`, else `ROPEWAY_*`, else `[tool.ropeway]`, else the defaults.
+
+    Unknown names and unusable values raise `ConfigError`, which names the closest known one.
+    """
+    merged = {**_from_project(), **_from_environment(), **given}
+    unknown = [name for name in merged if name not in Settings.__struct_fields__]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], Settings.__struct_fields__, 1)
+        raise ConfigError(
+            f"there is no setting {unknown[0]!r}",
+            hint=f"did you mean {close[0]!r}?" if close else "see docs/reference/settings.md",
+        )
+    for name in _DURATIONS:
+        if name in merged:
+            merged[name] = seconds(merged[name], name)
+    if not merged.get("url"):
+        merged["url"] = default_url()
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"a setting cannot be used: {error}") from None
+
+
+def default_url() -> str:
+    """The embedded database: in the directory of the nearest `pyproject.toml`, else here."""
+    return f"sqlite:///{project_directory() / '.ropeway' / 'ropeway.db'}"
+
+
+def project_directory() -> Path:
+    """The directory of the nearest `pyproject.toml`, upwards, else the working directory."""
+    here = Path.cwd()
+    for directory in (here, *here.parents):
+        if (directory / "pyproject.toml").is_file():
+            return directory
+    return here
+
+
+def project_table() -> dict[str, Any]:
+    """The `[tool.ropeway]` table of the nearest `pyproject.toml`, or an empty one."""
+    path = project_directory() / "pyproject.toml"
+    if not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    return dict(table.get("tool", {}).get("ropeway", {}))
+
+
+def _from_project() -> dict[str, Any]:
+    return {name: value for name, value in project_table().items() if name != "app"}
+
+
+def _from_environment() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in Settings.__struct_fields__:
+        value = os.environ.get(f"ROPEWAY_{name.upper()}")
+        if value:
+            numeric = name in _DURATIONS and re.fullmatch(r"\d+(\.\d+)?", value)
+            found[name] = float(value) if numeric else value
+    return found

@@ -1,0 +1,74 @@
+"""From a URL to a backend, wrapped by what every backend gets. The only dynamic choice there is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ropeway.errors import BackendMissing, ConfigError
+from ropeway.events import Events
+from ropeway.store import Backend
+from ropeway.wrappers.batched import Batched
+from ropeway.wrappers.observed import Observed
+
+Faces = tuple[Callable[[], Backend], Callable[[], Backend]]
+"""How to make a backend for an event loop, and one whose coroutines never suspend."""
+
+
+def _sqlite(url: str) -> Faces:
+    from ropeway.backends.sqlite import Blocking, Database, SqliteBackend
+
+    database = Database(sqlite_path(url))
+    return (
+        lambda: SqliteBackend(database),
+        lambda: SqliteBackend(database, Blocking(database.hints)),
+    )
+
+
+def _memory(url: str) -> Faces:
+    from ropeway.backends.memory import MemoryBackend
+
+    del url  # every memory backend is its own
+    backend = MemoryBackend()
+    return (lambda: backend), (lambda: backend)
+
+
+_BACKENDS: dict[str, Callable[[str], Faces]] = {"sqlite": _sqlite, "memory": _memory}
+
+
+class Connection:
+    """What one process knows of one URL: a backend for each event loop, and one to be stepped."""
+
+    def __init__(self, url: str, events: Events | None = None) -> None:
+        self.url = url
+        self.events = events or Events()
+        scheme = urlsplit(url).scheme
+        if scheme not in _BACKENDS:
+            known = ", ".join(f"{name}://" for name in _BACKENDS)
+            raise BackendMissing(f"no backend speaks {scheme or url!r}", hint=f"known: {known}")
+        self._make_looped, self._make_blocking = _BACKENDS[scheme](url)
+        self._lock = threading.Lock()
+        self._blocking: Backend | None = None
+
+    def looped(self) -> Backend:
+        """Make a backend for the running event loop; whoever asks closes it."""
+        return Observed(Batched(self._make_looped()), self.events)
+
+    def blocking(self) -> Backend:
+        """Return the backend that works where it is asked, in the caller's own thread."""
+        with self._lock:
+            if self._blocking is None:
+                self._blocking = Observed(self._make_blocking(), self.events)
+            return self._blocking
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite:///relative` or `sqlite:////absolute/path` URL."""
+    rest = url.removeprefix("sqlite://")
+    if not rest.startswith("/") or rest == "/":
+        raise ConfigError(
+            f"{url!r} names no file", hint="write sqlite:///jobs.db or sqlite:////srv/jobs.db"
+        )
+    return Path(rest[1:]).absolute() if not rest.startswith("//") else Path(rest[1:])

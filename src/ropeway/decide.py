@@ -1,0 +1,118 @@
+"""What follows from the way a run ended: a pure function to the transition that says so."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from ropeway.message import (
+    Delivery,
+    Failure,
+    Finish,
+    Outcome,
+    Reject,
+    Release,
+    Settle,
+    Transition,
+)
+from ropeway.retry import RetryPolicy, delay_for
+from ropeway.states import State
+
+
+class Keep(Struct, frozen=True, kw_only=True):
+    """Seconds that the record of a finished job stays, by how it ended."""
+
+    result: float = 86_400.0
+    failure: float = 604_800.0
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What applies to a worker as a whole, beside each task's own policy."""
+
+    keep: Keep = Keep()
+    unknown_grace: float = 600.0
+
+
+DEFAULT_RULES = Rules()
+_LONGEST_UNKNOWN_DELAY = 60.0
+
+
+def screen(delivery: Delivery, now: float, rules: Rules = DEFAULT_RULES) -> Transition | None:
+    """Return the settle of a delivery that must not run at all, or None if it may."""
+    expires = delivery.message.expires
+    if expires is not None and expires <= now:
+        error = Failure(type="Expired", message="not started before its `expires`")
+        return _settle(delivery, Finish(State.EXPIRED, None, error, rules.keep.failure))
+    return None
+
+
+def decide(
+    delivery: Delivery,
+    outcome: Outcome,
+    policy: RetryPolicy,
+    now: float,
+    rules: Rules = DEFAULT_RULES,
+) -> Transition:
+    """Return the one transition that settles `delivery` after `outcome`.
+
+    `now` is the backend's clock. Only failures are counted against `policy.retries`; the deaths
+    of a worker are counted against `policy.max_losses`; giving back is free.
+    """
+    match outcome.ending:
+        case "returned":
+            settle: Settle = Finish(State.SUCCEEDED, outcome.value, None, rules.keep.result)
+        case "raised" | "timed_out":
+            settle = _after_failure(delivery, outcome, policy, now, rules)
+        case "interrupted":
+            settle = Release(counts="releases")
+        case "crashed":
+            settle = _after_loss(delivery, outcome, policy, rules)
+        case "unknown_task":
+            settle = _after_unknown(delivery, outcome, rules)
+        case "bad_arguments" | "undecodable":
+            settle = Reject(outcome.ending, _text(outcome.error), keep=rules.keep.failure)
+    return _settle(delivery, settle)
+
+
+def _after_failure(
+    delivery: Delivery, outcome: Outcome, policy: RetryPolicy, now: float, rules: Rules
+) -> Settle:
+    failures = delivery.failures + 1
+    too_old = policy.max_age is not None and now - delivery.first_due >= policy.max_age
+    if not outcome.retryable or failures > policy.retries or too_old:
+        return Finish(State.FAILED, None, outcome.error, rules.keep.failure, "failures")
+    delay = outcome.after
+    if delay is None:
+        delay = delay_for(policy, delivery.fence.id, failures)
+    return Release(counts="failures", delay=max(0.0, delay), error=outcome.error)
+
+
+def _after_loss(
+    delivery: Delivery, outcome: Outcome, policy: RetryPolicy, rules: Rules
+) -> Settle:
+    if delivery.losses + 1 >= policy.max_losses:
+        detail = _text(outcome.error)
+        return Reject("worker_lost", detail, "losses", rules.keep.failure)
+    return Release(counts="losses", error=outcome.error)
+
+
+def _after_unknown(delivery: Delivery, outcome: Outcome, rules: Rules) -> Settle:
+    # Counted in the delays that were granted, not by the clock: a message that waited behind a
+    # long backlog still gets the whole grace of a rolling deploy.
+    granted = sum(_unknown_delay(turn) for turn in range(delivery.releases))
+    if granted >= rules.unknown_grace:
+        return Reject("unknown_task", _text(outcome.error), keep=rules.keep.failure)
+    return Release(
+        counts="releases", delay=_unknown_delay(delivery.releases), error=outcome.error
+    )
+
+
+def _unknown_delay(turn: int) -> float:
+    return min(_LONGEST_UNKNOWN_DELAY, 2.0 ** min(turn, 30))
+
+
+def _settle(delivery: Delivery, settle: Settle) -> Transition:
+    return Transition(fence=delivery.fence, settle=settle)
+
+
+def _text(error: Failure | None) -> str:
+    return error.message if error else ""

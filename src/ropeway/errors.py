@@ -1,0 +1,157 @@
+"""Every error that ropeway raises: a code, the fact, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RopewayError(Exception):
+    """Something that ropeway was asked to do could not be done."""
+
+    code: ClassVar[str] = "RW-000"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, fact: str = "", *, hint: str = "") -> None:
+        fact = fact or (type(self).__doc__ or "").strip().splitlines()[0]
+        super().__init__(f"{fact}\n  → {hint}" if hint else fact)
+        self.fact = fact
+        self.hint = hint
+
+
+class ConfigError(RopewayError):
+    """A setting has a value that cannot be used."""
+
+    code = "RW-001"
+    exit_code = 10
+
+
+class AppNotFound(RopewayError):
+    """No Ropeway object could be found."""
+
+    code = "RW-002"
+    exit_code = 2
+
+
+class BackendMissing(RopewayError):
+    """No installed backend speaks the scheme of the URL."""
+
+    code = "RW-011"
+    exit_code = 10
+
+
+class UnknownTask(RopewayError):
+    """No task of that name is registered."""
+
+    code = "RW-101"
+    exit_code = 6
+
+
+class BadArguments(RopewayError):
+    """The arguments do not fit the task's signature."""
+
+    code = "RW-102"
+    exit_code = 2
+
+
+class NotEncodable(RopewayError):
+    """A value cannot be written as a message."""
+
+    code = "RW-103"
+
+
+class MessageTooLarge(RopewayError):
+    """A message is larger than `max_message`."""
+
+    code = "RW-104"
+
+
+class BadTask(RopewayError):
+    """A function cannot be registered as a task."""
+
+    code = "RW-105"
+
+
+class BlockingCall(RopewayError):
+    """A blocking call was made on a running event loop."""
+
+    code = "RW-120"
+
+
+class BackendUnavailable(RopewayError):
+    """The backend cannot be reached or opened."""
+
+    code = "RW-201"
+    exit_code = 7
+
+
+class Backpressure(RopewayError):
+    """The backend takes no more work now."""
+
+    code = "RW-202"
+    exit_code = 7
+
+
+class Indeterminate(RopewayError):
+    """The backend did not answer: it may or may not have applied the change; repeat it unchanged."""
+
+    code = "RW-203"
+    exit_code = 7
+
+
+class Unsupported(RopewayError):
+    """The backend lacks a capability that this needs."""
+
+    code = "RW-210"
+
+
+class Refused(RopewayError):
+    """The backend refused a change."""
+
+    code = "RW-220"
+    exit_code = 9
+
+
+class JobNotFound(RopewayError):
+    """No job of that id is kept."""
+
+    code = "RW-301"
+    exit_code = 6
+
+
+class ResultTimeout(RopewayError, TimeoutError):
+    """The job did not finish within the time given to wait for it."""
+
+    code = "RW-302"
+    exit_code = 8
+
+
+class TaskFailed(RopewayError):
+    """The job ended without a result."""
+
+    code = "RW-304"
+    exit_code = 5
+
+    def __init__(
+        self, fact: str = "", *, hint: str = "", type: str = "", traceback: str = ""
+    ) -> None:
+        super().__init__(fact, hint=hint)
+        self.type = type
+        self.traceback = traceback
+
+
+class ResultMismatch(RopewayError):
+    """A kept result does not fit the task's return annotation."""
+
+    code = "RW-305"
+
+
+class Retry(Exception):  # noqa: N818  it is a request raised by a task, not an error
+    """Raise it in a task to have the call run again, `after` seconds from now."""
+
+    def __init__(self, reason: str = "", *, after: float | None = None) -> None:
+        super().__init__(reason or "the task asked to be run again")
+        self.after = after
+
+
+class TimeLimit(Exception):  # noqa: N818  raised inside user code, where it is caught by name
+    """Raised inside a task that ran longer than its `timeout`."""

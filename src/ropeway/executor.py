@@ -1,0 +1,73 @@
+"""The contract of an executor: runs calls of one kind, and says what it can interrupt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from ropeway.message import Kind, Outcome
+from ropeway.retry import DEFAULT, RetryPolicy
+
+Interrupts = Literal["cooperative", "cancel", "kill"]
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """A call ready to run: the function, how to get its arguments, and its limits.
+
+    `slot` is the number under which the supervisor knows it. `bind` decodes the arguments and
+    `encode` the result; both run where the call runs. `policy` judges exceptions;
+    `timeout` is in seconds.
+    """
+
+    slot: int
+    job_id: str
+    attempt: int
+    task: str
+    function: Callable[..., Any]
+    bind: Callable[[bytes, str], tuple[list[Any], dict[str, Any]]]
+    encode: Callable[[Any], bytes]
+    body: bytes
+    content_type: str
+    policy: RetryPolicy = DEFAULT
+    timeout: float | None = None
+
+
+Started = Callable[[int], None]
+Ended = Callable[[int, Outcome], None]
+
+
+class Executor(Protocol):
+    """Runs calls and reports each exactly once through `ended`; a call never raises into it."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which messages it takes."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many calls it runs at once."""
+        ...
+
+    @property
+    def interrupts(self) -> Interrupts:
+        """What it can do to a call that must stop."""
+        ...
+
+    def submit(self, call: Call) -> None:
+        """Run the call when a slot is free; `started` is called before its first line."""
+        ...
+
+    def recall(self) -> list[int]:
+        """Take back every call that has not started, and return their slots."""
+        ...
+
+    def interrupt(self, slot: int) -> None:
+        """Ask a running call to stop, as far as `interrupts` goes."""
+        ...
+
+    def close(self) -> None:
+        """Take no more calls, and free what is idle."""
+        ...

@@ -1,0 +1,117 @@
+"""A job: the caller's handle on one call that was sent."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from ropeway.codec import Undecodable
+from ropeway.codecs import JSON
+from ropeway.errors import JobNotFound, ResultMismatch, ResultTimeout, TaskFailed
+from ropeway.message import JobRecord, job_key
+from ropeway.states import State
+from ropeway.stepping import refuse_on_loop, step
+from ropeway.store import Store
+
+R = TypeVar("R", covariant=True)
+
+_LONGEST_WAIT = 30.0
+_decode_job = msgspec.msgpack.Decoder(JobRecord).decode
+
+
+class Stores(Protocol):
+    """Whoever can name the store to ask: picked for the running loop, or for stepping."""
+
+    @property
+    def store(self) -> Store:
+        """The store for the calling context."""
+        ...
+
+
+class Job(Generic[R]):
+    """One call that was sent; made by `send`, or for a known id by `Ropeway.job`.
+
+    Keeps no connection and no state: every verb asks the store.
+    """
+
+    __slots__ = ("_source", "_type", "id")
+
+    def __init__(self, source: Stores, job_id: str, type: Any = Any) -> None:
+        self.id = job_id
+        self._source = source
+        self._type = type
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for the job and return what the task returned; see `aresult`.
+
+        Raises `BlockingCall` on a running event loop.
+        """
+        refuse_on_loop("result", "job.aresult")
+        return step(self.aresult(timeout))
+
+    async def aresult(self, timeout: float | None = None) -> R:
+        """Wait at most `timeout` seconds (None: for ever) and return what the task returned.
+
+        Raises `TaskFailed` (with the task's own error as text) if the job ended otherwise,
+        `ResultTimeout` if it has not ended, `JobNotFound` if nothing of it is kept.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not (job := await self.arecord()).state.final:
+            left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise ResultTimeout(
+                    f"job {self.id} is {job.state} after {timeout} s",
+                    hint="is a worker running? start one with: ropeway worker",
+                )
+            await self._source.store.wait([job_key(self.id)], min(left, _LONGEST_WAIT))
+        return self._unwrap(job)
+
+    def status(self) -> State:
+        """Return where the job is now; raises `JobNotFound` if nothing of it is kept."""
+        return step(self.astatus())
+
+    async def astatus(self) -> State:
+        """Return where the job is now; raises `JobNotFound` if nothing of it is kept."""
+        return (await self.arecord()).state
+
+    async def arecord(self) -> JobRecord:
+        """Return all that is kept of the job."""
+        (record,) = await self._source.store.get([job_key(self.id)])
+        if record is None:
+            raise JobNotFound(
+                f"nothing is kept of job {self.id}",
+                hint="it was never sent to this database, or its time to be kept is over",
+            )
+        return _decode_job(record.value)
+
+    def _unwrap(self, job: JobRecord) -> R:
+        if job.state is not State.SUCCEEDED:
+            error = job.error
+            what = f"{error.type}: {error.message}" if error else str(job.state)
+            raise TaskFailed(
+                f"job {self.id} ({job.message.task}) {job.state}: {what}",
+                hint=f"see: ropeway jobs show {self.id}",
+                type=error.type if error else "",
+                traceback=error.traceback if error else "",
+            )
+        if job.value is None:
+            return None  # type: ignore[return-value]  # what a task without a value returns
+        value = JSON.decode(job.value, self._type)
+        if isinstance(value, Undecodable):
+            raise ResultMismatch(
+                f"the result of job {self.id} is not a {self._type}: {value.reason}",
+                hint="the task's return annotation says otherwise than what it returned",
+            )
+        result: R = value
+        return result

@@ -1,0 +1,157 @@
+"""A function's parameters as a type that checks, writes and reads its arguments."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any, Union, get_type_hints
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ropeway.codec import Codec, Undecodable
+from ropeway.codecs import JSON, codec_for
+from ropeway.errors import BadArguments, BadTask
+
+Arguments = tuple[list[Any], dict[str, Any]]
+_Kinds = inspect._ParameterKind
+
+
+class Signature:
+    """Binds arguments as Python does, checks them against the annotations, and encodes them.
+
+    A parameter that the caller left out is not written, so the function's own default applies
+    where it runs. Parameters without an annotation take anything that can be encoded.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.task = name
+        self._function = function
+        self._parameters = list(inspect.signature(function).parameters.values())
+        if self._parameters and self._parameters[0].name in ("self", "cls"):
+            raise BadTask(
+                f"{name} looks like a method: its first parameter is "
+                f"{self._parameters[0].name!r}",
+                hint="register a plain function that makes or looks up the object",
+            )
+
+    @functools.cached_property
+    def _hints(self) -> dict[str, Any]:
+        # Looked up late, so that annotations may name what the module defines further down.
+        try:
+            return get_type_hints(self._function, include_extras=True)
+        except Exception as error:
+            raise BadTask(
+                f"the annotations of {self.task} cannot be read: {error}",
+                hint="import the types that it names where the function is defined",
+            ) from None
+
+    @functools.cached_property
+    def result_type(self) -> Any:
+        """What results are decoded as: the return annotation, or anything."""
+        return self._hints.get("return", Any)
+
+    @functools.cached_property
+    def _struct(self) -> type[msgspec.Struct]:
+        fields: list[Any] = []
+        for parameter in self._parameters:
+            kind = self._hints.get(parameter.name, Any)
+            if parameter.kind is _Kinds.VAR_POSITIONAL:
+                fields.append((parameter.name, list[kind], UNSET))
+            elif parameter.kind is _Kinds.VAR_KEYWORD:
+                fields.append((parameter.name, dict[str, kind], UNSET))
+            elif parameter.default is parameter.empty:
+                fields.append((parameter.name, kind))
+            else:
+                fields.append((parameter.name, Union[kind, UnsetType], UNSET))
+        try:
+            made = msgspec.defstruct(
+                "arguments",
+                fields,
+                kw_only=True,
+                forbid_unknown_fields=True,
+            )
+            msgspec.json.Decoder(made)
+        except (TypeError, ValueError) as error:
+            raise BadTask(
+                f"the parameters of {self.task} cannot be checked: {error}",
+                hint="annotate with types that msgspec reads, or with Any",
+            ) from None
+        return made
+
+    @functools.cached_property
+    def _bare(self) -> bool:
+        """Whether every parameter can be given by position or name, so that binding is simple."""
+        return all(p.kind is _Kinds.POSITIONAL_OR_KEYWORD for p in self._parameters)
+
+    @functools.cached_property
+    def _names(self) -> list[str]:
+        return [parameter.name for parameter in self._parameters]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A short hash of the parameters, so that workers can tell versions of a task apart."""
+        text = str(inspect.signature(self._function))
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any], codec: Codec = JSON) -> bytes:
+        """Bind, check and write the arguments; raises `BadArguments` or `NotEncodable`."""
+        try:
+            values = self._bind(args, kwargs)
+            body = codec.encode(self._struct(**values))
+        except TypeError as error:
+            raise BadArguments(
+                f"{self.task}{inspect.signature(self._function)}: {error}",
+                hint="nothing was sent",
+            ) from None
+        checked = codec.decode(body, self._struct)
+        if isinstance(checked, Undecodable):
+            raise BadArguments(
+                f"{self.task}{inspect.signature(self._function)}: {checked.reason}",
+                hint="nothing was sent",
+            )
+        return body
+
+    def decode(self, body: bytes, content_type: str) -> Arguments:
+        """Read and check arguments; raises `BadArguments`."""
+        codec = codec_for(content_type)
+        if codec is None:
+            raise BadArguments(f"{self.task}: no codec for content type {content_type!r}")
+        values = codec.decode(body, self._struct)
+        if isinstance(values, Undecodable):
+            raise BadArguments(f"{self.task}: the arguments cannot be read: {values.reason}")
+        if self._bare:
+            return [], {
+                name: value
+                for name in self._names
+                if (value := getattr(values, name)) is not UNSET
+            }
+        return self._spread(values)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if self._bare and len(args) <= len(self._names):
+            values = dict(zip(self._names, args, strict=False))
+            if values.keys().isdisjoint(kwargs):
+                values.update(kwargs)
+                return values
+        bound = inspect.signature(self._function).bind(*args, **kwargs)
+        return dict(bound.arguments)
+
+    def _spread(self, values: Any) -> Arguments:
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for parameter in self._parameters:
+            value = getattr(values, parameter.name)
+            if value is UNSET:
+                continue
+            if parameter.kind is _Kinds.VAR_POSITIONAL:
+                args += value
+            elif parameter.kind is _Kinds.VAR_KEYWORD:
+                kwargs |= value
+            elif parameter.kind is _Kinds.KEYWORD_ONLY:
+                kwargs[parameter.name] = value
+            else:
+                args.append(value)
+        return args, kwargs

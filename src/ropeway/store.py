@@ -1,0 +1,88 @@
+"""The contract of a backend that holds records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from ropeway.broker import Broker
+from ropeway.capabilities import Capabilities
+from ropeway.message import Answer, JobRecord, Record, Transition
+from ropeway.states import State
+
+
+class Store(Protocol):
+    """Holds records by key, each with a version that grows with every write."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this backend can do."""
+        ...
+
+    async def open(self) -> None:
+        """Connect, and create or upgrade what is missing. May be called again."""
+        ...
+
+    async def close(self) -> None:
+        """Give up every resource. May be called again."""
+        ...
+
+    async def now(self) -> float:
+        """The backend's clock."""
+        ...
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        """The same verb as `Broker.commit`: one call where one backend plays both roles."""
+        ...
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        """Return the record of each key, or None, in the order asked.
+
+        A key made by `job_key` answers with that job's `JobRecord`, encoded as msgpack.
+        """
+        ...
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        """Return the names that may have changed, or nothing after `timeout` seconds.
+
+        A hint: it may be late or false, and nothing may depend on it. The first wait for a name
+        reports it at once and remembers it; later ones report what changed since the last. So
+        `wait`, then `get`, in a loop, misses nothing. Names: those of `job_key`, and `queue_name`.
+        """
+        ...
+
+
+class Filter(Struct, frozen=True, kw_only=True):
+    """Which jobs to list; None leaves a field open."""
+
+    state: State | None = None
+    task: str | None = None
+    queue: str | None = None
+    id_prefix: str | None = None
+
+
+class Search(Protocol):
+    """A capability, for people: finding jobs without knowing their ids."""
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        """List jobs, newest first, at most `limit`, those sent before the job `before`."""
+        ...
+
+
+class Backend(Broker, Store, Search, Protocol):
+    """A backend that plays both roles, with one `commit` for the two.
+
+    One without the capability `search` raises `Unsupported` from it.
+    """
+
+
+ANY_QUEUE = "queues"
+
+
+def queue_name(queue: str) -> str:
+    """The name to wait for to hear of new messages in `queue`; `ANY_QUEUE` is for all of them."""
+    return "queue/" + queue

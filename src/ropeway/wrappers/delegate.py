@@ -1,0 +1,56 @@
+"""A wrapper that changes nothing: the base of those that change one verb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ropeway.broker import Held, QueueStats
+from ropeway.capabilities import Capabilities
+from ropeway.claims import Claim
+from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
+from ropeway.store import Backend, Filter
+
+
+class Delegate:
+    """Hands every verb to `inner`."""
+
+    def __init__(self, inner: Backend) -> None:
+        self.inner = inner
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.inner.capabilities
+
+    async def open(self) -> None:
+        await self.inner.open()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def now(self) -> float:
+        return await self.inner.now()
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        return await self.inner.commit(transitions)
+
+    async def receive(
+        self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
+    ) -> list[Delivery]:
+        return await self.inner.receive(claims, holder, lease, wait)
+
+    async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
+        return await self.inner.extend(fences, lease)
+
+    async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
+        return await self.inner.stats(queues, cap)
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        return await self.inner.get(keys)
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        return await self.inner.wait(names, timeout)
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        return await self.inner.search(which, before, limit)
