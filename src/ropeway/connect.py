@@ -32,7 +32,7 @@ def _memory(url: str) -> Faces:
 
     del url  # every memory backend is its own
     backend = MemoryBackend()
-    return (lambda: backend), (lambda: backend)
+    return (lambda: Batched(backend)), (lambda: backend)
 
 
 _BACKENDS: dict[str, Callable[[str], Faces]] = {"sqlite": _sqlite, "memory": _memory}
@@ -54,7 +54,7 @@ class Connection:
 
     def looped(self) -> Backend:
         """Make a backend for the running event loop; whoever asks closes it."""
-        return Observed(Batched(self._make_looped()), self.events)
+        return Observed(self._make_looped(), self.events)
 
     def blocking(self) -> Backend:
         """Return the backend that works where it is asked, in the caller's own thread."""

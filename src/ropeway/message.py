@@ -60,7 +60,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """One leased hand-over of a message, with its counters.
 
     `attempt` grows at every claim and is never reset; `failures`, `losses` and `releases` are
-    charged by settles. What none of them explains was abandoned: see `abandoned`.
+    charged by settles. What none of them explains was abandoned: see `abandoned`. `unreadable`
+    says why the message could not be read whole; it must not run then.
     """
 
     message: Message
@@ -70,6 +71,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
     releases: int = 0
     enqueued: float = 0.0
     due: float = 0.0
+    unreadable: str | None = None
 
     @property
     def abandoned(self) -> int:

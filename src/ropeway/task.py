@@ -165,6 +165,11 @@ class Task(Sender[P, R]):
         return self._definition.name
 
     @property
+    def options(self) -> Options:
+        """How it is sent by default."""
+        return self._options
+
+    @property
     def definition(self) -> Definition:
         """What workers know of it."""
         return self._definition

@@ -32,7 +32,7 @@ class SqliteBackend:
         self._transport = transport or Looped(database.hints)
 
     async def open(self) -> None:
-        await self._transport.write(self.database.open)
+        await self._transport.read(self.database.open)
 
     async def close(self) -> None:
         self._transport.close()
@@ -45,8 +45,8 @@ class SqliteBackend:
         answers: list[Answer] = []
         for start in range(0, len(transitions), MAX_BATCH):
             part = transitions[start : start + MAX_BATCH]
-            op = self.database.submit(partial(_apply_all, part), len(part))
-            answers += await self._transport.write(self.database.finish, op)
+            work = partial(_apply_all, part)
+            answers += await self._transport.write(self.database, work, len(part))
         return answers
 
     async def receive(
@@ -58,7 +58,7 @@ class SqliteBackend:
         names = [queue_name(claimed.queue) for claimed in claims]
         while True:
             # Looking needs no turn, so an idle worker never stands in a writer's way.
-            soon = await self._transport.read(self._ready_in, claims)
+            soon = await self._transport.read(self._ready_in, claims) if wait > 0 else 0.0
             if soon <= 0 and (found := await self._claim(claims, holder, lease)):
                 return found
             left = deadline - time.monotonic()
@@ -71,8 +71,7 @@ class SqliteBackend:
         def work(writing: Writing) -> list[Delivery]:
             return claim.claim_all(writing, claims, holder, lease)
 
-        op = self.database.submit(work, sum(claimed.n for claimed in claims))
-        return await self._transport.write(self.database.finish, op)
+        return await self._transport.write(self.database, work, sum(each.n for each in claims))
 
     def _ready_in(self, claims: Sequence[Claim]) -> float:
         clock = self.database.clock
@@ -81,10 +80,10 @@ class SqliteBackend:
         )
 
     async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
-        op = self.database.submit(
-            lambda writing: claim.extend_all(writing, fences, lease), len(fences)
-        )
-        return await self._transport.write(self.database.finish, op)
+        def work(writing: Writing) -> list[Held]:
+            return claim.extend_all(writing, fences, lease)
+
+        return await self._transport.write(self.database, work, len(fences))
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         now = self.database.clock.now()

@@ -100,12 +100,16 @@ class Database:
         self._ops.append(op)
         return op
 
-    def finish(self, op: Op[T]) -> T:
-        """Return the result of `op` once it is committed, by this thread or by another."""
+    def complete(self, op: Op[Any]) -> None:
+        """Return once `op` is committed or has failed, by this thread or by another."""
         while not op.done:
             with self._leader:
                 if not op.done:
                     self._commit_some()
+
+    def finish(self, op: Op[T]) -> T:
+        """Complete `op` and return its result."""
+        self.complete(op)
         return op.take()
 
     def read(self, look: Callable[[Any], T]) -> T:

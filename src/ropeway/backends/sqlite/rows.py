@@ -50,6 +50,7 @@ class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = ENVELOPE_VERSION
 
 
+_DEFAULT_HEAD = _Head()
 _HEAD_FIELDS = _Head.__struct_fields__
 _encode = msgspec.json.Encoder().encode
 _decode_head = msgspec.json.Decoder(_Head).decode
@@ -68,36 +69,43 @@ def error_of(error: Failure | None) -> bytes | None:
     return None if error is None else _encode(error)
 
 
-def message_of(
-    job_id: str, task: str, queue: str, band: int, key: str | None, head: bytes | None, body: bytes
-) -> Message:
-    """Put a message together again."""
-    if head is None:
-        return Message(id=job_id, task=task, body=body, queue=queue, band=band, key=key)
-    rest = _decode_head(head)
-    return Message(
-        id=job_id,
-        task=task,
-        body=body,
-        queue=queue,
-        band=band,
-        key=key,
-        **{name: getattr(rest, name) for name in _HEAD_FIELDS},
-    )
+def message_of(row: Row) -> tuple[Message, str | None]:
+    """Put a message together again, and say what of it could not be read."""
+    job_id, task, queue, band, key, head, body = row
+    rest, unreadable = _DEFAULT_HEAD, None
+    if head is not None:
+        try:
+            rest = _decode_head(head)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            unreadable = f"the message's head cannot be read: {error}"
+    if rest is _DEFAULT_HEAD:
+        message = Message(id=job_id, task=task, body=body, queue=queue, band=band, key=key)
+    else:
+        message = Message(
+            id=job_id,
+            task=task,
+            body=body,
+            queue=queue,
+            band=band,
+            key=key,
+            **{name: getattr(rest, name) for name in _HEAD_FIELDS},
+        )
+    return message, unreadable
 
 
 def delivery_of(row: Row, holder: str) -> Delivery:
     """Make a delivery of a claimed row: the columns of `claim_due` and `claim_expired`."""
     due, _, job_id, task, queue, band, key, enqueued, attempt, failures, losses, releases = row[:12]
-    head, body = row[12:]
+    message, unreadable = message_of((job_id, task, queue, band, key, *row[12:]))
     return Delivery(
-        message=message_of(job_id, task, queue, band, key, head, body),
+        message=message,
         fence=Fence(job_id, attempt, holder),
         failures=failures,
         losses=losses,
         releases=releases,
         enqueued=enqueued,
         due=due,
+        unreadable=unreadable,
     )
 
 
@@ -106,7 +114,7 @@ def job_of(row: Row) -> JobRecord:
     state, attempt, failures, losses, releases, enqueued, due, started, finished = row[7:16]
     holder, value, error = row[16:19]
     return JobRecord(
-        message=message_of(*row[:7]),
+        message=message_of(row[:7])[0],
         state=STATES[state],
         attempt=attempt,
         failures=failures,

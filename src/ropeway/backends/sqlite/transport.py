@@ -7,19 +7,21 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar, TypeVarTuple
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
+from ropeway.backends.sqlite.database import Database, Op, Writing
 from ropeway.backends.sqlite.hints import POLL, Watch
 
 T = TypeVar("T")
 A = TypeVarTuple("A")
+_Asked = tuple[Op[Any], asyncio.Future[None]]
 
 
 class Transport(Protocol):
     """The two things that block: work on the database, and waiting for a hint."""
 
-    async def write(self, work: Callable[[*A], T], *arguments: *A) -> T:
-        """Run work that commits."""
+    async def write(self, database: Database, work: Callable[[Writing], T], items: int) -> T:
+        """Run work of `items` items in a transaction, alone or with that of others."""
         ...
 
     async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
@@ -42,8 +44,8 @@ class Blocking:
         self._hints = hints
         self._local = threading.local()
 
-    async def write(self, work: Callable[[*A], T], *arguments: *A) -> T:
-        return work(*arguments)
+    async def write(self, database: Database, work: Callable[[Writing], T], items: int) -> T:
+        return database.finish(database.submit(work, items))
 
     async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
         return work(*arguments)
@@ -74,19 +76,38 @@ class Looped:
         self._hints = hints
         self._writer = ThreadPoolExecutor(1, "ropeway-sqlite-write")
         self._reader = ThreadPoolExecutor(1, "ropeway-sqlite-read")
+        self._asked: list[_Asked] = []
+        self._writing = False
         self._watch: Watch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
-    async def write(self, work: Callable[[*A], T], *arguments: *A) -> T:
-        return await self._run(self._writer, work, *arguments)
+    async def write(self, database: Database, work: Callable[[Writing], T], items: int) -> T:
+        loop = asyncio.get_running_loop()
+        op, done = database.submit(work, items), loop.create_future()
+        self._asked.append((op, done))
+        if not self._writing:
+            # At the end of this turn of the loop: what else is asked for in it goes along.
+            self._writing = True
+            loop.call_soon(self._write_asked, database)
+        await asyncio.shield(done)
+        return op.take()
+
+    def _write_asked(self, database: Database) -> None:
+        asked, self._asked = self._asked, []
+        loop = asyncio.get_running_loop()
+        hop = loop.run_in_executor(self._writer, _finish_all, database, [op for op, _ in asked])
+        hop.add_done_callback(lambda _: self._written(database, asked))
+
+    def _written(self, database: Database, asked: list[_Asked]) -> None:
+        for _, done in asked:
+            done.set_result(None)
+        self._writing = bool(self._asked)
+        if self._asked:
+            asyncio.get_running_loop().call_soon(self._write_asked, database)
 
     async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
-        return await self._run(self._reader, work, *arguments)
-
-    @staticmethod
-    async def _run(pool: ThreadPoolExecutor, work: Callable[[*A], T], *arguments: *A) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, work, *arguments)
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         watch = self._watching()
@@ -126,3 +147,8 @@ class Looped:
             self._watch = None
         self._writer.shutdown(wait=False)
         self._reader.shutdown(wait=False)
+
+
+def _finish_all(database: Database, ops: list[Op[Any]]) -> None:
+    for op in ops:
+        database.complete(op)

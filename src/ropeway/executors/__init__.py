@@ -1,0 +1,1 @@
+"""Executors: each runs calls of one kind inside a child process."""

@@ -1,0 +1,145 @@
+"""Calls of plain functions, in threads of the child."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+import queue
+import threading
+import time
+from collections import deque
+
+from ropeway.context import Running, running
+from ropeway.errors import BadArguments, TimeLimit
+from ropeway.executor import Call, Ended, Interrupts, Started
+from ropeway.executors.outcomes import raised, returned, timed_out, unbound
+from ropeway.message import Kind, Outcome
+
+
+class _Post:
+    """One thread's place of work: what it runs, and whether it was told that time is up."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.slot: int | None = None
+        self.told = False
+        self.thread_id = 0
+
+
+class ThreadExecutor:
+    """At most `slots` plain functions at once.
+
+    A time limit raises `TimeLimit` in the function, at its next line of Python; a call that sits
+    in a blocking system call hears of it when that returns.
+    """
+
+    kind: Kind = "threads"
+    interrupts: Interrupts = "cooperative"
+
+    def __init__(self, slots: int, started: Started, ended: Ended) -> None:
+        self.slots = slots
+        self._started, self._ended = started, ended
+        self._loop = asyncio.get_running_loop()
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._posts: list[_Post] = []
+        self._open = 0
+        self._outcomes: deque[tuple[int, Outcome]] = deque()
+        self._reporting = False
+
+    def submit(self, call: Call) -> None:
+        self._open += 1
+        if self._open > len(self._posts) < self.slots:
+            post = _Post()
+            self._posts.append(post)
+            name = f"ropeway-{len(self._posts)}"
+            threading.Thread(target=self._work, args=(post,), name=name, daemon=True).start()
+        self._calls.put(call)
+
+    def recall(self) -> list[int]:
+        slots: list[int] = []
+        try:
+            while True:
+                call = self._calls.get_nowait()
+                if call is not None:
+                    slots.append(call.slot)
+        except queue.Empty:
+            self._open -= len(slots)
+            return slots
+
+    def interrupt(self, slot: int) -> None:
+        for post in self._posts:
+            self._tell(post, slot)
+
+    def close(self) -> None:
+        for _ in self._posts:
+            self._calls.put(None)
+
+    # -- in the threads -------------------------------------------------------------------
+
+    def _work(self, post: _Post) -> None:
+        post.thread_id = threading.get_ident()
+        while (call := self._calls.get()) is not None:
+            outcome = contextvars.copy_context().run(self._run, post, call)
+            self._outcomes.append((call.slot, outcome))
+            if not self._reporting:
+                self._reporting = True
+                self._loop.call_soon_threadsafe(self._report)
+
+    def _run(self, post: _Post, call: Call) -> Outcome:
+        self._started(call.slot)
+        deadline = None if call.timeout is None else time.time() + call.timeout
+        running.set(
+            Running(job_id=call.job_id, task=call.task, attempt=call.attempt, deadline=deadline)
+        )
+        try:
+            args, kwargs = call.bind(call.body, call.content_type)
+        except BadArguments as error:
+            return unbound(error)
+        if call.timeout is not None:
+            self._loop.call_soon_threadsafe(
+                self._loop.call_later, call.timeout, self._tell, post, call.slot
+            )
+        post.slot, post.told = call.slot, False
+        try:
+            try:
+                value = call.function(*args, **kwargs)
+            finally:
+                _untell(post)
+        except BaseException as error:
+            # Whatever user code raises, SystemExit too, is its own outcome and not the child's end.
+            return timed_out(call, error) if isinstance(error, TimeLimit) else raised(call, error)
+        return returned(call, value)
+
+    # -- on the loop ----------------------------------------------------------------------
+
+    def _report(self) -> None:
+        # Cleared first: an outcome that is added from here on asks for another report.
+        self._reporting = False
+        while self._outcomes:
+            self._open -= 1
+            self._ended(*self._outcomes.popleft())
+
+    @staticmethod
+    def _tell(post: _Post, slot: int) -> None:
+        with post.lock:
+            if post.slot == slot and not post.told:
+                post.told = True
+                _raise_in(post.thread_id, TimeLimit)
+
+
+def _untell(post: _Post) -> None:
+    """Leave the call: from here on nothing may be raised in this thread."""
+    try:
+        with post.lock:
+            post.slot = None
+            if post.told:
+                _raise_in(post.thread_id, None)  # not delivered yet: take it back
+    except TimeLimit:
+        # Delivered between the function's end and the lock; the function itself was done.
+        _untell(post)
+
+
+def _raise_in(thread_id: int, kind: type[BaseException] | None) -> None:
+    argument = ctypes.py_object(kind) if kind is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), argument)

@@ -1,0 +1,173 @@
+"""A child process: imports the app, runs its calls, reports how they ended. No input or output
+on any backend happens here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+import msgspec
+
+from ropeway.codecs import JSON
+from ropeway.errors import MessageTooLarge, RopewayError
+from ropeway.executor import Call, Executor
+from ropeway.executors.loop import LoopExecutor
+from ropeway.executors.threads import ThreadExecutor
+from ropeway.message import Failure, Kind, Outcome
+from ropeway.worker.cell import Cell
+from ropeway.worker.frames import (
+    Ended,
+    Manifest,
+    Recall,
+    Recalled,
+    Run,
+    Start,
+    TaskInfo,
+    decode_to_child,
+)
+from ropeway.worker.locate import Application, load_app
+from ropeway.worker.pipe import Pipe
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """Takes calls from the supervisor and hands each to the executor of its kind."""
+
+    def __init__(self, app: Application, cell: Cell, slots: dict[Kind, int]) -> None:
+        self._app = app
+        self._cell = cell
+        self._slots = slots
+        self._outcomes: list[tuple[int, Outcome]] = []
+        self._running: dict[int, Kind] = {}
+        self._executors: dict[Kind, Executor] = {}
+        self._pipe: Pipe | None = None
+        self._limit = app.settings.max_message
+
+    async def run(self, connection: socket.socket) -> None:
+        """Serve the supervisor until it closes the pipe."""
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+        self._executors = {
+            "loop": LoopExecutor(self._slots["loop"], self._cell.mark, self._ended),
+            "threads": ThreadExecutor(self._slots["threads"], self._cell.mark, self._ended),
+        }
+        _, self._pipe = await loop.connect_accepted_socket(
+            lambda: Pipe(self._on_frame, over.set), connection
+        )
+        self._pipe.send(self._manifest())
+        await over.wait()
+
+    def _manifest(self) -> Manifest:
+        tasks = {
+            name: TaskInfo(
+                kind=task.definition.kind,
+                queue=task.options.queue,
+                digest=task.definition.signature.digest,
+                policy=task.definition.policy,
+            )
+            for name, task in self._app.tasks.items()
+        }
+        return Manifest(os.getpid(), msgspec.to_builtins(self._app.settings), tasks, self._slots)
+
+    def _on_frame(self, payload: bytes) -> None:
+        frame = decode_to_child(payload)
+        match frame:
+            case Run():
+                for start in frame.calls:
+                    self._start(start)
+            case Recall():
+                self._recall()
+            case _:
+                for slot in frame.slots:
+                    kind = self._running.get(slot)
+                    if kind is not None:
+                        self._executors[kind].interrupt(slot)
+
+    def _start(self, start: Start) -> None:
+        task = self._app.tasks.get(start.task)
+        if task is None:
+            # Another child knew it: this one imported an older or newer version of the code.
+            error = Failure(type="UnknownTask", message=f"no task is called {start.task}")
+            self._ended(start.slot, Outcome(ending="unknown_task", error=error))
+            return
+        definition = task.definition
+        call = Call(
+            slot=start.slot,
+            job_id=start.job_id,
+            attempt=start.attempt,
+            task=start.task,
+            function=definition.function,
+            bind=definition.signature.decode,
+            encode=self._encode,
+            body=start.body,
+            content_type=start.content_type,
+            policy=start.policy or definition.policy,
+            timeout=definition.timeout,
+        )
+        self._running[start.slot] = definition.kind
+        self._executors[definition.kind].submit(call)
+
+    def _encode(self, value: Any) -> bytes:
+        data = JSON.encode(value)
+        if len(data) > self._limit:
+            raise MessageTooLarge(
+                f"{len(data):,} bytes, more than max_message={self._limit:,}",
+                hint="store the data elsewhere and return a reference",
+            )
+        return data
+
+    def _ended(self, slot: int, outcome: Outcome) -> None:
+        self._running.pop(slot, None)
+        if not self._outcomes:
+            asyncio.get_running_loop().call_soon(self._report)
+        self._outcomes.append((slot, outcome))
+
+    def _report(self) -> None:
+        if self._pipe is not None:
+            self._pipe.send(Ended(self._outcomes))
+        self._outcomes = []
+
+    def _recall(self) -> None:
+        slots = [slot for executor in self._executors.values() for slot in executor.recall()]
+        for slot in slots:
+            del self._running[slot]
+        if self._pipe is not None:
+            self._pipe.send(Recalled(slots))
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when the supervisor dies, however it dies."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)  # it died before the kernel was asked
+
+
+def main(arguments: list[str]) -> int:
+    """Run a child: pipe descriptor, cell descriptor, parent's pid, loop and thread slots, app."""
+    pipe, cell, parent, loop_slots, thread_slots = map(int, arguments[:5])
+    _die_with(parent)
+    try:
+        app = load_app(arguments[5])
+    except RopewayError as error:
+        print(f"{error.code}  {error}", file=sys.stderr)
+        return error.exit_code
+    slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots}
+    child = Child(app, Cell(cell), slots)
+    asyncio.run(child.run(socket.socket(fileno=pipe)))
+    return 0
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads may be inside user code; the supervisor has closed the pipe, so nobody listens.
+    os._exit(status)

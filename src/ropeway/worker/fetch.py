@@ -1,0 +1,132 @@
+"""The loop that fetches: as many messages as there are places, and each to a child."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+
+from ropeway.broker import Broker
+from ropeway.claims import plan_claims, room
+from ropeway.decide import Rules, screen
+from ropeway.errors import RopewayError
+from ropeway.message import Delivery, Failure, Kind, Outcome
+from ropeway.worker.fleet import Fleet
+from ropeway.worker.frames import TaskInfo
+from ropeway.worker.held import Held
+from ropeway.worker.settle import Settler
+
+log = logging.getLogger("ropeway.worker")
+
+IDLE_WAIT = 0.5
+"""Seconds that one look waits for a message; also how long a stop may have to wait for it."""
+
+_MOST_UNSETTLED = 1_000
+
+
+class Fetcher:
+    """Claims what the children have room for. Without `queues` it serves every queue there is."""
+
+    def __init__(
+        self,
+        backend: Broker,
+        fleet: Fleet,
+        settler: Settler,
+        held: Held,
+        tasks: Mapping[str, TaskInfo],
+        rules: Rules,
+        *,
+        holder: str,
+        lease: float,
+        queues: Sequence[str] | None,
+    ) -> None:
+        self._backend, self._fleet, self._settler, self._held = backend, fleet, settler, held
+        self._tasks, self._rules = tasks, rules
+        self._holder, self._lease = holder, lease
+        self._every_queue = queues is None
+        self._queues = list(queues or sorted({info.queue for info in tasks.values()} | {"default"}))
+        self._empty: frozenset[str] = frozenset()
+        self._mix: dict[Kind, float] = {}
+        self._turn = 0
+        self._idle = False
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Fetch until `stopping`; a backend that fails is tried again, more and more slowly."""
+        pause = 0.05
+        while not self.stopping:
+            try:
+                await self.run_once()
+                pause = 0.05
+            except RopewayError as error:
+                log.warning("nothing can be fetched: %s", error.fact)
+                await asyncio.sleep(random.uniform(0, pause))
+                pause = min(5.0, pause * 2)
+
+    async def run_once(self) -> int:
+        """Claim once and hand out what came; returns how many messages came."""
+        self._fleet.freed.clear()
+        n = min(room(self._fleet.room(), self._mix), _MOST_UNSETTLED - len(self._held))
+        if n <= 0:
+            await self._room_or_a_while()
+            return 0
+        if self._idle and self._every_queue:
+            await self._find_queues()
+        claims = plan_claims(self._queues, self._empty, n, self._turn)
+        wait = IDLE_WAIT if self._idle else 0.0
+        deliveries = await self._backend.receive(claims, self._holder, self._lease, wait)
+        self._turn += 1
+        self._idle = not deliveries
+        self._empty = frozenset(self._queues) - {each.message.queue for each in deliveries}
+        if deliveries:
+            self._held.add(deliveries)
+            self._hand_out(deliveries, await self._backend.now())
+        return len(deliveries)
+
+    async def _room_or_a_while(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_WAIT):
+                await self._fleet.freed.wait()
+        except TimeoutError:
+            pass
+
+    async def _find_queues(self) -> None:
+        known = {stats.queue for stats in await self._backend.stats()}
+        self._queues += sorted(known.difference(self._queues))
+
+    def _hand_out(self, deliveries: Sequence[Delivery], now: float) -> None:
+        calls: list[tuple[Delivery, Kind]] = []
+        for delivery in deliveries:
+            refusal = screen(delivery, now, self._rules)
+            if refusal is not None:
+                self._settler.add_settled(refusal)
+            elif (outcome := self._unfit(delivery)) is not None:
+                self._settler.add(delivery, outcome)
+            else:
+                calls.append((delivery, self._tasks[delivery.message.task].kind))
+        self._learn_mix(calls)
+        for delivery in self._fleet.run(calls):
+            self._settler.add(delivery, Outcome(ending="interrupted"))
+
+    def _unfit(self, delivery: Delivery) -> Outcome | None:
+        message = delivery.message
+        if delivery.unreadable is not None:
+            error = Failure(type="Undecodable", message=delivery.unreadable)
+            return Outcome(ending="undecodable", error=error)
+        if message.task not in self._tasks:
+            error = Failure(
+                type="UnknownTask",
+                message=f"no task is called {message.task!r}; this worker knows "
+                f"{len(self._tasks)}: {', '.join(sorted(self._tasks)[:10])}",
+            )
+            return Outcome(ending="unknown_task", error=error)
+        return None
+
+    def _learn_mix(self, calls: Sequence[tuple[Delivery, Kind]]) -> None:
+        if not calls:
+            return
+        kinds = [kind for _, kind in calls]
+        for kind in {*self._mix, *kinds}:
+            share = kinds.count(kind) / len(kinds)
+            self._mix[kind] = 0.7 * self._mix.get(kind, share) + 0.3 * share

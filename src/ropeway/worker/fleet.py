@@ -1,0 +1,155 @@
+"""The children of one supervisor: started, given work, replaced when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Sequence
+
+from ropeway.message import Delivery, Kind
+from ropeway.worker.frames import Manifest
+from ropeway.worker.process import ChildProcess, OnEnded
+
+log = logging.getLogger("ropeway.worker")
+
+_LONGEST_PAUSE = 30.0
+
+
+class StartFailed(Exception):
+    """A child ended before it had imported the app; its own words are on stderr already."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"the app could not be imported (exit status {exit_code})")
+        self.exit_code = exit_code
+
+
+class Fleet:
+    """Keeps `size` children alive. `freed` is set whenever there may be new room."""
+
+    def __init__(self, target: str, size: int, slots: dict[Kind, int], on_ended: OnEnded) -> None:
+        self.freed = asyncio.Event()
+        self.replaced = 0
+        self._target, self._size, self._slots = target, size, slots
+        self._tell = on_ended
+        self._children: list[ChildProcess] = []
+        self._spawning: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._draining = False
+
+    async def start(self) -> Manifest:
+        """Start one child, and the others once it has shown that the app can be imported."""
+        first = await self._spawn()
+        for _ in range(self._size - 1):
+            self._spawn_later(0.0)
+        return await first.manifest
+
+    @property
+    def children(self) -> list[ChildProcess]:
+        """Those that have imported the app and take calls."""
+        return [child for child in self._children if child.windows and not child.stopping]
+
+    @property
+    def busy(self) -> int:
+        """How many calls the children hold."""
+        return sum(child.busy for child in self._children)
+
+    def room(self) -> dict[Kind, int]:
+        """How many more calls of each kind could be handed over now."""
+        room: dict[Kind, int] = dict.fromkeys(self._slots, 0)
+        for child in self.children:
+            for kind, window in child.windows.items():
+                room[kind] += window.room
+        return room
+
+    def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
+        """Share out calls, each to the child with the most room; return those with no place."""
+        shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
+        room = {
+            kind: [[child.windows[kind].room, child] for child in self.children]
+            for kind in self._slots
+        }
+        excess: list[Delivery] = []
+        for delivery, kind in deliveries:
+            best = max(room[kind], key=_most, default=None)
+            if best is None or best[0] <= 0:
+                excess.append(delivery)
+                continue
+            best[0] -= 1
+            shares.setdefault(best[1], []).append((delivery, kind))
+        for child, share in shares.items():
+            child.run(share)
+        return excess
+
+    def interrupt(self, ids: frozenset[str]) -> None:
+        """Ask for the calls of these jobs to be stopped, wherever they run."""
+        for child in self._children:
+            child.interrupt(ids)
+
+    async def recall(self) -> None:
+        """Have every child give back what it has not started; none is replaced from now on."""
+        self._draining = True
+        await asyncio.gather(*(child.recall() for child in self.children))
+
+    async def close(self, *, kill: bool) -> None:
+        """End the children, and wait until each is dead and has given everything back."""
+        self._draining = True
+        for task in self._spawning:
+            task.cancel()
+        for child in self._children:
+            child.kill() if kill else child.close()
+        await asyncio.gather(*(child.gone() for child in list(self._children)))
+
+    # -- one by one -----------------------------------------------------------------------
+
+    async def _spawn(self) -> ChildProcess:
+        child = ChildProcess(self._ended, self._gone)
+        self._children.append(child)
+        await child.spawn(self._target, self._slots)
+        try:
+            await child.manifest
+        except asyncio.CancelledError:
+            if not child.manifest.cancelled():
+                raise
+            raise StartFailed(child.exit_code or 1) from None
+        self._failures = 0
+        self.freed.set()
+        return child
+
+    def _spawn_later(self, pause: float) -> None:
+        task = asyncio.create_task(self._spawn_after(pause))
+        self._spawning.add(task)
+        task.add_done_callback(self._spawning.discard)
+
+    async def _spawn_after(self, pause: float) -> None:
+        await asyncio.sleep(pause)
+        try:
+            await self._spawn()
+        except StartFailed as error:
+            log.error("%s; trying again", error)
+
+    def _ended(self, ended: list[tuple[Delivery, object]]) -> None:
+        self._tell(ended)  # type: ignore[arg-type]
+        self.freed.set()
+
+    def _gone(self, child: ChildProcess) -> None:
+        self._children.remove(child)
+        self.freed.set()
+        if self._draining:
+            return
+        log.warning("child %d %s; starting another", child.pid, child.how_it_ended())
+        self.replaced += 1
+        # One that lived is replaced at once; one that dies young is tried ever more slowly.
+        if time.monotonic() - child.started_at > 5:
+            self._failures = 0
+        else:
+            self._failures += 1
+        ceiling = min(_LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10))
+        self._spawn_later(random.uniform(0, ceiling) if self._failures > 1 else 0.0)
+
+
+def _most(place: list[object]) -> int:
+    room = place[0]
+    assert isinstance(room, int)
+    return room

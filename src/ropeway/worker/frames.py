@@ -1,0 +1,78 @@
+"""What supervisor and child say to each other; msgpack arrays, told apart by a number."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from ropeway.message import Kind, Outcome
+from ropeway.retry import RetryPolicy
+
+
+class TaskInfo(Struct, frozen=True, kw_only=True):
+    """What a supervisor knows of a task, without importing it."""
+
+    kind: Kind
+    queue: str
+    digest: str
+    policy: RetryPolicy
+
+
+class Manifest(Struct, frozen=True, tag=1, array_like=True):
+    """A child's first word: the app as it imported it, settings and all."""
+
+    pid: int
+    settings: dict[str, str | int | float]
+    tasks: dict[str, TaskInfo]
+    slots: dict[Kind, int]
+
+
+class Start(Struct, frozen=True, array_like=True):
+    """One call to run, known to both sides by its `slot`."""
+
+    slot: int
+    job_id: str
+    task: str
+    attempt: int
+    body: bytes
+    content_type: str
+    policy: RetryPolicy | None
+
+
+class Run(Struct, frozen=True, tag=2, array_like=True):
+    """Supervisor: run these."""
+
+    calls: list[Start]
+
+
+class Ended(Struct, frozen=True, tag=3, array_like=True):
+    """Child: these have ended."""
+
+    outcomes: list[tuple[int, Outcome]]
+
+
+class Recall(Struct, frozen=True, tag=4, array_like=True):
+    """Supervisor: give back what has not started."""
+
+
+class Recalled(Struct, frozen=True, tag=5, array_like=True):
+    """Child: these had not started, and will not."""
+
+    slots: list[int]
+
+
+class Interrupt(Struct, frozen=True, tag=6, array_like=True):
+    """Supervisor: stop these, as far as their executor can."""
+
+    slots: list[int]
+
+
+FromChild = Manifest | Ended | Recalled
+ToChild = Run | Recall | Interrupt
+
+CONTROL = (Recall, Interrupt, Recalled)
+"""Frames that go ahead of those that carry bodies."""
+
+encode = msgspec.msgpack.Encoder().encode
+decode_from_child = msgspec.msgpack.Decoder(FromChild).decode
+decode_to_child = msgspec.msgpack.Decoder(ToChild).decode

@@ -1,0 +1,216 @@
+"""A child as its supervisor sees it: a process, a pipe, and the calls that it was handed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from ropeway.message import Delivery, Failure, Kind, Outcome
+from ropeway.worker.cell import SLOTS, Cell
+from ropeway.worker.frames import (
+    Ended,
+    Interrupt,
+    Manifest,
+    Recall,
+    Run,
+    Start,
+    decode_from_child,
+)
+from ropeway.worker.pipe import Pipe
+from ropeway.worker.window import Window
+
+_LAST_WORDS = 0.5
+
+OnEnded = Callable[[list[tuple[Delivery, Outcome]]], None]
+OnGone = Callable[["ChildProcess"], None]
+
+
+class ChildProcess:
+    """One child. Every call it is handed comes back through `on_ended` exactly once, also when it
+    dies: then as crashed, if it had started, else as interrupted."""
+
+    def __init__(self, on_ended: OnEnded, on_gone: OnGone) -> None:
+        self._on_ended, self._on_gone = on_ended, on_gone
+        self.manifest: asyncio.Future[Manifest] = asyncio.get_running_loop().create_future()
+        self.windows: dict[Kind, Window] = {}
+        self.exit_code: int | None = None
+        self.started_at = time.monotonic()
+        self._cell = Cell.create()
+        self._free = list(range(SLOTS))
+        self._handed: dict[int, tuple[Delivery, Kind, float]] = {}
+        self._closed = asyncio.Event()
+        self._recalled = asyncio.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: Pipe | None = None
+        self.stopping = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    @property
+    def busy(self) -> int:
+        """How many calls it holds."""
+        return len(self._handed)
+
+    async def spawn(self, target: str, slots: dict[Kind, int]) -> None:
+        """Start the process. Must be called on the main thread, whose death it will follow."""
+        ours, theirs = socket.socketpair()
+        numbers = (theirs.fileno(), self._cell.descriptor, os.getpid())
+        command = [sys.executable, "-m", "ropeway.worker.child", *map(str, numbers)]
+        command += [str(slots["loop"]), str(slots["threads"]), target]
+        # A process group of its own: Ctrl-C in a terminal is for the supervisor alone.
+        self._process = subprocess.Popen(
+            command,
+            pass_fds=(theirs.fileno(), self._cell.descriptor),
+            process_group=0,
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        loop = asyncio.get_running_loop()
+        _, self._pipe = await loop.connect_accepted_socket(
+            lambda: Pipe(self._on_frame, self._closed.set), ours
+        )
+        self._watch_death(self._process.pid)
+        self._life = asyncio.create_task(self._see_out())
+
+    def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> None:
+        """Hand over calls; the caller has looked at `windows`."""
+        now = time.monotonic()
+        starts = []
+        for delivery, kind in deliveries:
+            slot = self._free.pop()
+            self._cell.clear(slot)
+            self._handed[slot] = (delivery, kind, now)
+            self.windows[kind].held += 1
+            message = delivery.message
+            starts.append(
+                Start(
+                    slot,
+                    message.id,
+                    message.task,
+                    delivery.fence.attempt,
+                    message.body,
+                    message.content_type,
+                    message.policy,
+                )
+            )
+        if self._pipe is not None:
+            self._pipe.send(Run(starts))
+
+    def interrupt(self, ids: frozenset[str]) -> None:
+        """Ask for the calls of these jobs to be stopped."""
+        slots = [slot for slot, (delivery, _, _) in self._handed.items() if delivery.fence.id in ids]
+        if slots and self._pipe is not None:
+            self._pipe.send(Interrupt(slots))
+
+    async def recall(self) -> None:
+        """Have it give back, as interrupted, every call that it has not started."""
+        if self._pipe is not None and not self._closed.is_set():
+            self._pipe.send(Recall())
+            waits = [asyncio.create_task(event.wait()) for event in (self._recalled, self._closed)]
+            await asyncio.wait(waits, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    def close(self) -> None:
+        """Tell it to end: it closes when its supervisor does."""
+        self.stopping = True
+        if self._pipe is not None:
+            self._pipe.close()
+
+    def kill(self) -> None:
+        """End it now; what it was running comes back as interrupted, not as crashed."""
+        self.stopping = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+    async def gone(self) -> None:
+        """Wait until it is dead and everything it held has come back."""
+        await asyncio.shield(self._life)
+
+    # -- what it says ---------------------------------------------------------------------
+
+    def _on_frame(self, payload: bytes) -> None:
+        frame = decode_from_child(payload)
+        match frame:
+            case Ended():
+                self._ended(frame.outcomes)
+            case Manifest():
+                self.windows = {kind: Window(slots) for kind, slots in frame.slots.items()}
+                self.manifest.set_result(frame)
+            case _:
+                self._ended([(slot, Outcome(ending="interrupted")) for slot in frame.slots])
+                self._recalled.set()
+
+    def _ended(self, outcomes: Sequence[tuple[int, Outcome]]) -> None:
+        now = time.monotonic()
+        ended: list[tuple[Delivery, Outcome]] = []
+        slowest: dict[Kind, tuple[int, float]] = {}
+        for slot, outcome in outcomes:
+            delivery, kind, since = self._handed.pop(slot)
+            self._free.append(slot)
+            count, longest = slowest.get(kind, (0, 0.0))
+            slowest[kind] = (count + 1, max(longest, now - since))
+            ended.append((delivery, outcome))
+        for kind, (count, longest) in slowest.items():
+            self.windows[kind].ended(count, longest)
+        self._on_ended(ended)
+
+    # -- its death ------------------------------------------------------------------------
+
+    def _watch_death(self, pid: int) -> None:
+        # A process that user code forked may hold the pipe open after the child's death.
+        if not hasattr(os, "pidfd_open"):
+            return
+        descriptor = os.pidfd_open(pid)
+        loop = asyncio.get_running_loop()
+
+        def died() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            loop.call_later(_LAST_WORDS, self._closed.set)
+
+        loop.add_reader(descriptor, died)
+
+    async def _see_out(self) -> None:
+        await self._closed.wait()
+        assert self._process is not None
+        if not self.stopping:
+            self._process.kill()
+        try:
+            code = await asyncio.to_thread(self._process.wait, 5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = await asyncio.to_thread(self._process.wait)
+        self.exit_code = code
+        if self._pipe is not None:
+            self._pipe.close()
+        # Only now is it certain that nothing of it runs any more.
+        self._ended([(slot, self._outcome_of_death(slot)) for slot in list(self._handed)])
+        self._cell.close()
+        if not self.manifest.done():
+            self.manifest.cancel()
+        self._on_gone(self)
+
+    def _outcome_of_death(self, slot: int) -> Outcome:
+        if self.stopping or not self._cell.started(slot):
+            return Outcome(ending="interrupted")
+        error = Failure(type="WorkerLost", message=f"the child process {self.how_it_ended()}")
+        return Outcome(ending="crashed", error=error)
+
+    def how_it_ended(self) -> str:
+        """In words: the signal or the exit status."""
+        code = self.exit_code or 0
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return f"was killed by {signal.Signals(-code).name}"
+            return f"was killed by signal {-code}"
+        return f"ended with status {code}"

@@ -1,0 +1,48 @@
+"""The loop that renews: every lease of this supervisor in one call, three times per lease."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from ropeway.broker import Broker
+from ropeway.errors import RopewayError
+from ropeway.worker.held import Held
+
+log = logging.getLogger("ropeway.worker")
+
+
+class Renewer:
+    """Keeps what is held from being handed to others, and tells `on_lost` of what was."""
+
+    def __init__(
+        self, backend: Broker, held: Held, lease: float, on_lost: Callable[[frozenset[str]], None]
+    ) -> None:
+        self._backend, self._held, self._lease, self._on_lost = backend, held, lease, on_lost
+
+    async def run(self) -> None:
+        """Renew for ever; after an error, again soon."""
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            while not await self.run_once():
+                await asyncio.sleep(min(1.0, self._lease / 20))
+
+    async def run_once(self) -> bool:
+        """Renew everything once; False if the backend did not answer."""
+        fences = self._held.fences()
+        if not fences:
+            return True
+        try:
+            answers = await self._backend.extend(fences, self._lease)
+        except RopewayError as error:
+            log.warning("%d leases cannot be renewed yet: %s", len(fences), error.fact)
+            return False
+        lost = frozenset(
+            fence.id for fence, answer in zip(fences, answers, strict=True) if answer != "held"
+        )
+        # What was settled while the answer was on its way is not lost: it is done.
+        lost &= {fence.id for fence in self._held.fences()}
+        if lost:
+            self._on_lost(lost)
+        return True

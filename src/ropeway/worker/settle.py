@@ -1,0 +1,132 @@
+"""The loop that settles: what has ended becomes one commit, and is kept until that has answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Mapping
+
+from ropeway.claims import MAX_BATCH
+from ropeway.decide import Rules, decide
+from ropeway.errors import RopewayError
+from ropeway.message import Answer, Delivery, Finish, Outcome, Reject, Release, Transition
+from ropeway.retry import DEFAULT
+from ropeway.states import State
+from ropeway.store import Broker
+from ropeway.worker.frames import TaskInfo
+from ropeway.worker.held import Held
+
+log = logging.getLogger("ropeway.worker")
+
+
+class Settler:
+    """Decides what follows from each outcome and commits it; counts what came of it.
+
+    A commit without an answer is repeated, unchanged, until there is one: the backend tells a
+    repetition from a second settle.
+    """
+
+    def __init__(
+        self, backend: Broker, tasks: Mapping[str, TaskInfo], held: Held, rules: Rules
+    ) -> None:
+        self._backend, self._tasks, self._held, self._rules = backend, tasks, held, rules
+        self._ended: deque[tuple[Delivery, Outcome]] = deque()
+        self._ready: deque[Transition] = deque()
+        self._wake = asyncio.Event()
+        self._busy = False
+        self.settled = 0
+        self.lost = 0
+        self.by_state: dict[State, int] = dict.fromkeys(State, 0)
+
+    @property
+    def waiting(self) -> int:
+        """How many settles have no answer yet."""
+        return len(self._held) if self._busy or self._ended or self._ready else 0
+
+    def add(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Settle `delivery` as its outcome demands."""
+        self._ended.append((delivery, outcome))
+        self._wake.set()
+
+    def add_settled(self, transition: Transition) -> None:
+        """Commit a transition that was decided elsewhere."""
+        self._ready.append(transition)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Settle for ever; a backend that fails is tried again, more and more slowly."""
+        while True:
+            await self._wake.wait()
+            await self.run_once()
+
+    async def run_once(self) -> int:
+        """Settle what has ended, at most one batch; returns how many."""
+        now = await self._backend.now() if self._ended else 0.0
+        while self._ended and len(self._ready) < MAX_BATCH:
+            delivery, outcome = self._ended.popleft()
+            self._ready.append(self._decide(delivery, outcome, now))
+        batch = [self._ready.popleft() for _ in range(min(MAX_BATCH, len(self._ready)))]
+        if not self._ended and not self._ready:
+            self._wake.clear()
+        if batch:
+            self._busy = True
+            answers = await self._commit(batch)
+            self._busy = False
+            for transition, answer in zip(batch, answers, strict=True):
+                self._answered(transition, answer)
+        return len(batch)
+
+    async def drained(self) -> None:
+        """Wait until everything that was added has its answer."""
+        while self._ended or self._ready or self._busy:
+            self._held.changed.clear()
+            await self._held.changed.wait()
+
+    def _decide(self, delivery: Delivery, outcome: Outcome, now: float) -> Transition:
+        info = self._tasks.get(delivery.message.task)
+        policy = delivery.message.policy or (info.policy if info else DEFAULT)
+        return decide(delivery, outcome, policy, now, self._rules)
+
+    async def _commit(self, batch: list[Transition]) -> list[Answer]:
+        pause = 0.05
+        while True:
+            try:
+                return await self._backend.commit(batch)
+            except RopewayError as error:
+                log.warning("%d results cannot be settled yet: %s", len(batch), error.fact)
+            await asyncio.sleep(random.uniform(0, pause))
+            pause = min(5.0, pause * 2)
+
+    def _answered(self, transition: Transition, answer: Answer) -> None:
+        fence, settle = transition.fence, transition.settle
+        assert fence is not None and settle is not None
+        self._held.drop(fence)
+        if not answer.ok:
+            self.lost += 1
+            log.warning(
+                "job %s: attempt %d was not settled (%s): another worker has taken it over",
+                fence.id,
+                fence.attempt,
+                answer.reason,
+            )
+            return
+        self.settled += 1
+        match settle:
+            case Finish():
+                self.by_state[settle.state] += 1
+                if settle.state is State.FAILED and settle.error:
+                    log.error("job %s failed: %s: %s", fence.id, *_brief(settle))
+            case Reject():
+                self.by_state[State.QUARANTINED] += 1
+                log.error("job %s quarantined: %s %s", fence.id, settle.reason, settle.detail)
+            case Release():
+                self.by_state[State.QUEUED] += 1
+                if settle.error:
+                    log.warning("job %s goes back: %s: %s", fence.id, *_brief(settle))
+
+
+def _brief(settle: Finish | Release) -> tuple[str, str]:
+    error = settle.error
+    return (error.type, error.message.splitlines()[0][:200] if error.message else "") if error else ("", "")

@@ -1,0 +1,207 @@
+"""The supervisor: one process that owns all input and output, and never imports user code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import secrets
+import signal
+import socket
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ropeway.capabilities import require
+from ropeway.config import Settings
+from ropeway.connect import Connection
+from ropeway.decide import Keep, Rules
+from ropeway.message import Delivery, Kind, Outcome
+from ropeway.store import Backend
+from ropeway.worker.fetch import Fetcher
+from ropeway.worker.fleet import Fleet, StartFailed
+from ropeway.worker.frames import Manifest
+from ropeway.worker.held import Held
+from ropeway.worker.renew import Renewer
+from ropeway.worker.settle import Settler
+
+log = logging.getLogger("ropeway.worker")
+
+HANDED_BACK = 11
+"""Exit code of a worker that gave running jobs back because they did not end within `grace`."""
+
+
+class WorkerOptions(Struct, frozen=True, kw_only=True):
+    """How a worker is started. Without `queues` it serves every queue."""
+
+    target: str
+    queues: tuple[str, ...] | None = None
+    children: int = 0
+    loop_slots: int = 100
+    thread_slots: int = 8
+
+    @property
+    def slots(self) -> dict[Kind, int]:
+        """Calls that one child runs at once, by kind."""
+        return {"loop": self.loop_slots, "threads": self.thread_slots}
+
+
+class Supervisor:
+    """Starts the children, runs the loops, and stops them in order."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
+        self._children = options.children or os.cpu_count() or 1
+        self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._stop = asyncio.Event()
+        self._now = asyncio.Event()
+        self._held = Held()
+        self._settler: Settler | None = None
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT; returns the exit code.
+
+        The first signal lets running jobs finish for `grace` seconds, a second one, or SIGQUIT,
+        gives them back at once.
+        """
+        self._listen()
+        fleet = Fleet(self._options.target, self._children, self._options.slots, self._ended)
+        try:
+            manifest = await self._or_stop(fleet.start())
+        except StartFailed as error:
+            await fleet.close(kill=True)
+            return error.exit_code
+        if manifest is None:
+            await fleet.close(kill=True)
+            return 0
+        settings = msgspec.convert(manifest.settings, Settings)
+        backend = Connection(settings.url).looped()
+        try:
+            await backend.open()
+            require(backend.capabilities, "shared", "a worker of several processes")
+            self._greet(settings, manifest)
+            return await self._work(backend, fleet, settings, manifest)
+        finally:
+            await fleet.close(kill=True)
+            await backend.close()
+
+    async def _work(
+        self, backend: Backend, fleet: Fleet, settings: Settings, manifest: Manifest
+    ) -> int:
+        keep = Keep(result=settings.keep, failure=settings.keep_failed)
+        rules = Rules(keep=keep, unknown_grace=settings.unknown_grace)
+        settler = self._settler = Settler(backend, manifest.tasks, self._held, rules)
+        renewer = Renewer(backend, self._held, settings.lease, fleet.interrupt)
+        fetcher = Fetcher(
+            backend,
+            fleet,
+            settler,
+            self._held,
+            manifest.tasks,
+            rules,
+            holder=self._holder,
+            lease=settings.lease,
+            queues=self._options.queues,
+        )
+        fetching = asyncio.create_task(fetcher.run())
+        loops = [fetching, asyncio.create_task(settler.run()), asyncio.create_task(renewer.run())]
+        stopped = asyncio.create_task(self._stop.wait())
+        # A loop that ends by itself has a bug in it: the worker ends too, and says so.
+        await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+        fetcher.stopping = True
+        try:
+            return await self._drain(fetching, fleet, settler, settings.grace)
+        finally:
+            for task in (stopped, *loops):
+                task.cancel()
+            results = await asyncio.gather(stopped, *loops, return_exceptions=True)
+            for result in results:
+                if isinstance(result, Exception):
+                    log.error("a loop of the worker failed", exc_info=result)
+
+    async def _drain(
+        self, fetching: asyncio.Task[None], fleet: Fleet, settler: Settler, grace: float
+    ) -> int:
+        """Give back what has not started, let the rest finish, and give back what does not."""
+        log.info("stopping: %d jobs in hand", len(self._held))
+        await asyncio.wait([fetching])  # a claim on its way is awaited, never dropped
+        await fleet.recall()
+        handed_back = 0
+        try:
+            async with asyncio.timeout(grace):
+                while fleet.busy and not self._now.is_set():
+                    fleet.freed.clear()
+                    await self._either(fleet.freed.wait(), self._now.wait())
+        except TimeoutError:
+            pass
+        handed_back = fleet.busy
+        await fleet.close(kill=handed_back > 0)
+        await settler.drained()
+        log.info("stopped: %d settled, %d handed back", settler.settled, handed_back)
+        return HANDED_BACK if handed_back else 0
+
+    def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
+        if self._settler is not None:
+            for delivery, outcome in ended:
+                self._settler.add(delivery, outcome)
+
+    # -- signals and words ----------------------------------------------------------------
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGQUIT, self._told_to_stop)
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            self._now.set()
+        self._stop.set()
+
+    def _told_to_stop(self) -> None:
+        self._now.set()
+        self._stop.set()
+
+    async def _or_stop(self, work: Coroutine[Any, Any, Manifest]) -> Manifest | None:
+        task = asyncio.create_task(work)
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        return None
+
+    @staticmethod
+    async def _either(*waits: Coroutine[Any, Any, Any]) -> None:
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _greet(self, settings: Settings, manifest: Manifest) -> None:
+        queues: Sequence[str] = self._options.queues or ("every queue",)
+        log.info("worker %s on Python %s", self._holder, platform.python_version())
+        log.info("app %s with %d tasks", self._options.target, len(manifest.tasks))
+        log.info("backend %s", settings.url)
+        log.info("serving %s", ", ".join(queues))
+        log.info(
+            "%d children, each with %d loop slots and %d threads",
+            self._children,
+            self._options.loop_slots,
+            self._options.thread_slots,
+        )
+
+
+def run_worker(options: WorkerOptions) -> int:
+    """Run a worker in this process until it is told to stop; returns its exit code."""
+    return asyncio.run(_main(options))
+
+
+async def _main(options: WorkerOptions) -> int:
+    return await Supervisor(options).run()

@@ -1,0 +1,34 @@
+"""How many calls of one kind a child is given: its slots, and a little work to go on with."""
+
+from __future__ import annotations
+
+SHORT, LONG = 0.005, 0.020
+"""Seconds from hand-over to end: below the first a child may hold more, above the second less."""
+
+LARGEST = 512
+
+
+class Window:
+    """Grows while calls end quickly, and shrinks back to the slots when they do not.
+
+    So a child never waits for its next short call, and never sits on calls that another child or
+    machine could be running: what it holds unstarted is worth a few milliseconds.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.size = slots
+        self.held = 0
+
+    @property
+    def room(self) -> int:
+        """How many more calls may be handed over now."""
+        return max(0, self.size - self.held)
+
+    def ended(self, count: int, slowest: float) -> None:
+        """Learn from `count` calls that ended, the slowest `slowest` seconds after hand-over."""
+        if slowest > LONG:
+            self.size = max(self.slots, self.size // 2)
+        elif slowest < SHORT and self.held * 2 >= self.size:
+            self.size = min(max(LARGEST, self.slots), self.size * 2)
+        self.held -= count
