@@ -48,7 +48,7 @@ class Registrar:
     @overload
     def __call__(self, function: Callable[P, R]) -> Task[P, R]: ...
     def __call__(self, function: Callable[..., Any]) -> Task[..., Any]:
-        return self._app._register(function, **self._options)
+        return self._app.register(function, **self._options)
 
 
 class Ropeway:
@@ -98,6 +98,8 @@ class Ropeway:
     @overload
     def task(
         self,
+        function: None = None,
+        /,
         *,
         name: str | None = None,
         queue: str = DEFAULT_QUEUE,
@@ -106,20 +108,10 @@ class Ropeway:
         dont_retry_on: tuple[type[BaseException], ...] = (),
         timeout: float | str | None = None,
     ) -> Registrar: ...
-    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        """Register a function as a task.
-
-        `retries` failures are tried again, with a growing random delay, unless the exception is
-        one of `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer.
-        `queue` and `priority` are the defaults that `using` can change. A coroutine function runs
-        on the worker's event loop, a plain one in a thread. Raises `BadTask`.
-        """
-        registrar = Registrar(self, **options)
-        return registrar if function is None else registrar(function)
-
-    def _register(
+    def task(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | None = None,
+        /,
         *,
         name: str | None = None,
         queue: str = DEFAULT_QUEUE,
@@ -127,22 +119,42 @@ class Ropeway:
         retries: int | RetryPolicy = 3,
         dont_retry_on: tuple[type[BaseException], ...] = (),
         timeout: float | str | None = None,
+    ) -> Any:
+        """Register a function as a task.
+
+        `retries` failures are tried again, with a growing random delay, unless the exception is
+        one of `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer.
+        `queue` and `priority` are the defaults that `using` can change. A coroutine function runs
+        on the worker's event loop, a plain one in a thread. Raises `BadTask`.
+        """
+        registrar = Registrar(
+            self,
+            name=name,
+            policy=_policy(retries, dont_retry_on),
+            timeout=None if timeout is None else seconds(timeout, "timeout"),
+            options=Options(queue=checked_queue(queue), band=checked_priority(priority)),
+        )
+        return registrar if function is None else registrar(function)
+
+    def register(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None,
+        policy: RetryPolicy,
+        timeout: float | None,
+        options: Options,
     ) -> Task[..., Any]:
+        """Register a function: what the decorator `task` does."""
         _refuse_unusable(function)
         asynchronous = inspect.iscoroutinefunction(function)
         kind: Kind = "loop" if asynchronous else "threads"
         name = name or default_name(function)
         if name in self.tasks:
             raise BadTask(f"two tasks are called {name}", hint="give one of them another name=")
-        definition = Definition(
-            function,
-            name,
-            kind,
-            _policy(retries, dont_retry_on),
-            None if timeout is None else seconds(timeout, "timeout"),
-        )
-        options = Options(queue=checked_queue(queue), band=checked_priority(priority))
-        task = (AsyncTask if asynchronous else Task)(function, definition, self, options)
+        definition = Definition(function, name, kind, policy, timeout)
+        form = AsyncTask if asynchronous else Task
+        task: Task[..., Any] = form(function, definition, self, options)
         self.tasks[name] = task
         return task
 

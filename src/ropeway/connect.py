@@ -13,17 +13,17 @@ from ropeway.store import Backend
 from ropeway.wrappers.batched import Batched
 from ropeway.wrappers.observed import Observed
 
-Faces = tuple[Callable[[], Backend], Callable[[], Backend]]
-"""How to make a backend for an event loop, and one whose coroutines never suspend."""
+Faces = tuple[Callable[[bool], Backend], Callable[[], Backend]]
+"""How to make a backend for an event loop, ropeway's own or not, and one that never suspends."""
 
 
 def _sqlite(url: str) -> Faces:
-    from ropeway.backends.sqlite import Blocking, Database, SqliteBackend
+    from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend
 
     database = Database(sqlite_path(url))
     return (
-        lambda: SqliteBackend(database),
-        lambda: SqliteBackend(database, Blocking(database.hints)),
+        lambda own: SqliteBackend(database, Looped(database, own=own)),
+        lambda: SqliteBackend(database, Blocking(database)),
     )
 
 
@@ -32,7 +32,7 @@ def _memory(url: str) -> Faces:
 
     del url  # every memory backend is its own
     backend = MemoryBackend()
-    return (lambda: Batched(backend)), (lambda: backend)
+    return (lambda _: Batched(backend)), (lambda: backend)
 
 
 _BACKENDS: dict[str, Callable[[str], Faces]] = {"sqlite": _sqlite, "memory": _memory}
@@ -52,9 +52,12 @@ class Connection:
         self._lock = threading.Lock()
         self._blocking: Backend | None = None
 
-    def looped(self) -> Backend:
-        """Make a backend for the running event loop; whoever asks closes it."""
-        return Observed(self._make_looped(), self.events)
+    def looped(self, *, own: bool = False) -> Backend:
+        """Make a backend for the running event loop; whoever asks closes it.
+
+        `own` says that the loop is ropeway's, with no user code on it: short work may block it.
+        """
+        return Observed(self._make_looped(own), self.events)
 
     def blocking(self) -> Backend:
         """Return the backend that works where it is asked, in the caller's own thread."""

@@ -86,9 +86,7 @@ def _after_failure(
     return Release(counts="failures", delay=max(0.0, delay), error=outcome.error)
 
 
-def _after_loss(
-    delivery: Delivery, outcome: Outcome, policy: RetryPolicy, rules: Rules
-) -> Settle:
+def _after_loss(delivery: Delivery, outcome: Outcome, policy: RetryPolicy, rules: Rules) -> Settle:
     if delivery.losses + 1 >= policy.max_losses:
         detail = _text(outcome.error)
         return Reject("worker_lost", detail, "losses", rules.keep.failure)
@@ -101,9 +99,7 @@ def _after_unknown(delivery: Delivery, outcome: Outcome, rules: Rules) -> Settle
     granted = sum(_unknown_delay(turn) for turn in range(delivery.releases))
     if granted >= rules.unknown_grace:
         return Reject("unknown_task", _text(outcome.error), keep=rules.keep.failure)
-    return Release(
-        counts="releases", delay=_unknown_delay(delivery.releases), error=outcome.error
-    )
+    return Release(counts="releases", delay=_unknown_delay(delivery.releases), error=outcome.error)
 
 
 def _unknown_delay(turn: int) -> float:

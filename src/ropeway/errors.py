@@ -145,7 +145,7 @@ class ResultMismatch(RopewayError):
     code = "RW-305"
 
 
-class Retry(Exception):  # noqa: N818  it is a request raised by a task, not an error
+class Retry(Exception):
     """Raise it in a task to have the call run again, `after` seconds from now."""
 
     def __init__(self, reason: str = "", *, after: float | None = None) -> None:
@@ -153,5 +153,5 @@ class Retry(Exception):  # noqa: N818  it is a request raised by a task, not an 
         self.after = after
 
 
-class TimeLimit(Exception):  # noqa: N818  raised inside user code, where it is caught by name
+class TimeLimit(Exception):
     """Raised inside a task that ran longer than its `timeout`."""

@@ -44,5 +44,5 @@ class Events:
         for subscriber in self._subscribers:
             try:
                 subscriber(event)
-            except Exception:
+            except Exception:  # noqa: BLE001  it may not raise into what it watches
                 _log.exception("a subscriber failed on %s", type(event).__name__)

@@ -15,7 +15,7 @@ from ropeway.states import State
 from ropeway.stepping import refuse_on_loop, step
 from ropeway.store import Store
 
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 _LONGEST_WAIT = 30.0
 _decode_job = msgspec.msgpack.Decoder(JobRecord).decode
@@ -30,7 +30,7 @@ class Stores(Protocol):
         ...
 
 
-class Job(Generic[R]):
+class Job(Generic[R_co]):
     """One call that was sent; made by `send`, or for a known id by `Ropeway.job`.
 
     Keeps no connection and no state: every verb asks the store.
@@ -52,7 +52,7 @@ class Job(Generic[R]):
     def __hash__(self) -> int:
         return hash(self.id)
 
-    def result(self, timeout: float | None = None) -> R:
+    def result(self, timeout: float | None = None) -> R_co:
         """Wait for the job and return what the task returned; see `aresult`.
 
         Raises `BlockingCall` on a running event loop.
@@ -60,7 +60,7 @@ class Job(Generic[R]):
         refuse_on_loop("result", "job.aresult")
         return step(self.aresult(timeout))
 
-    async def aresult(self, timeout: float | None = None) -> R:
+    async def aresult(self, timeout: float | None = None) -> R_co:
         """Wait at most `timeout` seconds (None: for ever) and return what the task returned.
 
         Raises `TaskFailed` (with the task's own error as text) if the job ended otherwise,
@@ -95,7 +95,7 @@ class Job(Generic[R]):
             )
         return _decode_job(record.value)
 
-    def _unwrap(self, job: JobRecord) -> R:
+    def _unwrap(self, job: JobRecord) -> R_co:
         if job.state is not State.SUCCEEDED:
             error = job.error
             what = f"{error.type}: {error.message}" if error else str(job.state)
@@ -113,5 +113,5 @@ class Job(Generic[R]):
                 f"the result of job {self.id} is not a {self._type}: {value.reason}",
                 hint="the task's return annotation says otherwise than what it returned",
             )
-        result: R = value
+        result: R_co = value
         return result

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable
-from typing import Any, Union, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,7 +16,7 @@ from ropeway.codecs import JSON, codec_for
 from ropeway.errors import BadArguments, BadTask
 
 Arguments = tuple[list[Any], dict[str, Any]]
-_Kinds = inspect._ParameterKind
+_Kinds = inspect.Parameter
 
 
 class Signature:
@@ -32,8 +32,7 @@ class Signature:
         self._parameters = list(inspect.signature(function).parameters.values())
         if self._parameters and self._parameters[0].name in ("self", "cls"):
             raise BadTask(
-                f"{name} looks like a method: its first parameter is "
-                f"{self._parameters[0].name!r}",
+                f"{name} looks like a method: its first parameter is {self._parameters[0].name!r}",
                 hint="register a plain function that makes or looks up the object",
             )
 
@@ -42,7 +41,7 @@ class Signature:
         # Looked up late, so that annotations may name what the module defines further down.
         try:
             return get_type_hints(self._function, include_extras=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  annotations may run anything
             raise BadTask(
                 f"the annotations of {self.task} cannot be read: {error}",
                 hint="import the types that it names where the function is defined",
@@ -59,13 +58,13 @@ class Signature:
         for parameter in self._parameters:
             kind = self._hints.get(parameter.name, Any)
             if parameter.kind is _Kinds.VAR_POSITIONAL:
-                fields.append((parameter.name, list[kind], UNSET))
+                fields.append((parameter.name, list.__class_getitem__(kind), UNSET))
             elif parameter.kind is _Kinds.VAR_KEYWORD:
-                fields.append((parameter.name, dict[str, kind], UNSET))
+                fields.append((parameter.name, dict.__class_getitem__((str, kind)), UNSET))
             elif parameter.default is parameter.empty:
                 fields.append((parameter.name, kind))
             else:
-                fields.append((parameter.name, Union[kind, UnsetType], UNSET))
+                fields.append((parameter.name, kind | UnsetType, UNSET))
         try:
             made = msgspec.defstruct(
                 "arguments",
@@ -124,9 +123,7 @@ class Signature:
             raise BadArguments(f"{self.task}: the arguments cannot be read: {values.reason}")
         if self._bare:
             return [], {
-                name: value
-                for name in self._names
-                if (value := getattr(values, name)) is not UNSET
+                name: value for name in self._names if (value := getattr(values, name)) is not UNSET
             }
         return self._spread(values)
 

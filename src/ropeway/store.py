@@ -80,9 +80,6 @@ class Backend(Broker, Store, Search, Protocol):
     """
 
 
-ANY_QUEUE = "queues"
-
-
 def queue_name(queue: str) -> str:
-    """The name to wait for to hear of new messages in `queue`; `ANY_QUEUE` is for all of them."""
+    """Return the name to wait for to hear of new messages in `queue`."""
     return "queue/" + queue

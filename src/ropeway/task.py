@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ropeway.config import Settings, seconds
-from ropeway.errors import BadArguments, Backpressure, MessageTooLarge, Refused
+from ropeway.errors import Backpressure, BadArguments, MessageTooLarge, Refused
 from ropeway.ids import new_id
 from ropeway.message import (
     DEFAULT_BAND,
@@ -178,7 +178,7 @@ class Task(Sender[P, R]):
         return f"<{type(self).__name__} {self.name}>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return cast(R, self._function(*args, **kwargs))
+        return cast("R", self._function(*args, **kwargs))
 
 
 class AsyncTask(Task[P, R]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -33,8 +33,12 @@ from ropeway.message import (
     job_key,
 )
 from ropeway.states import State
-from ropeway.store import ANY_QUEUE, Filter, queue_name
+from ropeway.store import Filter, queue_name
 
+POLL = 0.25
+"""Seconds after which a waiter looks by itself: a clock that is moved by hand gives no hint."""
+
+_SHORTEST_WAIT = 0.005
 _encode = msgspec.msgpack.Encoder().encode
 Bands = dict[int, list[tuple[float, int, str]]]
 
@@ -75,7 +79,9 @@ class MemoryBackend:
         self._ready: dict[str, Bands] = defaultdict(lambda: defaultdict(list))
         self._leased: dict[str, set[str]] = defaultdict(set)
         self._serial = 0
-        self._hinted: dict[str, bool] = {}
+        # How often each name has changed, and what the last wait that reported it had seen.
+        self._changes: Counter[str] = Counter()
+        self._seen: dict[str, int] = {}
         self._waiters: set[asyncio.Event] = set()
 
     async def open(self) -> None:
@@ -116,14 +122,15 @@ class MemoryBackend:
             current = self._version(key)
             if current != version:
                 return Answer(status="refused", reason="conflict", key=key, current=current)
-        known = [self._jobs[m.id].message for m in transition.publish if m.id in self._jobs]
-        for message in known:
-            if message not in transition.publish:
+        first: dict[str, Message] = {}
+        for message in transition.publish:
+            job = self._jobs.get(message.id)
+            if message != (job.message if job else first.setdefault(message.id, message)):
                 key = job_key(message.id)
                 current = self._version(key)
                 return Answer(status="refused", reason="duplicate", key=key, current=current)
         only_publishes = not (transition.fence or transition.put or transition.drop)
-        if known and only_publishes and len(known) == len(transition.publish):
+        if only_publishes and transition.publish and not first:
             return REPEATED
         return None
 
@@ -162,7 +169,6 @@ class MemoryBackend:
         bands = self._ready[job.message.queue]
         heapq.heappush(bands[job.message.band], (job.due, job.serial, job.message.id))
         self._hint(queue_name(job.message.queue))
-        self._hint(ANY_QUEUE)
 
     def _settle(self, transition: Transition) -> None:
         settle = transition.settle
@@ -200,13 +206,28 @@ class MemoryBackend:
     async def receive(
         self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
     ) -> list[Delivery]:
-        deliveries = self._claim_all(claims, holder, lease)
-        if deliveries or wait <= 0:
-            return deliveries
+        found = self._claim_all(claims, holder, lease)
+        if found or not claims or wait <= 0:
+            return found
         names = [queue_name(claim.queue) for claim in claims]
-        await self.wait(names, 0)
-        await self.wait(names, wait)
-        return self._claim_all(claims, holder, lease)
+        time = asyncio.get_running_loop().time
+        deadline = time() + wait
+        while not found and (left := deadline - time()) > 0:
+            # Something that is due and still cannot be claimed must not turn this into a spin.
+            soon = max(self._ready_in(claims), _SHORTEST_WAIT)
+            await self.wait(names, min(left, soon))
+            found = self._claim_all(claims, holder, lease)
+        return found
+
+    def _ready_in(self, claims: Sequence[Claim]) -> float:
+        """Return in how many seconds one of `claims` may find something, as far as is known."""
+        waits = [float("inf")]
+        for claim in claims:
+            ends = [self._jobs[job_id].lease_until for job_id in self._leased[claim.queue]]
+            waits += [end - self._clock.boot() for end in ends]
+            heaps = [self._ready[claim.queue][b] for b in range(claim.lowest, claim.highest + 1)]
+            waits += [heap[0][0] - self._clock.now() for heap in heaps if heap]
+        return min(waits)
 
     def _claim_all(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
         found: list[Delivery] = []
@@ -218,13 +239,10 @@ class MemoryBackend:
 
     def _expired(self, claim: Claim) -> Iterator[_Job]:
         boot = self._clock.boot()
-        for job_id in sorted(self._leased[claim.queue], key=self._lease_end):
-            job = self._jobs[job_id]
+        jobs = [self._jobs[job_id] for job_id in self._leased[claim.queue]]
+        for job in sorted(jobs, key=lambda job: (job.lease_until, job.serial)):
             if job.lease_until <= boot and claim.lowest <= job.message.band <= claim.highest:
                 yield job
-
-    def _lease_end(self, job_id: str) -> float:
-        return self._jobs[job_id].lease_until
 
     def _due(self, claim: Claim, n: int) -> list[_Job]:
         now, jobs = self._clock.now(), list[_Job]()
@@ -305,33 +323,34 @@ class MemoryBackend:
     # -- hints ----------------------------------------------------------------------------
 
     def _hint(self, name: str) -> None:
-        if name in self._hinted:
-            self._hinted[name] = True
+        if name in self._seen:
+            self._changes[name] += 1
             for waiter in self._waiters:
                 waiter.set()
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        found = self._take(names)
+        found = self._changed(names, self._seen)
         if found or timeout <= 0:
             return found
+        # Compared with what this waiter saw, so that of two that wait for one name both hear.
+        seen = {name: self._changes[name] for name in names}
         waiter = asyncio.Event()
         self._waiters.add(waiter)
-        deadline = asyncio.get_running_loop().time() + timeout
         try:
-            while not found:
-                async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(min(timeout, POLL)):
+                while not found:
                     await waiter.wait()
-                waiter.clear()
-                found = self._take(names)
+                    waiter.clear()
+                    found = self._changed(names, seen)
         except TimeoutError:
             pass
         finally:
             self._waiters.discard(waiter)
-        return found
+        return found or (list(names) if timeout > POLL else [])
 
-    def _take(self, names: Sequence[str]) -> list[str]:
-        found = [name for name in names if self._hinted.get(name, True)]
-        self._hinted.update(dict.fromkeys(found, False))
+    def _changed(self, names: Sequence[str], seen: dict[str, int]) -> list[str]:
+        found = [name for name in names if seen.get(name) != self._changes[name]]
+        self._seen.update((name, self._changes[name]) for name in found)
         return found
 
 

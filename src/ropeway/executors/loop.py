@@ -73,7 +73,7 @@ async def _outcome(call: Call) -> Outcome:
     try:
         async with limit:
             value = await call.function(*args, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         if isinstance(error, asyncio.CancelledError) and _cancelled_from_outside():
             return Outcome(ending="interrupted")
         # Whatever user code raises, SystemExit too, is its own outcome and not the child's end.

@@ -60,7 +60,7 @@ def failure_of(error: BaseException) -> Failure:
 def _text(error: BaseException) -> str:
     try:
         return _clean(str(error), _LONGEST_MESSAGE)
-    except Exception as nested:
+    except Exception as nested:  # noqa: BLE001  it is user code
         return f"(its text cannot be made: {type(nested).__name__})"
 
 
@@ -70,7 +70,7 @@ def _traceback(error: BaseException) -> str:
         frames = error.__traceback__.tb_next if error.__traceback__ else None
         lines = traceback.format_exception(type(error), error, frames)
         return _clean("".join(lines), _LONGEST_TRACEBACK)
-    except Exception:
+    except Exception:  # noqa: BLE001  formatting calls user code too
         return ""
 
 

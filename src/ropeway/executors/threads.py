@@ -106,7 +106,7 @@ class ThreadExecutor:
                 value = call.function(*args, **kwargs)
             finally:
                 _untell(post)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             # Whatever user code raises, SystemExit too, is its own outcome and not the child's end.
             return timed_out(call, error) if isinstance(error, TimeLimit) else raised(call, error)
         return returned(call, value)

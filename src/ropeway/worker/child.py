@@ -1,5 +1,7 @@
-"""A child process: imports the app, runs its calls, reports how they ended. No input or output
-on any backend happens here."""
+"""A child process: imports the app, runs its calls, and reports how they ended.
+
+No input or output on any backend happens here.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,7 @@ def main(arguments: list[str]) -> int:
     try:
         app = load_app(arguments[5])
     except RopewayError as error:
-        print(f"{error.code}  {error}", file=sys.stderr)
+        sys.stderr.write(f"{error.code}  {error}\n")
         return error.exit_code
     slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots}
     child = Child(app, Cell(cell), slots)

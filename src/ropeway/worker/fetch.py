@@ -77,7 +77,7 @@ class Fetcher:
         wait = IDLE_WAIT if self._idle else 0.0
         deliveries = await self._backend.receive(claims, self._holder, self._lease, wait)
         self._turn += 1
-        self._idle = not deliveries
+        self._idle = len(deliveries) < max(claim.n for claim in claims)
         self._empty = frozenset(self._queues) - {each.message.queue for each in deliveries}
         if deliveries:
             self._held.add(deliveries)

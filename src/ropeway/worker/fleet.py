@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Sequence
 
-from ropeway.message import Delivery, Kind
+from ropeway.message import Delivery, Kind, Outcome
 from ropeway.worker.frames import Manifest
 from ropeway.worker.process import ChildProcess, OnEnded
 
@@ -66,18 +66,17 @@ class Fleet:
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
         """Share out calls, each to the child with the most room; return those with no place."""
         shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
-        room = {
-            kind: [[child.windows[kind].room, child] for child in self.children]
-            for kind in self._slots
-        }
+        children = self.children
+        room = {kind: {each: each.windows[kind].room for each in children} for kind in self._slots}
         excess: list[Delivery] = []
         for delivery, kind in deliveries:
-            best = max(room[kind], key=_most, default=None)
-            if best is None or best[0] <= 0:
+            places = room[kind]
+            best = max(places, key=places.__getitem__, default=None)
+            if best is None or places[best] <= 0:
                 excess.append(delivery)
                 continue
-            best[0] -= 1
-            shares.setdefault(best[1], []).append((delivery, kind))
+            places[best] -= 1
+            shares.setdefault(best, []).append((delivery, kind))
         for child, share in shares.items():
             child.run(share)
         return excess
@@ -127,10 +126,10 @@ class Fleet:
         try:
             await self._spawn()
         except StartFailed as error:
-            log.error("%s; trying again", error)
+            log.warning("%s; trying again", error)
 
-    def _ended(self, ended: list[tuple[Delivery, object]]) -> None:
-        self._tell(ended)  # type: ignore[arg-type]
+    def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
+        self._tell(ended)
         self.freed.set()
 
     def _gone(self, child: ChildProcess) -> None:
@@ -147,9 +146,3 @@ class Fleet:
             self._failures += 1
         ceiling = min(_LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10))
         self._spawn_later(random.uniform(0, ceiling) if self._failures > 1 else 0.0)
-
-
-def _most(place: list[object]) -> int:
-    room = place[0]
-    assert isinstance(room, int)
-    return room

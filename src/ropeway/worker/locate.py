@@ -36,8 +36,10 @@ def choose_target(given: str | None) -> str:
     found = [name for name in CANDIDATES if _makes_app(Path(name))]
     if len(found) == 1:
         return found[0]
-    what = f"several files here make one: {', '.join(found)}" if found else (
-        f"none of {', '.join(CANDIDATES)} here makes a Ropeway object"
+    what = (
+        f"several files here make one: {', '.join(found)}"
+        if found
+        else (f"none of {', '.join(CANDIDATES)} here makes a Ropeway object")
     )
     raise AppNotFound(f"no app was named, and {what}", hint="name it: -A module:app")
 
@@ -81,7 +83,8 @@ def _in_module(module: Any, place: str, attribute: str) -> Application:
         names = ", ".join(f"{place}:{name}" for name, _ in apps.values()) or "none"
         raise AppNotFound(f"{place} must hold one Ropeway object", hint=f"found: {names}")
     ((_, app),) = apps.values()
-    return app
+    found_app: Application = app
+    return found_app
 
 
 def _is_app(value: object) -> bool:

@@ -33,8 +33,10 @@ OnGone = Callable[["ChildProcess"], None]
 
 
 class ChildProcess:
-    """One child. Every call it is handed comes back through `on_ended` exactly once, also when it
-    dies: then as crashed, if it had started, else as interrupted."""
+    """One child. Every call it is handed comes back through `on_ended`, exactly once.
+
+    Also when it dies: then as crashed, if it had started, else as interrupted.
+    """
 
     def __init__(self, on_ended: OnEnded, on_gone: OnGone) -> None:
         self._on_ended, self._on_gone = on_ended, on_gone
@@ -67,7 +69,7 @@ class ChildProcess:
         command = [sys.executable, "-m", "ropeway.worker.child", *map(str, numbers)]
         command += [str(slots["loop"]), str(slots["threads"]), target]
         # A process group of its own: Ctrl-C in a terminal is for the supervisor alone.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: ASYNC220  see the promise above
             command,
             pass_fds=(theirs.fileno(), self._cell.descriptor),
             process_group=0,
@@ -107,7 +109,9 @@ class ChildProcess:
 
     def interrupt(self, ids: frozenset[str]) -> None:
         """Ask for the calls of these jobs to be stopped."""
-        slots = [slot for slot, (delivery, _, _) in self._handed.items() if delivery.fence.id in ids]
+        slots = [
+            slot for slot, (delivery, _, _) in self._handed.items() if delivery.fence.id in ids
+        ]
         if slots and self._pipe is not None:
             self._pipe.send(Interrupt(slots))
 

@@ -25,7 +25,7 @@ class Renewer:
         """Renew for ever; after an error, again soon."""
         while True:
             await asyncio.sleep(self._lease / 3)
-            while not await self.run_once():
+            while not await self.run_once():  # noqa: ASYNC110  it waits for a server
                 await asyncio.sleep(min(1.0, self._lease / 20))
 
     async def run_once(self) -> bool:

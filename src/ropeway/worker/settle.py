@@ -8,13 +8,13 @@ import random
 from collections import deque
 from collections.abc import Mapping
 
+from ropeway.broker import Broker
 from ropeway.claims import MAX_BATCH
 from ropeway.decide import Rules, decide
 from ropeway.errors import RopewayError
 from ropeway.message import Answer, Delivery, Finish, Outcome, Reject, Release, Transition
 from ropeway.retry import DEFAULT
 from ropeway.states import State
-from ropeway.store import Broker
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 
@@ -129,4 +129,8 @@ class Settler:
 
 def _brief(settle: Finish | Release) -> tuple[str, str]:
     error = settle.error
-    return (error.type, error.message.splitlines()[0][:200] if error.message else "") if error else ("", "")
+    return (
+        (error.type, error.message.splitlines()[0][:200] if error.message else "")
+        if error
+        else ("", "")
+    )

@@ -78,7 +78,7 @@ class Supervisor:
             await fleet.close(kill=True)
             return 0
         settings = msgspec.convert(manifest.settings, Settings)
-        backend = Connection(settings.url).looped()
+        backend = Connection(settings.url).looped(own=True)
         try:
             await backend.open()
             require(backend.capabilities, "shared", "a worker of several processes")

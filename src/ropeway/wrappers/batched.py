@@ -77,7 +77,7 @@ class Batched(Delegate):
             answers = await self.inner.commit([transition for _, transition in batch])
         except (Indeterminate, BackendUnavailable) as error:
             self._fail({ask for ask, _ in batch}, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  whoever asked raises it
             if len(batch) == 1:
                 self._fail({batch[0][0]}, error)
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Self
 
 from ropeway.broker import Held
 from ropeway.claims import Claim
@@ -13,7 +14,6 @@ from ropeway.store import Backend
 from ropeway.wrappers.delegate import Delegate
 
 
-
 class _Timed:
     """Emits one event when the verb ends, also when it raises."""
 
@@ -21,7 +21,7 @@ class _Timed:
         self._events, self._verb = events, verb
         self.items, self.refused = items, 0
 
-    def __enter__(self) -> _Timed:
+    def __enter__(self) -> Self:
         self._start = time.perf_counter()
         return self
 

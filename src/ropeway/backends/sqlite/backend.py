@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from ropeway.backends.sqlite import claim, commit, query
+from ropeway.backends.sqlite import claim, commit, hints, query
 from ropeway.backends.sqlite.database import Database, Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
@@ -15,7 +15,7 @@ from ropeway.claims import MAX_BATCH, Claim
 from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
 from ropeway.store import Filter, queue_name
 
-
+_FEW = 4
 _SHORTEST_WAIT = 0.005
 
 
@@ -29,7 +29,7 @@ class SqliteBackend:
 
     def __init__(self, database: Database, transport: Transport | None = None) -> None:
         self.database = database
-        self._transport = transport or Looped(database.hints)
+        self._transport = transport or Looped(database)
 
     async def open(self) -> None:
         await self._transport.read(self.database.open)
@@ -46,7 +46,8 @@ class SqliteBackend:
         for start in range(0, len(transitions), MAX_BATCH):
             part = transitions[start : start + MAX_BATCH]
             work = partial(_apply_all, part)
-            answers += await self._transport.write(self.database, work, len(part))
+            op = self.database.submit(work, len(part), durable=True)
+            answers.extend(await self._transport.write(op, lone=len(transitions) <= _FEW))
         return answers
 
     async def receive(
@@ -56,22 +57,27 @@ class SqliteBackend:
             return []
         deadline = time.monotonic() + wait
         names = [queue_name(claimed.queue) for claimed in claims]
+        # Looking needs no turn, so an idle worker never stands in a writer's way.
+        soon = self._ready_in(claims) if wait > 0 else 0.0
         while True:
-            # Looking needs no turn, so an idle worker never stands in a writer's way.
-            soon = await self._transport.read(self._ready_in, claims) if wait > 0 else 0.0
-            if soon <= 0 and (found := await self._claim(claims, holder, lease)):
+            if soon <= 0 and (found := await self._claim(claims, holder, lease, lone=wait > 0)):
                 return found
             left = deadline - time.monotonic()
             if left <= 0:
                 return []
             # Something that is due and still cannot be claimed must not turn this into a spin.
-            await self._transport.wait(names, min(left, max(soon, _SHORTEST_WAIT)))
+            patience = min(left, max(soon, _SHORTEST_WAIT), hints.POLL)
+            hinted = await self._transport.wait(names, patience)
+            soon = 0.0 if hinted else self._ready_in(claims)
 
-    async def _claim(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
+    async def _claim(
+        self, claims: Sequence[Claim], holder: str, lease: float, *, lone: bool
+    ) -> list[Delivery]:
         def work(writing: Writing) -> list[Delivery]:
             return claim.claim_all(writing, claims, holder, lease)
 
-        return await self._transport.write(self.database, work, sum(each.n for each in claims))
+        op = self.database.submit(work, sum(each.n for each in claims), durable=False)
+        return await self._transport.write(op, lone=lone)
 
     def _ready_in(self, claims: Sequence[Claim]) -> float:
         clock = self.database.clock
@@ -83,7 +89,8 @@ class SqliteBackend:
         def work(writing: Writing) -> list[Held]:
             return claim.extend_all(writing, fences, lease)
 
-        return await self._transport.write(self.database, work, len(fences))
+        op = self.database.submit(work, len(fences), durable=False)
+        return await self._transport.write(op)
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         now = self.database.clock.now()
@@ -92,9 +99,8 @@ class SqliteBackend:
         )
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
-        return await self._transport.read(
-            self.database.read, lambda execute: query.get_all(execute, keys)
-        )
+        # A probe of an index each: done where it is asked, quicker than any other thread is.
+        return self.database.read(lambda execute: query.get_all(execute, keys))
 
     async def search(
         self, which: Filter, before: str | None = None, limit: int = 50

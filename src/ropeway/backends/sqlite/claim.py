@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ropeway.backends.sqlite import statements as sql
@@ -35,7 +35,9 @@ def extend_all(writing: Writing, fences: Sequence[Fence], lease: float) -> list[
     return answers
 
 
-def earliest(execute: Callable[..., Any], claims: Sequence[Claim], now: float, boot: float) -> float:
+def earliest(
+    execute: Callable[..., Any], claims: Sequence[Claim], now: float, boot: float
+) -> float:
     """Return in how many seconds one of `claims` may find something, as far as is known now."""
     waits = [float("inf")]
     for claim in claims:
@@ -81,21 +83,21 @@ def _expired(writing: Writing, claim: Claim, holder: str, lease: float) -> list[
 def _due(writing: Writing, claim: Claim, holder: str, lease: float, n: int) -> list[Row]:
     now, until = writing.clock.now(), writing.clock.boot() + lease
     rows: list[Row] = []
+    if n <= 0:
+        return rows
     for band in _bands(writing.execute, claim.queue, claim.lowest, claim.highest):
-        if len(rows) >= n:
-            break
         wanted = (holder, until, now, claim.queue, band, now, n - len(rows))
         rows += _taken(writing.execute(sql.CLAIM_DUE, wanted))
+        if len(rows) >= n:
+            break
     return rows
 
 
-def _bands(execute: Callable[..., Any], queue: str, lowest: int, highest: int) -> list[int]:
+def _bands(execute: Callable[..., Any], queue: str, lowest: int, highest: int) -> Iterator[int]:
     """The bands of `queue` that hold a waiting message, highest first."""
-    bands: list[int] = []
     while (band := execute(sql.NEXT_BAND, (queue, highest, lowest)).get) is not None:
-        bands.append(band)
+        yield band
         highest = band - 1
-    return bands
 
 
 def _taken(cursor: Any) -> list[Row]:

@@ -23,7 +23,7 @@ from ropeway.message import (
     job_key,
 )
 from ropeway.states import State
-from ropeway.store import ANY_QUEUE, queue_name
+from ropeway.store import queue_name
 
 
 def apply_all(writing: Writing, transitions: Sequence[Transition]) -> list[Answer]:
@@ -70,7 +70,7 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
 def _guard_fence(writing: Writing, fence: Fence, transition: Transition) -> Answer | None:
     row = writing.execute(sql.FENCE, (fence.id,)).fetchone()
     if row is not None:
-        version, state, attempt, holder, settled = row
+        _, state, attempt, holder, settled = row
         if (attempt, holder) == (fence.attempt, fence.holder):
             if state == NUMBERS[State.RUNNING]:
                 return None
@@ -100,9 +100,7 @@ def _same_as_kept(writing: Writing, message: Message) -> bool | None:
 
 def _duplicate(writing: Writing, message: Message) -> Answer:
     key = job_key(message.id)
-    return Answer(
-        status="refused", reason="duplicate", key=key, current=_version(writing, key)
-    )
+    return Answer(status="refused", reason="duplicate", key=key, current=_version(writing, key))
 
 
 # -- writes -------------------------------------------------------------------------------
@@ -111,8 +109,7 @@ def _duplicate(writing: Writing, message: Message) -> Answer:
 def _write(writing: Writing, transition: Transition) -> Answer:
     versions: dict[str, int] = {}
     for put in transition.put:
-        row = writing.execute(sql.PUT, (put.key, put.value)).fetchone()
-        versions[put.key] = row[0]
+        versions[put.key] = writing.execute(sql.PUT, (put.key, put.value)).get
         writing.changed.add(put.key)
     for key in transition.drop:
         writing.execute(sql.DROP, (key,))
@@ -149,7 +146,7 @@ def _insert(writing: Writing, message: Message) -> bool:
             message.body,
         ),
     )
-    _hint_queue(writing, message.queue)
+    writing.changed.add(queue_name(message.queue))
     return writing.connection.changes() == 1
 
 
@@ -173,7 +170,7 @@ def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
     )
     if writing.connection.changes() != 1:
         return False
-    writing.ended.add(job_key(fence.id))
+    writing.changed.add(job_key(fence.id))
     return True
 
 
@@ -184,16 +181,9 @@ def _release(
     if due is None and settle.delay is not None:
         due = now + settle.delay
     charged = [int(settle.counts == name) for name in ("failures", "losses", "releases")]
-    row = writing.execute(
-        sql.RELEASE, (due, error_of(settle.error), *charged, *guard)
-    ).fetchone()
+    row = writing.execute(sql.RELEASE, (due, error_of(settle.error), *charged, *guard)).fetchone()
     if row is None:
         return False
     writing.changed.add(job_key(guard[1]))
-    _hint_queue(writing, row[0])
+    writing.changed.add(queue_name(row[0]))
     return True
-
-
-def _hint_queue(writing: Writing, queue: str) -> None:
-    writing.changed.add(queue_name(queue))
-    writing.changed.add(ANY_QUEUE)

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from ropeway.backends.sqlite import hints, statements
-from ropeway.backends.sqlite.turnstile import Turnstile
+from ropeway.backends.sqlite.turnstile import PATIENCE, Turnstile
 from ropeway.claims import MAX_BATCH
 from ropeway.clock import Clock, SystemClock
 from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
@@ -35,15 +35,15 @@ class Writing:
         self.execute = connection.cursor().execute
         self.clock = clock
         self.changed: set[str] = set()
-        self.ended: set[str] = set()
 
 
 class Op(Generic[T]):
     """Work that waits to be done inside a transaction, whoever's."""
 
-    def __init__(self, work: Callable[[Writing], T], items: int) -> None:
+    def __init__(self, work: Callable[[Writing], T], items: int, *, durable: bool) -> None:
         self._work = work
         self.items = items
+        self.durable = durable
         self.done = False
         self._result: T | None = None
         self._error: Exception | None = None
@@ -77,6 +77,7 @@ class Database:
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
         self._turnstile: Turnstile | None = None
+        self._full = True
         _every_database.add(self)
 
     def open(self) -> None:
@@ -94,9 +95,13 @@ class Database:
                 self._turnstile.close()
             self._writer = self._reader = self._turnstile = None
 
-    def submit(self, work: Callable[[Writing], T], items: int) -> Op[T]:
-        """Queue work for the next transaction; `finish` sees it done."""
-        op = Op(work, items)
+    def submit(self, work: Callable[[Writing], T], items: int, *, durable: bool) -> Op[T]:
+        """Queue work for the next transaction; `finish` sees it done.
+
+        `durable` work is on the disk by then. Leases need not be: who could lose them in a power
+        cut dies in it, and the next claim has another holder.
+        """
+        op = Op(work, items, durable=durable)
         self._ops.append(op)
         return op
 
@@ -105,7 +110,16 @@ class Database:
         while not op.done:
             with self._leader:
                 if not op.done:
-                    self._commit_some()
+                    self._commit_some(PATIENCE)
+
+    def attempt(self, op: Op[Any]) -> bool:
+        """Complete `op` here and now if nobody is in the way; False if it would have to wait."""
+        if not self._leader.acquire(blocking=False):
+            return False
+        try:
+            return op.done or (self._commit_some(0.0) and op.done)
+        finally:
+            self._leader.release()
 
     def finish(self, op: Op[T]) -> T:
         """Complete `op` and return its result."""
@@ -124,24 +138,44 @@ class Database:
 
     # -- the transaction ------------------------------------------------------------------
 
-    def _commit_some(self) -> None:
+    def _commit_some(self, patience: float) -> bool:
         try:
-            self._open()
-        except Exception as error:
+            turnstile = self._open()
+            entered = turnstile.enter(patience)
+        except Exception as error:  # noqa: BLE001  every waiting caller must hear of it
             self._fail_all(error)
-            return
+            return True
+        if entered:
+            try:
+                changed = self._commit_next()
+            finally:
+                turnstile.leave()
+            hints.touch(str(self.hints), changed)
+        elif patience > 0:
+            self._fail_all(
+                BackendUnavailable(
+                    f"another process has kept the database locked for {patience:.0f} s",
+                    hint="look for a stopped process: fuser -v on the file that ends in -write",
+                )
+            )
+        return entered
+
+    def _commit_next(self) -> set[str]:
         ops = self._next_ops()
         try:
-            self._transact(ops)
-        except Exception as error:
+            changed = self._transact(ops)
+        except Exception as error:  # noqa: BLE001  whoever asked raises it
+            changed = set()
             if len(ops) == 1 or isinstance(error, BackendUnavailable | Indeterminate):
                 for op in ops:
                     op.fail(error)
             else:
                 # One of them holds something that cannot be written: let it alone hear of it.
-                self._transact_singly(ops)
+                for op in ops:
+                    changed |= self._transact_alone(op)
         for op in ops:
             op.done = True
+        return changed
 
     def _next_ops(self) -> list[Op[Any]]:
         assert self._turnstile is not None
@@ -153,10 +187,11 @@ class Database:
             room -= ops[-1].items
         return ops
 
-    def _transact(self, ops: Sequence[Op[Any]]) -> None:
-        assert self._turnstile is not None and self._writer is not None
+    def _transact(self, ops: Sequence[Op[Any]]) -> set[str]:
+        assert self._writer is not None
         writing = Writing(self._writer, self.clock)
-        with self._turnstile, _translated():
+        with _translated():
+            self._synchronize(full=any(op.durable for op in ops))
             writing.execute("begin immediate")
             try:
                 for op in ops:
@@ -166,14 +201,19 @@ class Database:
                 if self._writer.in_transaction:
                     writing.execute("rollback")
                 raise
-        hints.touch(self.hints, writing.changed, writing.ended)
+        return writing.changed
 
-    def _transact_singly(self, ops: Sequence[Op[Any]]) -> None:
-        for op in ops:
-            try:
-                self._transact([op])
-            except Exception as error:
-                op.fail(error)
+    def _synchronize(self, *, full: bool) -> None:
+        if full is not self._full and self._writer is not None:
+            self._writer.cursor().execute(f"pragma synchronous = {'full' if full else 'normal'}")
+            self._full = full
+
+    def _transact_alone(self, op: Op[Any]) -> set[str]:
+        try:
+            return self._transact([op])
+        except Exception as error:  # noqa: BLE001  whoever asked raises it
+            op.fail(error)
+            return set()
 
     def _fail_all(self, error: Exception) -> None:
         while self._ops:
@@ -183,23 +223,38 @@ class Database:
 
     # -- opening --------------------------------------------------------------------------
 
-    def _open(self) -> None:
-        if self._writer is not None:
-            return
+    def _open(self) -> Turnstile:
+        if self._turnstile is not None:
+            return self._turnstile
         try:
             self._make_folder()
-            self._turnstile = Turnstile(self.path)
-            with self._turnstile, _translated():
-                writer = _connect(self.path)
-                _prepare(writer)
-                self._reader = _connect(self.path)
+            turnstile = Turnstile(self.path)
             hints.remove_stale(self.hints)
         except OSError as error:
             raise BackendUnavailable(
                 f"cannot open the database {self.path}: {error.strerror or error}",
                 hint="check the folder, its owner and the free space, or set another url",
             ) from None
-        self._writer = writer
+        try:
+            self._connect(turnstile)
+        except BaseException:
+            turnstile.close()
+            raise
+        self._turnstile = turnstile
+        return turnstile
+
+    def _connect(self, turnstile: Turnstile) -> None:
+        if not turnstile.enter():
+            raise BackendUnavailable(
+                "another process keeps the database locked", hint="look for a stopped process"
+            )
+        try:
+            with _translated():
+                writer = _connect(self.path)
+                _prepare(writer)
+                self._writer, self._reader, self._full = writer, _connect(self.path), True
+        finally:
+            turnstile.leave()
 
     def _make_folder(self) -> None:
         folder = self.path.parent

@@ -17,8 +17,11 @@ import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ropeway.message import JOB_PREFIX
+
 IN_ATTRIB, IN_DELETE_SELF, IN_IGNORED = 0x4, 0x400, 0x8000
 _EVENT = struct.Struct("iIII")
+_FEW = 3
 _FORGOTTEN_AFTER = 10.0
 _STALE_AFTER = 86_400.0
 POLL = 0.25
@@ -30,21 +33,18 @@ def file_name(name: str) -> str:
     return urllib.parse.quote(name, safe="")[:200]
 
 
-def touch(folder: Path, changed: Iterable[str], ended: Iterable[str]) -> None:
-    """Tell the waiters of `changed`; those of `ended` names too, and nobody will wait for them."""
-    try:
-        present = set(os.listdir(folder))
-    except FileNotFoundError:
-        return
-    if not present:
-        return
-    # A file may go between the look and the touch: another committer, or its own waiter.
-    for name in present.intersection(map(file_name, changed)):
+def touch(folder: str, changed: Iterable[str]) -> None:
+    """Tell the waiters of `changed`, if there are any."""
+    names = {file_name(name) for name in changed}
+    if len(names) > _FEW:
+        try:
+            names.intersection_update(os.listdir(folder))
+        except FileNotFoundError:
+            return
+    for name in names:
+        # Most often nobody waits; or its waiter has just removed the file.
         with contextlib.suppress(FileNotFoundError):
-            os.utime(folder / name)
-    for name in present.intersection(map(file_name, ended)):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(folder / name)
+            os.utime(f"{folder}/{name}")
 
 
 def remove_stale(folder: Path) -> None:
@@ -69,10 +69,13 @@ class Watch:
         self._numbers: dict[str, int] = {}
         self._last_wait: dict[str, float] = {}
         self._hinted: set[str] = set()
+        self._spent: list[str] = []
         self.descriptor = _inotify_init()
 
     def arm(self, names: Sequence[str]) -> list[str]:
         """Start watching `names`; return those that are new, which may have changed before."""
+        while self._spent:
+            self._remove(self._spent.pop())
         now = time.monotonic()
         fresh = [name for name in names if name not in self._last_wait]
         self._last_wait.update(dict.fromkeys(names, now))
@@ -87,6 +90,9 @@ class Watch:
         self._read()
         found = [name for name in names if name in self._hinted]
         self._hinted.difference_update(found)
+        # A job that has moved is most often at its end: its file goes, but not just now, when
+        # the waiter is in a hurry. Another waiter of the name hears of that, and makes it again.
+        self._spent += [name for name in found if name.startswith(JOB_PREFIX)]
         return found
 
     def block(self, timeout: float) -> None:
@@ -138,14 +144,16 @@ class Watch:
 
     def _forget(self, before: float) -> None:
         for name in [name for name, last in self._last_wait.items() if last < before]:
-            number = self._numbers.get(name)
-            self._drop(name)
-            self._hinted.discard(name)
-            if number is not None:
-                _libc().inotify_rm_watch(self.descriptor, number)
-                # Another waiter of the same name hears of it, looks, and makes the file again.
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._folder / file_name(name))
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        number = self._numbers.get(name)
+        self._drop(name)
+        self._hinted.discard(name)
+        if number is not None:
+            _libc().inotify_rm_watch(self.descriptor, number)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._folder / file_name(name))
 
 
 _loaded: ctypes.CDLL | None = None

@@ -38,9 +38,7 @@ def search(execute: Execute, which: Filter, before: str | None, limit: int) -> l
     return [job_of(row) for row in execute(sql.SEARCH, (*doubled, low, low, high, limit))]
 
 
-def stats(
-    execute: Execute, queues: Sequence[str] | None, cap: int, now: float
-) -> list[QueueStats]:
+def stats(execute: Execute, queues: Sequence[str] | None, cap: int, now: float) -> list[QueueStats]:
     """Count what waits in each queue, up to `cap`."""
     names = [row[0] for row in execute(sql.QUEUE_NAMES)] if queues is None else queues
     return [_count(execute, name, cap, now) for name in names]

@@ -6,10 +6,9 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
-from ropeway.backends.sqlite.database import Database, Op, Writing
+from ropeway.backends.sqlite.database import Database, Op
 from ropeway.backends.sqlite.hints import POLL, Watch
 
 T = TypeVar("T")
@@ -20,12 +19,16 @@ _Asked = tuple[Op[Any], asyncio.Future[None]]
 class Transport(Protocol):
     """The two things that block: work on the database, and waiting for a hint."""
 
-    async def write(self, database: Database, work: Callable[[Writing], T], items: int) -> T:
-        """Run work of `items` items in a transaction, alone or with that of others."""
+    async def write(self, op: Op[T], *, lone: bool = False) -> T:
+        """Run the transaction that `op` was submitted for.
+
+        `lone` says that hardly anything else will be asked for in the same moment, so there is
+        nothing to gain by waiting for it.
+        """
         ...
 
     async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
-        """Run work that only looks."""
+        """Run work that may look at many rows."""
         ...
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
@@ -40,12 +43,12 @@ class Transport(Protocol):
 class Blocking:
     """In the caller's own thread: its coroutines never suspend, so they can be stepped."""
 
-    def __init__(self, hints: Path) -> None:
-        self._hints = hints
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._local = threading.local()
 
-    async def write(self, database: Database, work: Callable[[Writing], T], items: int) -> T:
-        return database.finish(database.submit(work, items))
+    async def write(self, op: Op[T], *, lone: bool = False) -> T:
+        return self._database.finish(op)
 
     async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
         return work(*arguments)
@@ -53,7 +56,7 @@ class Blocking:
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         watch = getattr(self._local, "watch", None)
         if watch is None:
-            watch = self._local.watch = Watch(self._hints)
+            watch = self._local.watch = Watch(self._database.hints)
         found = watch.arm(names) or watch.take(names)
         if not found and timeout > 0:
             watch.block(min(timeout, POLL))
@@ -70,10 +73,15 @@ class Blocking:
 
 
 class Looped:
-    """For one event loop: blocking work goes to two threads, one that writes and one that looks."""
+    """For one event loop: blocking work goes to two threads, one that writes and one that looks.
 
-    def __init__(self, hints: Path) -> None:
-        self._hints = hints
+    On a loop that is ropeway's `own` a commit that need not wait for anybody is done on the spot:
+    two changes of thread cost more than it does.
+    """
+
+    def __init__(self, database: Database, *, own: bool = False) -> None:
+        self._database = database
+        self._own = own
         self._writer = ThreadPoolExecutor(1, "ropeway-sqlite-write")
         self._reader = ThreadPoolExecutor(1, "ropeway-sqlite-read")
         self._asked: list[_Asked] = []
@@ -82,29 +90,37 @@ class Looped:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
-    async def write(self, database: Database, work: Callable[[Writing], T], items: int) -> T:
+    async def write(self, op: Op[T], *, lone: bool = False) -> T:
+        if lone and self._own and not self._writing and self._database.attempt(op):
+            return op.take()
         loop = asyncio.get_running_loop()
-        op, done = database.submit(work, items), loop.create_future()
+        done: asyncio.Future[None] = loop.create_future()
         self._asked.append((op, done))
         if not self._writing:
             # At the end of this turn of the loop: what else is asked for in it goes along.
             self._writing = True
-            loop.call_soon(self._write_asked, database)
+            loop.call_soon(self._write_asked)
         await asyncio.shield(done)
         return op.take()
 
-    def _write_asked(self, database: Database) -> None:
+    def _write_asked(self) -> None:
         asked, self._asked = self._asked, []
-        loop = asyncio.get_running_loop()
-        hop = loop.run_in_executor(self._writer, _finish_all, database, [op for op, _ in asked])
-        hop.add_done_callback(lambda _: self._written(database, asked))
+        if self._own and all(self._database.attempt(op) for op, _ in asked):
+            self._written(asked)
+            return
+        hop = asyncio.get_running_loop().run_in_executor(self._writer, self._complete, asked)
+        hop.add_done_callback(lambda _: self._written(asked))
 
-    def _written(self, database: Database, asked: list[_Asked]) -> None:
+    def _complete(self, asked: list[_Asked]) -> None:
+        for op, _ in asked:
+            self._database.complete(op)
+
+    def _written(self, asked: list[_Asked]) -> None:
         for _, done in asked:
             done.set_result(None)
         self._writing = bool(self._asked)
         if self._asked:
-            asyncio.get_running_loop().call_soon(self._write_asked, database)
+            asyncio.get_running_loop().call_soon(self._write_asked)
 
     async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reader, work, *arguments)
@@ -126,7 +142,7 @@ class Looped:
 
     def _watching(self) -> Watch:
         if self._watch is None:
-            self._watch = Watch(self._hints)
+            self._watch = Watch(self._database.hints)
             self._loop = asyncio.get_running_loop()
             if self._watch.descriptor >= 0:
                 self._loop.add_reader(self._watch.descriptor, self._hinted)
@@ -141,14 +157,13 @@ class Looped:
 
     def close(self) -> None:
         if self._watch is not None:
-            if self._loop is not None and not self._loop.is_closed() and self._watch.descriptor >= 0:
+            if (
+                self._loop is not None
+                and not self._loop.is_closed()
+                and self._watch.descriptor >= 0
+            ):
                 self._loop.remove_reader(self._watch.descriptor)
             self._watch.close()
             self._watch = None
         self._writer.shutdown(wait=False)
         self._reader.shutdown(wait=False)
-
-
-def _finish_all(database: Database, ops: list[Op[Any]]) -> None:
-    for op in ops:
-        database.complete(op)

@@ -12,8 +12,6 @@ import os
 import time
 from pathlib import Path
 
-from ropeway.errors import BackendUnavailable
-
 PATIENCE = 20.0
 _FIRST_NAP, _LONGEST_NAP = 0.00005, 0.001
 
@@ -29,15 +27,18 @@ class Turnstile:
         self._write = _open(database.with_name(database.name + "-write"))
         self.contended = False
 
-    def __enter__(self) -> None:
-        deadline = time.monotonic() + PATIENCE
-        _lock(self._turn, deadline)
+    def enter(self, patience: float = PATIENCE) -> bool:
+        """Wait at most `patience` seconds to be the one that writes; False if it is not to be."""
+        deadline = time.monotonic() + patience
+        if not _lock(self._turn, deadline):
+            return False
         try:
-            _lock(self._write, deadline)
+            return _lock(self._write, deadline)
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
+        """Let the next one in."""
         self.contended = not _try(self._turn)
         if not self.contended:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
@@ -61,14 +62,12 @@ def _try(lock: int) -> bool:
     return True
 
 
-def _lock(lock: int, deadline: float) -> None:
+def _lock(lock: int, deadline: float) -> bool:
     # Tries, not a blocking lock: that one could not be given up when a stopped process holds it.
     nap = _FIRST_NAP
     while not _try(lock):
-        if time.monotonic() > deadline:
-            raise BackendUnavailable(
-                f"another process has kept the database locked for {PATIENCE:.0f} s",
-                hint="look for a stopped process that has it open (fuser -v on the -write file)",
-            )
+        if time.monotonic() >= deadline:
+            return False
         time.sleep(nap)
         nap = min(_LONGEST_NAP, nap * 1.5)
+    return True

@@ -1,0 +1,49 @@
+"""What a type checker sees of the public surface, as a user would write it."""
+
+from collections.abc import Coroutine
+from typing import Any, assert_type
+
+from ropeway import Call, Job, Ropeway, State
+
+app = Ropeway("memory://")
+
+
+@app.task
+def add(x: int, y: int = 1) -> int:
+    return x + y
+
+
+@app.task(retries=5, timeout="30s", queue="images", priority=7, dont_retry_on=(ValueError,))
+async def resize(path: str, *, width: int = 320) -> str:
+    return f"{path}@{width}"
+
+
+@app.task(name="tidy")
+def tidy(*names: str) -> None: ...
+
+
+assert_type(add(2, 3), int)
+assert_type(add.send(2, y=3), Job[int])
+assert_type(add.send(2).result(timeout=1), int)
+assert_type(add.send(2).status(), State)
+assert_type(add.call(2), Call[int])
+made = resize("a.png", width=3)
+assert_type(made, Coroutine[Any, Any, str])
+made.close()
+assert_type(resize.using(queue="q", delay="5s", priority=9).send("a.png"), Job[str])
+assert_type(app.send_many(add.call(i) for i in range(3)), list[Job[int]])
+assert_type(tidy.send("a", "b"), Job[None])
+
+
+async def main() -> None:
+    job = await resize.asend("a.png", width=10)
+    assert_type(await job.aresult(timeout=1), str)
+    assert_type(await app.asend_many([add.call(1)]), list[Job[int]])
+    text = await resize("a.png")
+    assert_type(text, str)
+
+
+add.send("two")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+add.send()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+add.send(2, z=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+resize.send("a.png", wide=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
