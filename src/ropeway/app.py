@@ -54,8 +54,8 @@ class Registrar:
 class Ropeway:
     """An application: its settings, its tasks, and where their messages are kept.
 
-    `url` and the settings may be given here, by `ROPEWAY_*` variables or in `[tool.ropeway]` of
-    `pyproject.toml`, in that order. Nothing is opened before the first use. Safe to share between
+    `url` and the settings may be given by `ROPEWAY_*` variables, here, or in `[tool.ropeway]` of
+    `pyproject.toml`; the first of these wins. Nothing is opened before the first use. Safe to share between
     threads, event loops and forked processes.
     """
 

@@ -67,11 +67,13 @@ _DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace")
 
 
 def load(given: dict[str, Any]) -> Settings:
-    """Build the settings: `given`, else `ROPEWAY_*`, else `[tool.ropeway]`, else the defaults.
+    """Build the settings: `ROPEWAY_*`, else `given`, else `[tool.ropeway]`, else the defaults.
+
+    The environment comes first so that a deployment can be moved without a change of code.
 
     Unknown names and unusable values raise `ConfigError`, which names the closest known one.
     """
-    merged = {**_from_project(), **_from_environment(), **given}
+    merged = {**_from_project(), **given, **_from_environment()}
     unknown = [name for name in merged if name not in Settings.__struct_fields__]
     if unknown:
         close = difflib.get_close_matches(unknown[0], Settings.__struct_fields__, 1)

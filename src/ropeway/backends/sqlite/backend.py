@@ -47,7 +47,8 @@ class SqliteBackend:
             part = transitions[start : start + MAX_BATCH]
             work = partial(_apply_all, part)
             op = self.database.submit(work, len(part), durable=True)
-            answers.extend(await self._transport.write(op, lone=len(transitions) <= _FEW))
+            part_answers = await self._transport.write(op, lone=len(transitions) <= _FEW)
+            answers += part_answers
         return answers
 
     async def receive(
