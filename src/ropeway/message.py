@@ -22,7 +22,7 @@ LOWEST_BAND, HIGHEST_BAND = 0, 9
 Kind = Literal["loop", "threads"]
 
 
-class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Message(Struct, frozen=True, gc=False, kw_only=True):
     """One requested call, as it is published; nothing below the codec looks inside `body`.
 
     `due` is an absolute date that a user gave; `delay` is relative, and the backend adds its own
@@ -48,7 +48,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = ENVELOPE_VERSION
 
 
-class Fence(Struct, frozen=True):
+class Fence(Struct, frozen=True, gc=False, array_like=True):
     """Names one attempt; a settle is accepted only from the attempt that holds the lease."""
 
     id: str
@@ -56,7 +56,7 @@ class Fence(Struct, frozen=True):
     holder: str
 
 
-class Delivery(Struct, frozen=True, kw_only=True):
+class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     """One leased hand-over of a message, with its counters.
 
     `attempt` grows at every claim and is never reset; `failures`, `losses` and `releases` are
@@ -85,7 +85,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
         return self.enqueued + self.message.delay if asked is None else max(asked, self.enqueued)
 
 
-class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Failure(Struct, frozen=True, gc=False, kw_only=True):
     """An error as a value: what a caller or an operator is shown."""
 
     type: str
@@ -105,7 +105,7 @@ Ending = Literal[
 ]
 
 
-class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How one run of a call ended, as its executor saw it.
 
     `value` is the encoded result. `after` is the delay that a task asked for with `Retry`.
@@ -119,7 +119,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     retryable: bool = True
 
 
-class Finish(Struct, frozen=True, tag="finish"):
+class Finish(Struct, frozen=True, gc=False, tag="finish", array_like=True):
     """Settle for good; the record is kept for `keep` seconds."""
 
     state: State
@@ -129,7 +129,7 @@ class Finish(Struct, frozen=True, tag="finish"):
     counts: Literal["failures", "none"] = "none"
 
 
-class Release(Struct, frozen=True, tag="release"):
+class Release(Struct, frozen=True, gc=False, tag="release", array_like=True):
     """Give the message back, due `delay` seconds from the backend's now, or `at` a date.
 
     Without either it returns to its old place in the queue. `counts` names what is charged.
@@ -141,7 +141,7 @@ class Release(Struct, frozen=True, tag="release"):
     error: Failure | None = None
 
 
-class Reject(Struct, frozen=True, tag="reject"):
+class Reject(Struct, frozen=True, gc=False, tag="reject", array_like=True):
     """Put the message in quarantine, bytes intact, for a person to look at."""
 
     reason: str
@@ -153,7 +153,7 @@ class Reject(Struct, frozen=True, tag="reject"):
 Settle = Finish | Release | Reject
 
 
-class Put(Struct, frozen=True):
+class Put(Struct, frozen=True, gc=False, array_like=True):
     """Write a record."""
 
     key: str
@@ -168,7 +168,7 @@ class Record(Struct, frozen=True):
     value: bytes
 
 
-class Transition(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """All-or-nothing change: every guard is checked before anything is written.
 
     Guards: `fence` (that attempt still holds its lease) and `expect` (key -> version, 0 for
@@ -203,7 +203,7 @@ def size(transition: Transition) -> int:
 Refusal = Literal["lost", "conflict", "duplicate", "full", "cancelled"]
 
 
-class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Answer(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What a backend did with one transition.
 
     `repeated` says that exactly this was applied before, so a caller that lost a reply may send

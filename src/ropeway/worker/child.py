@@ -156,6 +156,7 @@ def main(arguments: list[str]) -> int:
     """Run a child: pipe descriptor, cell descriptor, parent's pid, loop and thread slots, app."""
     pipe, cell, parent, loop_slots, thread_slots = map(int, arguments[:5])
     _die_with(parent)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed lasts
     try:
         app = load_app(arguments[5])
     except RopewayError as error:

@@ -36,11 +36,13 @@ class Fleet:
         self._children: list[ChildProcess] = []
         self._spawning: set[asyncio.Task[None]] = set()
         self._failures = 0
+        self._proven = False
         self._draining = False
 
     async def start(self) -> Manifest:
         """Start one child, and the others once it has shown that the app can be imported."""
         first = await self._spawn()
+        self._proven = True
         for _ in range(self._size - 1):
             self._spawn_later(0.0)
         return await first.manifest
@@ -135,7 +137,7 @@ class Fleet:
     def _gone(self, child: ChildProcess) -> None:
         self._children.remove(child)
         self.freed.set()
-        if self._draining:
+        if self._draining or not self._proven:
             return
         log.warning("child %d %s; starting another", child.pid, child.how_it_ended())
         self.replaced += 1

@@ -27,7 +27,7 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     slots: dict[Kind, int]
 
 
-class Start(Struct, frozen=True, array_like=True):
+class Start(Struct, frozen=True, array_like=True, gc=False):
     """One call to run, known to both sides by its `slot`."""
 
     slot: int

@@ -40,11 +40,6 @@ class Settler:
         self.lost = 0
         self.by_state: dict[State, int] = dict.fromkeys(State, 0)
 
-    @property
-    def waiting(self) -> int:
-        """How many settles have no answer yet."""
-        return len(self._held) if self._busy or self._ended or self._ready else 0
-
     def add(self, delivery: Delivery, outcome: Outcome) -> None:
         """Settle `delivery` as its outcome demands."""
         self._ended.append((delivery, outcome))

@@ -112,26 +112,24 @@ class Supervisor:
         # A loop that ends by itself has a bug in it: the worker ends too, and says so.
         await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
         fetcher.stopping = True
-        try:
-            return await self._drain(fetching, fleet, settler, settings.grace)
-        finally:
-            for task in (stopped, *loops):
-                task.cancel()
-            results = await asyncio.gather(stopped, *loops, return_exceptions=True)
-            for result in results:
-                if isinstance(result, Exception):
-                    log.error("a loop of the worker failed", exc_info=result)
+        code = await self._drain(fetching, fleet, settler, settings)
+        for task in (stopped, *loops):
+            task.cancel()
+        for result in await asyncio.gather(stopped, *loops, return_exceptions=True):
+            if isinstance(result, Exception):
+                log.error("a loop of the worker failed", exc_info=result)
+                code = 1
+        return code
 
     async def _drain(
-        self, fetching: asyncio.Task[None], fleet: Fleet, settler: Settler, grace: float
+        self, fetching: asyncio.Task[None], fleet: Fleet, settler: Settler, settings: Settings
     ) -> int:
         """Give back what has not started, let the rest finish, and give back what does not."""
         log.info("stopping: %d jobs in hand", len(self._held))
         await asyncio.wait([fetching])  # a claim on its way is awaited, never dropped
         await fleet.recall()
-        handed_back = 0
         try:
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout(settings.grace):
                 while fleet.busy and not self._now.is_set():
                     fleet.freed.clear()
                     await self._either(fleet.freed.wait(), self._now.wait())
@@ -139,7 +137,14 @@ class Supervisor:
             pass
         handed_back = fleet.busy
         await fleet.close(kill=handed_back > 0)
-        await settler.drained()
+        try:
+            # Later than that the leases are over, and others run what could not be settled.
+            await asyncio.wait_for(settler.drained(), settings.lease)
+        except TimeoutError:
+            log.warning(
+                "%d jobs could not be settled: the backend does not answer", len(self._held)
+            )
+            return 1
         log.info("stopped: %d settled, %d handed back", settler.settled, handed_back)
         return HANDED_BACK if handed_back else 0
 

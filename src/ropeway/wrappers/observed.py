@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
-from ropeway.broker import Held
+from ropeway.broker import Held, QueueStats
 from ropeway.claims import Claim
 from ropeway.events import Events, VerbDone
-from ropeway.message import Answer, Delivery, Fence, Record, Transition
-from ropeway.store import Backend
+from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
+from ropeway.store import Backend, Filter
 from ropeway.wrappers.delegate import Delegate
 
 
@@ -40,7 +40,10 @@ class _Timed:
 
 
 class Observed(Delegate):
-    """Tells `events` of each verb: how many items, how long, how many refused, which error."""
+    """Tells `events` of each verb: how many items, how long, how many refused, which error.
+
+    Not of `wait`, whose seconds say nothing of the backend.
+    """
 
     def __init__(self, inner: Backend, events: Events) -> None:
         super().__init__(inner)
@@ -69,3 +72,17 @@ class Observed(Delegate):
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         with _Timed(self.events, "get", len(keys)):
             return await self.inner.get(keys)
+
+    async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
+        with _Timed(self.events, "stats", 0) as timed:
+            found = await self.inner.stats(queues, cap)
+            timed.items = len(found)
+            return found
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        with _Timed(self.events, "search", 0) as timed:
+            found = await self.inner.search(which, before, limit)
+            timed.items = len(found)
+            return found

@@ -128,13 +128,12 @@ class Database:
 
     def read(self, look: Callable[[Any], T]) -> T:
         """Run `look` with the `execute` of a connection that never waits for a writer."""
-        with self._reading:
+        while True:
             if self._reader is None:
                 self.open()
-            reader = self._reader
-            assert reader is not None
-            with _translated():
-                return look(reader.cursor().execute)
+            with self._reading, _translated():
+                if self._reader is not None:
+                    return look(self._reader.cursor().execute)
 
     # -- the transaction ------------------------------------------------------------------
 
@@ -162,10 +161,10 @@ class Database:
 
     def _commit_next(self) -> set[str]:
         ops = self._next_ops()
+        changed: set[str] = set()
         try:
             changed = self._transact(ops)
         except Exception as error:  # noqa: BLE001  whoever asked raises it
-            changed = set()
             if len(ops) == 1 or isinstance(error, BackendUnavailable | Indeterminate):
                 for op in ops:
                     op.fail(error)
@@ -173,8 +172,14 @@ class Database:
                 # One of them holds something that cannot be written: let it alone hear of it.
                 for op in ops:
                     changed |= self._transact_alone(op)
-        for op in ops:
-            op.done = True
+        except BaseException:
+            # Ctrl-C, in the thread that commits for all: the others must not wait for ever.
+            for op in ops:
+                op.fail(Indeterminate("the commit was interrupted"))
+            raise
+        finally:
+            for op in ops:
+                op.done = True
         return changed
 
     def _next_ops(self) -> list[Op[Any]]:

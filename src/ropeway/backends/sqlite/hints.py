@@ -14,7 +14,8 @@ import select
 import struct
 import time
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from ropeway.message import JOB_PREFIX
@@ -33,18 +34,20 @@ def file_name(name: str) -> str:
     return urllib.parse.quote(name, safe="")[:200]
 
 
-def touch(folder: str, changed: Iterable[str]) -> None:
+def touch(folder: str, changed: AbstractSet[str]) -> None:
     """Tell the waiters of `changed`, if there are any."""
-    names = {file_name(name) for name in changed}
-    if len(names) > _FEW:
+    if len(changed) > _FEW:
         try:
-            names.intersection_update(os.listdir(folder))
+            present = os.listdir(folder)
         except FileNotFoundError:
             return
-    for name in names:
+        files = [name for name in present if urllib.parse.unquote(name) in changed]
+    else:
+        files = [file_name(name) for name in changed]
+    for file in files:
         # Most often nobody waits; or its waiter has just removed the file.
         with contextlib.suppress(FileNotFoundError):
-            os.utime(f"{folder}/{name}")
+            os.utime(f"{folder}/{file}")
 
 
 def remove_stale(folder: Path) -> None:
@@ -70,6 +73,7 @@ class Watch:
         self._last_wait: dict[str, float] = {}
         self._hinted: set[str] = set()
         self._spent: list[str] = []
+        self.process = os.getpid()
         self.descriptor = _inotify_init()
 
     def arm(self, names: Sequence[str]) -> list[str]:

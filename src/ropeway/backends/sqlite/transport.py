@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +56,8 @@ class Blocking:
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         watch = getattr(self._local, "watch", None)
-        if watch is None:
+        if watch is None or watch.process != os.getpid():
+            # A fork's child leaves its parent's watch alone: the two share one descriptor.
             watch = self._local.watch = Watch(self._database.hints)
         found = watch.arm(names) or watch.take(names)
         if not found and timeout > 0:
@@ -109,15 +111,18 @@ class Looped:
             self._written(asked)
             return
         hop = asyncio.get_running_loop().run_in_executor(self._writer, self._complete, asked)
-        hop.add_done_callback(lambda _: self._written(asked))
+        hop.add_done_callback(lambda _: self._written(asked, hop.exception()))
 
     def _complete(self, asked: list[_Asked]) -> None:
         for op, _ in asked:
             self._database.complete(op)
 
-    def _written(self, asked: list[_Asked]) -> None:
+    def _written(self, asked: list[_Asked], error: BaseException | None = None) -> None:
         for _, done in asked:
-            done.set_result(None)
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
         self._writing = bool(self._asked)
         if self._asked:
             asyncio.get_running_loop().call_soon(self._write_asked)
@@ -135,8 +140,12 @@ class Looped:
         while not found and (left := deadline - loop.time()) > 0:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.add(waiter)
-            await asyncio.wait([waiter], timeout=left)
-            self._waiters.discard(waiter)
+            timer = loop.call_later(left, _wake, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiters.discard(waiter)
             found = watch.take(names)
         return found or (list(names) if timeout > POLL else [])
 
@@ -152,8 +161,7 @@ class Looped:
         if self._watch is not None:
             self._watch.take(())  # empties the descriptor; each waiter takes its own names
         for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            _wake(waiter)
 
     def close(self) -> None:
         if self._watch is not None:
@@ -167,3 +175,8 @@ class Looped:
             self._watch = None
         self._writer.shutdown(wait=False)
         self._reader.shutdown(wait=False)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
