@@ -330,14 +330,20 @@ class MemoryBackend:
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         found = self._changed(names, self._seen)
-        if found or timeout <= 0:
-            return found
-        # Compared with what this waiter saw, so that of two that wait for one name both hear.
-        seen = {name: self._changes[name] for name in names}
+        if not found and timeout > 0:
+            # Compared with what this waiter saw, so that of two that wait for a name both hear.
+            seen = {name: self._changes[name] for name in names}
+            found = await self._listen(names, seen, min(timeout, POLL))
+        return found or (list(names) if timeout > POLL else [])
+
+    async def _listen(
+        self, names: Sequence[str], seen: dict[str, int], timeout: float
+    ) -> list[str]:
+        found: list[str] = []
         waiter = asyncio.Event()
         self._waiters.add(waiter)
         try:
-            async with asyncio.timeout(min(timeout, POLL)):
+            async with asyncio.timeout(timeout):
                 while not found:
                     await waiter.wait()
                     waiter.clear()
@@ -346,7 +352,7 @@ class MemoryBackend:
             pass
         finally:
             self._waiters.discard(waiter)
-        return found or (list(names) if timeout > POLL else [])
+        return found
 
     def _changed(self, names: Sequence[str], seen: dict[str, int]) -> list[str]:
         found = [name for name in names if seen.get(name) != self._changes[name]]

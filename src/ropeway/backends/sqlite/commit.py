@@ -146,7 +146,7 @@ def _insert(writing: Writing, message: Message) -> bool:
             message.body,
         ),
     )
-    writing.changed.add(queue_name(message.queue))
+    writing.filled.add(queue_name(message.queue))
     return writing.connection.changes() == 1
 
 
@@ -185,5 +185,5 @@ def _release(
     if row is None:
         return False
     writing.changed.add(job_key(guard[1]))
-    writing.changed.add(queue_name(row[0]))
+    writing.filled.add(queue_name(row[0]))
     return True

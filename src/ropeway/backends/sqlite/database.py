@@ -24,16 +24,23 @@ T = TypeVar("T")
 BATCH_BESIDE_OTHERS = 50
 """Items in one transaction while another process waits for its turn."""
 
+_MOMENT = 0.003
+"""Seconds for which even an event loop may wait for its turn."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Writing:
-    """What the work of one transaction needs: a cursor, the clocks, and the names it changed."""
+    """What the work of one transaction needs: a cursor, the clocks, and what to tell others.
+
+    `filled` are the queues that have got messages, `changed` the other names that changed.
+    """
 
     def __init__(self, connection: apsw.Connection, clock: Clock) -> None:
         self.connection = connection
         self.execute = connection.cursor().execute
         self.clock = clock
+        self.filled: set[str] = set()
         self.changed: set[str] = set()
 
 
@@ -71,6 +78,7 @@ class Database:
         self.path = Path(path)
         self.clock = clock or SystemClock()
         self.hints = self.path.with_name(self.path.name + "-hints")
+        self._hints = str(self.hints)
         self._ops: deque[Op[Any]] = deque()
         self._leader = threading.Lock()
         self._reading = threading.Lock()
@@ -113,11 +121,11 @@ class Database:
                     self._commit_some(PATIENCE)
 
     def attempt(self, op: Op[Any]) -> bool:
-        """Complete `op` here and now if nobody is in the way; False if it would have to wait."""
+        """Complete `op` here and now; False if it would have to wait for more than a moment."""
         if not self._leader.acquire(blocking=False):
             return False
         try:
-            return op.done or (self._commit_some(0.0) and op.done)
+            return op.done or (self._commit_some(_MOMENT) and op.done)
         finally:
             self._leader.release()
 
@@ -149,8 +157,8 @@ class Database:
                 changed = self._commit_next()
             finally:
                 turnstile.leave()
-            hints.touch(str(self.hints), changed)
-        elif patience > 0:
+            hints.touch(self._hints, changed)
+        elif patience > _MOMENT:
             self._fail_all(
                 BackendUnavailable(
                     f"another process has kept the database locked for {patience:.0f} s",
@@ -201,6 +209,9 @@ class Database:
             try:
                 for op in ops:
                     op.run(writing)
+                # Out while the disk works: who hears it wakes up meanwhile, stands at the
+                # turnstile, and is let in when this is committed.
+                hints.touch(self._hints, writing.filled)
                 writing.execute("commit")
             except BaseException:
                 if self._writer.in_transaction:

@@ -39,14 +39,14 @@ def touch(folder: str, changed: AbstractSet[str]) -> None:
     if len(changed) > _FEW:
         try:
             present = os.listdir(folder)
-        except FileNotFoundError:
+        except OSError:
             return
         files = [name for name in present if urllib.parse.unquote(name) in changed]
     else:
         files = [file_name(name) for name in changed]
     for file in files:
-        # Most often nobody waits; or its waiter has just removed the file.
-        with contextlib.suppress(FileNotFoundError):
+        # Most often nobody waits. And whatever goes wrong here, the change itself must stand.
+        with contextlib.suppress(OSError):
             os.utime(f"{folder}/{file}")
 
 

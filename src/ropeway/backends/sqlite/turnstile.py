@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 PATIENCE = 20.0
-_FIRST_NAP, _LONGEST_NAP = 0.00005, 0.001
+_FIRST_NAP, _LONGEST_NAP = 0.00002, 0.001
 
 
 class Turnstile:
