@@ -55,10 +55,10 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
         current = _version(writing, key)
         if current != version:
             return Answer(status="refused", reason="conflict", key=key, current=current)
-    known = 0
+    known, given = 0, dict[str, Message]()
     for message in transition.publish:
         same = _same_as_kept(writing, message)
-        if same is False:
+        if same is False or given.setdefault(message.id, message) != message:
             return _duplicate(writing, message)
         known += same is True
     only_publishes = not (transition.fence or transition.put or transition.drop)

@@ -1,0 +1,139 @@
+"""What people look at: counts, and lists of jobs."""
+
+from __future__ import annotations
+
+from ropeway.message import Finish, Release
+from ropeway.states import State
+from ropeway.store import Filter
+from ropeway.testing.conformance.harness import Harness
+from ropeway.testing.conformance.steps import claimer, counts, ids, job, message, send, sent
+
+
+class StatsCases:
+    """The verb `stats`."""
+
+    async def test_counts_of_a_queue(self, harness: Harness) -> None:
+        """What is ready, delayed and leased is counted apart, and what has ended not at all.
+
+        Broken: delayed messages look like a backlog, or finished ones never leave the count.
+        """
+        await sent(harness.backend, 5)
+        await sent(harness.backend, 2, delay=harness.unit)
+        await sent(harness.backend, 1, queue="another")
+        first = claimer(harness)
+        done, retried, _ = await first.take(3)
+        await first.settle(done, Finish(State.SUCCEEDED))
+        await first.settle(retried, Release("failures", delay=3 * harness.unit))
+        found = await counts(harness.backend)
+        assert (found.queue, found.ready, found.delayed, found.leased) == ("default", 2, 3, 1)
+        await harness.advance(harness.unit)
+        found = await counts(harness.backend)
+        assert (found.ready, found.delayed, found.leased) == (4, 1, 1)
+
+    async def test_counting_stops_at_the_cap(self, harness: Harness) -> None:
+        """Each count stops at the cap; with a cap of 0 nothing is counted.
+
+        Broken: looking at a queue of a million costs a million.
+        """
+        await sent(harness.backend, 4)
+        await sent(harness.backend, 4, delay=harness.unit)
+        await sent(harness.backend, 4, band=9)
+        await claimer(harness).take(4)
+        for cap, expected in ((0, 0), (3, 3), (4, 4), (100, 4)):
+            found = await counts(harness.backend, cap=cap)
+            assert [found.ready, found.delayed, found.leased] == [expected] * 3
+
+    async def test_the_oldest_due_time(self, harness: Harness) -> None:
+        """The earliest due time of what waits is told whatever the cap, also one ahead.
+
+        Broken: a queue whose head has waited for an hour looks like a fresh one.
+        """
+        now = await harness.backend.now()
+        assert (await counts(harness.backend, cap=0)).oldest_due is None
+        for due in (now + 500, now + 100, now - 100, now - 50):
+            await sent(harness.backend, due=due, band=int(due) % 10)
+            expected = min(due, (await counts(harness.backend, cap=0)).oldest_due or due)
+            assert (await counts(harness.backend, cap=0)).oldest_due == expected
+        assert (await counts(harness.backend)).oldest_due == now - 100
+        await claimer(harness).take(2)
+        assert (await counts(harness.backend)).oldest_due == now + 100
+
+    async def test_the_names_of_queues(self, harness: Harness) -> None:
+        """Asked for none, all queues that hold work are told; asked for some, these, in order.
+
+        Broken: a queue with work is not seen because no worker has ever named it.
+        """
+        for queue in ("ready", "leased", "done"):
+            await sent(harness.backend, queue=queue)
+        await sent(harness.backend, queue="delayed", delay=harness.unit)
+        first = claimer(harness)
+        await first.take_one("leased")
+        await first.settle(await first.take_one("done"), Finish(State.SUCCEEDED))
+        for cap in (0, 10):
+            found = await harness.backend.stats(cap=cap)
+            assert sorted(each.queue for each in found) == ["delayed", "leased", "ready"]
+        asked = ["ready", "unknown", "delayed"]
+        found = await harness.backend.stats(asked, 10)
+        assert [each.queue for each in found] == asked
+        assert [each.ready + each.delayed for each in found] == [1, 0, 1]
+
+
+class SearchCases:
+    """The verb `search`, for a backend that declares it."""
+
+    async def test_newest_first_and_page_by_page(self, harness: Harness) -> None:
+        """Jobs are listed from the newest on; `before` continues where the last page ended.
+
+        Broken: a page repeats or leaves out a job, or the list begins with last year.
+        """
+        messages = await sent(harness.backend, 25)
+        pages, before = list[str](), None
+        for size in (10, 10, 5, 0):
+            page = ids(await harness.backend.search(Filter(), before, limit=10))
+            assert len(page) == size
+            pages += page
+            before = page[-1] if page else None
+        assert pages == ids(messages)[::-1]
+        assert ids(await harness.backend.search(Filter(), limit=1)) == [messages[-1].id]
+
+    async def test_filters(self, harness: Harness) -> None:
+        """Every field of a filter narrows the list, alone and together with others.
+
+        Broken: a field is ignored, or `limit` counts jobs that do not fit.
+        """
+        kinds = [(task, queue) for task in ("a", "b") for queue in ("p", "q")] * 3
+        messages = [message(task=task, queue=queue) for task, queue in kinds]
+        await send(harness.backend, *messages)
+        first = claimer(harness)
+        taken = {each.message.id for each in await first.take(4, queue="p")}
+
+        async def found(limit: int = 50, before: str | None = None, **fields: object) -> list[str]:
+            which = Filter(**fields)  # type: ignore[arg-type]  # the caller names its fields
+            return ids(await harness.backend.search(which, before, limit))
+
+        newest = messages[::-1]
+        assert await found(task="a") == [m.id for m in newest if m.task == "a"]
+        assert await found(queue="q") == [m.id for m in newest if m.queue == "q"]
+        assert await found(state=State.RUNNING) == [m.id for m in newest if m.id in taken]
+        waiting_a = [m.id for m in newest if m.task == "a" and m.id not in taken]
+        assert await found(state=State.QUEUED, task="a") == waiting_a
+        assert await found(2, state=State.QUEUED, task="a") == waiting_a[:2]
+        assert await found(2, waiting_a[1], state=State.QUEUED, task="a") == waiting_a[2:4]
+        assert await found(task="a", queue="none") == []
+        assert await found(id_prefix=messages[3].id) == [messages[3].id]
+        assert await found(id_prefix=messages[3].id[:1]) == ids(newest)
+
+    async def test_a_listed_job_is_as_it_is_now(self, harness: Harness) -> None:
+        """A job in a list tells the same as when it is looked up by its id.
+
+        Broken: lists are fed from a copy that lags behind.
+        """
+        await sent(harness.backend, 3, headers={"a": "b"})
+        first = claimer(harness)
+        finished, released = await first.take(2)
+        await first.settle(finished, Finish(State.SUCCEEDED, b"1"))
+        await first.settle(released, Release("failures", delay=5.0))
+        listed = await harness.backend.search(Filter())
+        looked_up = [await job(harness.backend, each.message.id) for each in listed]
+        assert listed == looked_up
+        assert [each.state for each in listed] == [State.QUEUED, State.QUEUED, State.SUCCEEDED]

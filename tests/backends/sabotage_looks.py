@@ -1,0 +1,168 @@
+"""Backends with one defect each in what they tell: records, counts, lists, and of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from ropeway.backends.memory import MemoryBackend, _Job, _matches
+from ropeway.broker import QueueStats
+from ropeway.capabilities import Capabilities
+from ropeway.message import Answer, Delivery, JobRecord, Put, Record, Transition
+from ropeway.states import State
+from ropeway.store import Filter
+
+# -- records ---------------------------------------------------------------------------------------
+
+
+class VersionsStay(MemoryBackend):
+    """Counts a record when it is made."""
+
+    def _write(self, put: Put) -> int:
+        super()._write(put)
+        self._records[put.key] = Record(put.key, 1, put.value)
+        return 1
+
+
+class LeavesOutTheAbsent(MemoryBackend):
+    """`where key in (...)`."""
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        return [record for record in await super().get(keys) if record is not None]
+
+
+class DropsNothing(MemoryBackend):
+    """Leaves cleaning up to another day."""
+
+    def _apply(self, transition: Transition) -> Answer:
+        return super()._apply(replace(transition, drop=()))
+
+
+class ExpectsNothing(MemoryBackend):
+    """The last writer wins."""
+
+    def _apply(self, transition: Transition) -> Answer:
+        return super()._apply(replace(transition, expect={}))
+
+
+class ConflictsSettle(MemoryBackend):
+    """Guards the records with `expect`, and not what goes with them."""
+
+    def _apply(self, transition: Transition) -> Answer:
+        answer = super()._apply(transition)
+        if answer.reason == "conflict" and transition.settle is not None:
+            super()._apply(replace(transition, expect={}, put=(), drop=(), publish=()))
+        return answer
+
+
+class JobVersionsStay(MemoryBackend):
+    """Counts the writes of records, and not those of jobs."""
+
+    def _settle(self, transition: Transition) -> None:
+        super()._settle(transition)
+        if transition.fence is not None:
+            self._jobs[transition.fence.id].version = 1
+
+    def _lease(self, job: _Job, holder: str, lease: float) -> Delivery:
+        delivery = super()._lease(job, holder, lease)
+        job.version = 1
+        return delivery
+
+
+# -- counts ----------------------------------------------------------------------------------------
+
+
+class DelayedIsReady(MemoryBackend):
+    """Counts all that wait as one."""
+
+    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+        found = super()._count(queue, jobs, cap)
+        return replace(found, ready=found.ready + found.delayed, delayed=0)
+
+
+class CountsToTheEnd(MemoryBackend):
+    """`count(*)`."""
+
+    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+        return super()._count(queue, jobs, len(jobs))
+
+
+class OldestOfTheDue(MemoryBackend):
+    """Tells the oldest of what is due."""
+
+    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+        found = super()._count(queue, jobs, cap)
+        ahead = found.oldest_due is not None and found.oldest_due > self._clock.now()
+        return replace(found, oldest_due=None) if ahead else found
+
+
+class NamesWhatWaits(MemoryBackend):
+    """Forgets queues of which everything is running."""
+
+    async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
+        found = await super().stats(queues, cap)
+        return found if queues else [each for each in found if each.oldest_due is not None]
+
+
+# -- lists -----------------------------------------------------------------------------------------
+
+
+class OldestFirst(MemoryBackend):
+    """`order by id`."""
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        return (await super().search(which, before, len(self._jobs)))[::-1][:limit]
+
+
+class LimitsBeforeItFilters(MemoryBackend):
+    """Filters the page that it has fetched."""
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        page = await super().search(Filter(), before, limit)
+        return [record for record in page if _matches(record, which)]
+
+
+class ListsLag(MemoryBackend):
+    """Lists what was written when the job was sent."""
+
+    async def search(
+        self, which: Filter, before: str | None = None, limit: int = 50
+    ) -> list[JobRecord]:
+        found = await super().search(which, before, limit)
+        return [replace(record, state=State.QUEUED) for record in found]
+
+
+# -- itself ----------------------------------------------------------------------------------------
+
+
+class OpensAnew(MemoryBackend):
+    """`create or replace`."""
+
+    async def open(self) -> None:
+        self._ready.clear()
+        self._records.clear()
+
+
+class ClosesForAll(MemoryBackend):
+    """Clears away what others still use."""
+
+    async def close(self) -> None:
+        self._ready.clear()
+
+
+class TellsMilliseconds(MemoryBackend):
+    """Has the clock of another language."""
+
+    async def now(self) -> float:
+        return self._clock.now() * 1000
+
+
+class ClaimsToBeDurable(MemoryBackend):
+    """Says what sounds well."""
+
+    capabilities = Capabilities()

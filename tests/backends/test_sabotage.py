@@ -1,0 +1,188 @@
+"""The conformance suite notices: each broken backend fails the case that is named beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ropeway.backends.memory import MemoryBackend
+from ropeway.clock import ManualClock
+from ropeway.testing.conformance import (
+    BackendSuite,
+    LocalClockCases,
+    ManualHarness,
+    MissedHintCases,
+    steps,
+)
+from tests.backends import sabotage as writes
+from tests.backends import sabotage_claims as claims
+from tests.backends import sabotage_looks as looks
+
+
+class Suite(BackendSuite, MissedHintCases, LocalClockCases):
+    """Every case that a backend in memory can be put to."""
+
+
+CASES = {name for name in dir(Suite) if name.startswith("test_")}
+
+CAUGHT: list[tuple[type[Any], str]] = [
+    # publish
+    (writes.LosesHeaders, "test_a_message_comes_back_as_it_was_sent"),
+    (writes.CutsBodies, "test_bodies_of_any_size_come_back"),
+    (writes.FoldsQueueNames, "test_any_text_names_a_queue"),
+    (writes.BuffersSends, "test_another_handle_sees_it"),
+    (writes.RefusesWhatIsThere, "test_the_same_message_twice_is_repeated"),
+    (writes.RefusesWhatIsThere, "test_a_settle_that_publishes_what_is_there"),
+    (writes.ForgetsSettledIds, "test_the_same_message_after_its_end_is_repeated"),
+    (writes.OverwritesDuplicates, "test_another_message_under_a_known_id_is_refused"),
+    (writes.DropsTwins, "test_one_id_for_two_messages_of_a_transition"),
+    (writes.KnownHidesNew, "test_a_known_message_among_new_ones"),
+    (writes.WritesBeforeDuplicates, "test_a_duplicate_refuses_the_whole_transition"),
+    # order
+    (claims.IgnoresBands, "test_higher_bands_come_first"),
+    (claims.IgnoresDueTimes, "test_earlier_due_times_come_first"),
+    (claims.OrdersEqualsById, "test_equals_come_in_the_order_of_publishing"),
+    (claims.HandsOverBackwards, "test_the_first_n_are_taken"),
+    (claims.IgnoresBandRange, "test_a_claim_takes_from_its_bands_only"),
+    (claims.RunsEarly, "test_a_delay_counts_from_the_backends_now"),
+    (claims.RunsEarly, "test_a_due_date_is_kept"),
+    (claims.MovesPastDates, "test_a_date_in_the_past_is_due"),
+    (claims.SleepsAtTheHead, "test_what_is_delayed_holds_nothing_back"),
+    # receive
+    (claims.LooksThenTakes, "test_two_claimers_never_share_a_message"),
+    (claims.TakesOneMore, "test_at_most_n_for_each_claim"),
+    (claims.LooksForAllThenTakes, "test_two_claims_on_one_queue"),
+    (claims.WaitsForNothing, "test_no_claims_is_no_wait"),
+    (claims.AcksAtReceive, "test_what_is_taken_runs"),
+    (claims.NeverStopsWaiting, "test_waiting_ends"),
+    (claims.SleepsThrough, "test_waiting_for_a_message"),
+    (claims.OthersAreNotTold, "test_waiting_for_another_handles_message"),
+    (claims.HintsRequired, "test_waiting_for_a_delay_to_pass"),
+    (claims.HintsRequired, "test_waiting_for_a_lease_to_expire"),
+    (claims.LeavesClaims, "test_a_wait_that_is_given_up_takes_nothing"),
+    # leases
+    (claims.TakesLiveLeases, "test_a_live_lease_is_not_taken"),
+    (claims.AcksAtReceive, "test_a_dead_workers_message_comes_back"),
+    (claims.LeasesNeverExpire, "test_a_dead_workers_message_comes_back"),
+    (claims.ChargesExpiry, "test_a_silent_end_is_abandoned"),
+    (claims.ResetsAttempts, "test_the_attempt_only_grows"),
+    (claims.ExpiredLast, "test_an_expired_lease_comes_before_a_long_queue"),
+    (claims.ExpiredOfAllBands, "test_expired_leases_are_claimed_as_asked"),
+    (claims.OneLengthForAll, "test_each_lease_has_its_own_end"),
+    (claims.ExtendsOnPaper, "test_extend_keeps_a_lease"),
+    (claims.ExpiredIsLost, "test_an_expired_lease_can_be_renewed"),
+    (claims.ExtendRevives, "test_a_lease_that_was_taken_over_is_lost"),
+    (claims.ExtendsForAnother, "test_a_lease_that_was_taken_over_is_lost"),
+    (claims.ExtendsWhatEnded, "test_a_settled_lease_is_lost"),
+    (claims.OneLostLosesAll, "test_extend_answers_for_each_in_order"),
+    (claims.LeasesByDate, "test_a_date_that_jumps_ahead_frees_no_lease"),
+    (claims.LeasesByDate, "test_a_date_that_jumps_back_holds_no_lease"),
+    (claims.DuesByUptime, "test_due_times_follow_the_date"),
+    # fences
+    (writes.NoFence, "test_a_stale_fence_settles_nothing"),
+    (writes.ExpiredCannotSettle, "test_an_expired_lease_nobody_took_over_settles"),
+    (writes.FenceWithoutHolder, "test_every_part_of_a_fence_counts"),
+    (writes.PutsDespiteFence, "test_a_refused_fence_changes_nothing"),
+    (writes.SettlesAlone, "test_the_holder_may_change_everything_at_once"),
+    (writes.ProgressEndsTheAttempt, "test_a_fence_without_a_settle"),
+    (writes.ReleasedIsStillHeld, "test_what_was_released_is_not_the_holders"),
+    # settle
+    (writes.ForgetsWhen, "test_finish_is_recorded"),
+    (writes.EmptyIsNone, "test_every_final_state"),
+    (writes.ForgetsJobs, "test_a_record_is_kept_as_long_as_asked"),
+    (writes.RejectsIntoTheBin, "test_reject_keeps_the_bytes_and_the_reason"),
+    (writes.ReleasesToTheBack, "test_release_goes_back_to_the_old_place"),
+    (writes.ReleasesAtTheEndOfTheLease, "test_release_is_free_at_once"),
+    (writes.DelaysFromTheLastDue, "test_release_with_a_delay"),
+    (writes.TakesDatesForDelays, "test_release_until_a_date"),
+    (writes.ChargesFailuresForAll, "test_each_charge_has_its_counter"),
+    # repeat
+    (writes.RepeatedIsLost, "test_a_settle_after_a_lost_reply_is_repeated"),
+    (writes.RepeatedPerConnection, "test_a_repeat_from_another_handle"),
+    (writes.RepeatsWrites, "test_a_repeat_writes_nothing_again"),
+    (writes.AnySettleIsARepeat, "test_another_settle_is_not_a_repeat"),
+    (writes.ReleasesUnfenced, "test_a_repeat_after_the_next_claim_does_nothing"),
+    # batches
+    (writes.AnswersNobody, "test_nothing_to_commit"),
+    (writes.RefusedFailsNeighbours, "test_refused_items_in_a_batch_of_100"),
+    (writes.GuardsBeforeTheBatch, "test_conflicts_on_one_record_in_a_batch"),
+    (writes.GuardsBeforeTheBatch, "test_each_sees_the_writes_before_it"),
+    (writes.PartsOvertake, "test_more_than_one_batch_holds"),
+    (writes.LargeFirst, "test_mixed_sizes_with_one_refused"),
+    (writes.SharesAnswers, "test_callers_that_meet_get_their_own_answers"),
+    (writes.LastResultForAll, "test_many_settles_at_once"),
+    # records
+    (looks.VersionsStay, "test_a_record_comes_back_with_its_version"),
+    (looks.LeavesOutTheAbsent, "test_get_answers_in_the_order_asked"),
+    (looks.DropsNothing, "test_a_dropped_record_is_absent"),
+    (looks.ExpectsNothing, "test_expect_guards_a_record"),
+    (looks.ConflictsSettle, "test_a_conflict_changes_nothing"),
+    (looks.JobVersionsStay, "test_a_jobs_record_has_a_version_too"),
+    # hints
+    (claims.FirstWaitSleeps, "test_the_first_wait_reports_at_once"),
+    (claims.SpinsAlways, "test_a_quiet_name_is_not_reported"),
+    (claims.EndsAreNotTold, "test_the_end_of_a_job_is_told"),
+    (claims.TellsSleepersOnly, "test_a_change_between_wait_and_get_is_told"),
+    (claims.FirstTakesTheHint, "test_all_who_wait_for_a_name_hear"),
+    (claims.WatchesOneName, "test_one_of_many_names_is_told"),
+    (claims.ReleasesAreNotTold, "test_messages_are_told_to_those_who_wait_for_a_queue"),
+    (claims.HintsRequired, "test_a_missed_hint_delays_a_worker_only"),
+    (claims.HintsRequired, "test_a_missed_hint_delays_a_client_only"),
+    # what people look at
+    (looks.DelayedIsReady, "test_counts_of_a_queue"),
+    (looks.CountsToTheEnd, "test_counting_stops_at_the_cap"),
+    (looks.OldestOfTheDue, "test_the_oldest_due_time"),
+    (looks.NamesWhatWaits, "test_the_names_of_queues"),
+    (looks.OldestFirst, "test_newest_first_and_page_by_page"),
+    (looks.LimitsBeforeItFilters, "test_filters"),
+    (looks.ListsLag, "test_a_listed_job_is_as_it_is_now"),
+    # itself
+    (looks.OpensAnew, "test_opening_again_changes_nothing"),
+    (looks.ClosesForAll, "test_closing_again_changes_nothing"),
+    (looks.TellsMilliseconds, "test_the_clock_only_advances"),
+    (looks.ClaimsToBeDurable, "test_capabilities_are_tested"),
+]
+
+
+async def _put_to(case: str, make: Callable[[ManualClock], Any]) -> None:
+    """Run one case of the suite on a new backend."""
+    clock = ManualClock()
+    backend = make(clock)
+
+    def mute() -> None:
+        backend._hint = lambda name: None
+
+    another = getattr(backend, "another", None)
+    async with ManualHarness(backend, clock, another, mute) as harness:
+        await getattr(Suite(), case)(harness)
+
+
+@pytest.mark.parametrize(("broken", "case"), CAUGHT)
+async def test_the_named_case_catches(
+    broken: type[Any], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The case fails on the broken backend, and passes on the honest one."""
+    await _put_to(case, claims.Scans if issubclass(broken, claims.Scans) else MemoryBackend)
+    # What would never come need not be waited for as long as what is late.
+    monkeypatch.setattr(steps, "LATE", steps.LATE / 4)
+    with pytest.raises(AssertionError):
+        await _put_to(case, broken)
+
+
+def test_every_case_can_fail() -> None:
+    """For each case of the suite there is a backend that it catches."""
+    assert CASES - {case for _, case in CAUGHT} == set()
+
+
+def test_every_broken_backend_is_caught() -> None:
+    """No defect is written down and then not tried."""
+    modules = (writes, claims, looks)
+    written = {
+        value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert written - {broken for broken, _ in CAUGHT} == {writes.SettlesOtherwise, claims.Scans}

@@ -1,0 +1,335 @@
+"""How SQLite is shared: the turnstile, writers that commit for one another, hints, plans."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend, statements
+from ropeway.backends.sqlite.database import BATCH_BESIDE_OTHERS, Op, Writing
+from ropeway.backends.sqlite.hints import POLL, file_name
+from ropeway.backends.sqlite.turnstile import Turnstile, _try
+from ropeway.claims import Claim
+from ropeway.clock import ManualClock
+from ropeway.errors import BackendUnavailable, Indeterminate
+from ropeway.ids import new_id
+from ropeway.message import Fence, Finish, Message, Transition, job_key
+from ropeway.states import State
+from ropeway.stepping import step
+from ropeway.store import queue_name
+
+Eventually = Callable[..., None]
+
+
+def publish(count: int = 1, queue: str = "default") -> list[Transition]:
+    """Make transitions that publish one message each."""
+    return [
+        Transition(publish=(Message(id=new_id(), task="t", queue=queue),)) for _ in range(count)
+    ]
+
+
+class Counting(Database):
+    """A database that remembers, of each transaction, how many ops and items it held."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.transactions: list[tuple[int, int]] = []
+        self.synchronous: list[int] = []
+
+    def _transact(self, ops: Sequence[Op[Any]]) -> set[str]:
+        self.transactions.append((len(ops), sum(op.items for op in ops)))
+        changed = super()._transact(ops)
+        assert self._writer is not None
+        self.synchronous.append(self._writer.cursor().execute("pragma synchronous").get)
+        return changed
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ropeway.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Counting]:
+    made = Counting(path)
+    made.open()
+    yield made
+    made.close()
+
+
+def blocking(database: Database) -> SqliteBackend:
+    return SqliteBackend(database, Blocking(database))
+
+
+def test_threads_that_meet_are_committed_by_one(database: Counting, eventually: Eventually) -> None:
+    """Twenty senders that wait for the same turn go to the disk together."""
+    backend, other = blocking(database), Turnstile(database.path)
+    assert other.enter()
+    threads = [threading.Thread(target=lambda: step(backend.commit(publish()))) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(database._ops) == 20)
+    other.leave()
+    for thread in threads:
+        thread.join(timeout=10)
+    other.close()
+    assert database.transactions == [(20, 20)]
+
+
+async def test_a_workers_verbs_share_a_transaction(database: Counting) -> None:
+    """A settle, a claim and a renewal of the same moment cost one commit."""
+    backend = SqliteBackend(database, Looped(database, own=True))
+    await backend.commit(publish(10))
+    first = await backend.receive([Claim("default", 5)], "me", 60)
+    settles = [Transition(fence=each.fence, settle=Finish(State.SUCCEEDED)) for each in first]
+    database.transactions.clear()
+    answers, claimed, held = await asyncio.gather(
+        backend.commit(settles),
+        backend.receive([Claim("default", 5)], "me", 60),
+        backend.extend([Fence("unknown", 1, "me")], 60),
+    )
+    assert [answer.status for answer in answers] == ["applied"] * 5
+    assert len(claimed) == 5 and held == ["lost"]
+    assert len(database.transactions) == 1
+    await backend.close()
+
+
+async def test_senders_on_one_loop_share_a_transaction(database: Counting) -> None:
+    """Two hundred concurrent sends on a user's loop take two or three commits, not two hundred."""
+    backend = SqliteBackend(database)
+    answers = await asyncio.gather(*(backend.commit(publish()) for _ in range(200)))
+    assert all(answer[0].status == "applied" for answer in answers)
+    assert len(database.transactions) <= 3
+    await backend.close()
+
+
+def test_batches_are_smaller_while_another_waits(database: Counting) -> None:
+    """With another process at the turnstile a transaction holds at most fifty items, else 200."""
+    ops = [database.submit(lambda _: None, 10, durable=True) for _ in range(30)]
+    other = Turnstile(database.path)
+    assert database._turnstile is not None
+    # As one who waits does: this writer finds the turn taken when it leaves.
+    assert database._turnstile.enter() and _try(other._turn)
+    database._turnstile.leave()
+    assert database._turnstile.contended
+    other.close()
+    for op in ops:
+        database.complete(op)
+    assert [items for _, items in database.transactions] == [BATCH_BESIDE_OTHERS, 200, 50]
+
+
+def test_one_that_writes_all_the_time_starves_nobody(path: Path) -> None:
+    """Beside a process that commits without a pause, each send waits for a few of its commits."""
+    busy, sender = Counting(path), Database(path)
+    busy.open()
+    sender.open()
+    over = threading.Event()
+
+    def write() -> None:
+        backend = blocking(busy)
+        while not over.is_set():
+            step(backend.commit(publish(20, "other")))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    backend, waited = blocking(sender), []
+    for _ in range(30):
+        before = len(busy.transactions)
+        step(backend.commit(publish()))
+        waited.append(len(busy.transactions) - before)
+    over.set()
+    thread.join(timeout=10)
+    busy.close()
+    sender.close()
+    assert sorted(waited)[len(waited) // 2] <= 3
+    assert max(waited) <= 20
+
+
+def test_sends_and_settles_reach_the_disk_and_leases_need_not(database: Counting) -> None:
+    """Commits run with synchronous=FULL (2), claims and renewals alone with NORMAL (1)."""
+    backend = blocking(database)
+    step(backend.commit(publish()))
+    (delivery,) = step(backend.receive([Claim("default", 1)], "me", 60))
+    step(backend.extend([delivery.fence], 60))
+    settle = Transition(fence=delivery.fence, settle=Finish(State.SUCCEEDED))
+    step(backend.commit([settle]))
+    assert database.synchronous == [2, 1, 1, 2]
+
+
+def test_what_cannot_be_written_fails_alone(database: Counting) -> None:
+    """An op that raises is rolled back; those that met it in its transaction are committed."""
+
+    def fail(writing: Writing) -> None:
+        writing.execute(statements.SET_META, ("half", "done"))
+        raise ValueError("broken")
+
+    ops: list[Op[Any]] = [
+        database.submit(lambda w: w.execute(statements.SET_META, ("a", "1")), 1, durable=True),
+        database.submit(fail, 1, durable=True),
+        database.submit(lambda w: w.execute(statements.SET_META, ("b", "2")), 1, durable=True),
+    ]
+    for op in ops:
+        database.complete(op)
+    with pytest.raises(ValueError, match="broken"):
+        ops[1].take()
+    ops[0].take()
+    ops[2].take()
+    read = database.read(lambda execute: execute("select name, value from meta").fetchall())
+    assert {("a", "1"), ("b", "2")} <= set(read)
+    assert not [name for name, _ in read if name == "half"]
+
+
+def test_an_interrupted_commit_frees_who_waits_for_it(database: Counting) -> None:
+    """Ctrl-C in the thread that commits for all leaves the others an error, not an endless wait."""
+
+    def interrupt(writing: Writing) -> None:
+        raise KeyboardInterrupt
+
+    mine = database.submit(interrupt, 1, durable=True)
+    others = database.submit(lambda _: None, 1, durable=True)
+    with pytest.raises(KeyboardInterrupt):
+        database.complete(mine)
+    with pytest.raises(Indeterminate):
+        database.finish(others)
+    step(blocking(database).commit(publish()))
+
+
+def test_a_hint_reaches_another_process(path: Path) -> None:
+    """A waiter hears of a settled job and of a new message without looking by itself."""
+    here, there = Database(path), Database(path)
+    mine, theirs = blocking(here), blocking(there)
+    (sent,) = publish()
+    names = [queue_name("default"), job_key(sent.publish[0].id)]
+    step(mine.open())
+    assert step(mine.wait(names, 0)) == names
+    step(theirs.commit([sent]))
+    # Shorter than the poll: an answer can only come from a hint.
+    assert step(mine.wait(names, POLL / 2)) == names[:1]
+    (delivery,) = step(theirs.receive([Claim("default", 1)], "me", 60))
+    settle = Transition(fence=delivery.fence, settle=Finish(State.SUCCEEDED))
+    step(theirs.commit([settle]))
+    assert step(mine.wait(names, POLL / 2)) == names[1:]
+    assert step(mine.wait(names[:1], 0)) == []
+    here.close()
+    there.close()
+
+
+def test_a_hint_that_is_lost_costs_a_poll(path: Path) -> None:
+    """Without its hint file a waiting worker still finds the message, by looking."""
+    here, there = Database(path), Database(path)
+    mine, theirs = blocking(here), blocking(there)
+    step(mine.open())
+    step(mine.wait([queue_name("default")], 0))
+    (here.hints / file_name(queue_name("default"))).unlink()
+    sender = threading.Timer(0.05, lambda: step(theirs.commit(publish())))
+    sender.start()
+    assert len(step(mine.receive([Claim("default", 1)], "me", 60, wait=5))) == 1
+    sender.join()
+    here.close()
+    there.close()
+
+
+def test_hint_files_do_not_pile_up(path: Path) -> None:
+    """A thousand jobs that were waited for leave a handful of files."""
+    here, there = Database(path), Database(path)
+    mine, theirs = blocking(here), blocking(there)
+    step(mine.open())
+    for _ in range(300):
+        (sent,) = publish()
+        name = job_key(sent.publish[0].id)
+        step(mine.wait([name], 0))
+        step(theirs.commit([sent]))
+        (delivery,) = step(theirs.receive([Claim("default", 1)], "me", 60))
+        settle = Transition(fence=delivery.fence, settle=Finish(State.SUCCEEDED))
+        step(theirs.commit([settle]))
+        assert step(mine.wait([name], POLL / 2)) == [name]
+    assert len(list(here.hints.iterdir())) < 10
+    here.close()
+    there.close()
+
+
+@pytest.mark.parametrize("name", ["claim_due", "claim_expired", "finish", "release", "extend"])
+def test_hot_statements_use_an_index(database: Counting, name: str) -> None:
+    """No statement of the hot path scans the table or sorts, on a file that was never analysed."""
+    statement = statements.ALL[name]
+
+    def explain(execute: Any) -> list[str]:
+        values = (0,) * statement.count("?")
+        return [row[3] for row in execute("explain query plan " + statement, values)]
+
+    plan = database.read(explain)
+    assert plan
+    assert not [line for line in plan if "SCAN" in line or "TEMP B-TREE" in line]
+
+
+@pytest.mark.parametrize("name", ["next_band", "earliest_due", "earliest_expiry", "count_leased"])
+def test_looks_use_an_index(database: Counting, name: str) -> None:
+    """What an idle worker asks again and again is a search of an index."""
+    statement = statements.ALL[name]
+
+    def explain(execute: Any) -> list[str]:
+        values = (0,) * statement.count("?")
+        return [row[3] for row in execute("explain query plan " + statement, values)]
+
+    assert any("INDEX" in line and "SEARCH" in line for line in database.read(explain))
+
+
+def test_another_boot_voids_every_lease(path: Path) -> None:
+    """After a reboot no holder lives: what was leased can be claimed at once."""
+    first = blocking(Database(path))
+    step(first.commit(publish()))
+    (before,) = step(first.receive([Claim("default", 1)], "me", 3600))
+    assert step(first.receive([Claim("default", 1)], "other", 60)) == []
+    first.database.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("update meta set value = 'another boot' where name = 'boot'")
+    connection.close()
+    second = blocking(Database(path))
+    (after,) = step(second.receive([Claim("default", 1)], "other", 60))
+    assert after.fence.id == before.fence.id and after.fence.attempt == 2
+    second.database.close()
+
+
+def test_a_changed_date_frees_no_lease(path: Path) -> None:
+    """Leases are measured on the boot clock: a date set forward by a day hands nothing over."""
+    clock = ManualClock()
+    backend = blocking(Database(path, clock))
+    step(backend.commit(publish()))
+    assert len(step(backend.receive([Claim("default", 1)], "me", 60))) == 1
+    clock.step_date(86_400)
+    assert step(backend.receive([Claim("default", 1)], "other", 60)) == []
+    clock.advance(61)
+    assert len(step(backend.receive([Claim("default", 1)], "other", 60))) == 1
+    backend.database.close()
+
+
+def test_a_newer_schema_is_refused(database: Counting, path: Path) -> None:
+    """A file that a newer ropeway made is not touched, and the error says what to do."""
+    database.close()
+    connection = apsw.Connection(str(path))
+    connection.execute("pragma user_version = 999")
+    connection.close()
+    with pytest.raises(BackendUnavailable, match="newer") as caught:
+        Database(path).open()
+    assert "install the newer ropeway" in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    """Garbage is reported, not overwritten."""
+    path.write_bytes(b"not a database at all, but long enough to be read as one" * 20)
+    with pytest.raises(BackendUnavailable, match="cannot be used"):
+        Database(path).open()
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    """A path under a file names the file system's own reason."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BackendUnavailable, match="Not a directory"):
+        Database(tmp_path / "file" / "deeper" / "ropeway.db").open()
