@@ -44,6 +44,10 @@ class Store(Protocol):
         """
         ...
 
+    async def prune(self, limit: int) -> int:
+        """Remove at most `limit` settled jobs whose time to be kept is over; return how many."""
+        ...
+
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         """Return the names that may have changed, or nothing after `timeout` seconds.
 

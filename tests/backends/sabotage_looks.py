@@ -166,3 +166,22 @@ class ClaimsToBeDurable(MemoryBackend):
     """Says what sounds well."""
 
     capabilities = Capabilities()
+
+
+# -- what is kept ----------------------------------------------------------------------------------
+
+
+class KeepsAllAlike(MemoryBackend):
+    """Has one time to keep for everything that is settled."""
+
+    async def prune(self, limit: int) -> int:
+        for job in self._jobs.values():
+            job.purge = (job.finished or 0.0) + 10
+        return await super().prune(limit)
+
+
+class PrunesAllAtOnce(MemoryBackend):
+    """Takes the limit for a hint."""
+
+    async def prune(self, limit: int) -> int:
+        return await super().prune(len(self._jobs))

@@ -120,6 +120,9 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (looks.ExpectsNothing, "test_expect_guards_a_record"),
     (looks.ConflictsSettle, "test_a_conflict_changes_nothing"),
     (looks.JobVersionsStay, "test_a_jobs_record_has_a_version_too"),
+    # what is kept
+    (looks.KeepsAllAlike, "test_what_is_over_goes_and_nothing_else"),
+    (looks.PrunesAllAtOnce, "test_pruning_is_bounded"),
     # hints
     (claims.FirstWaitSleeps, "test_the_first_wait_reports_at_once"),
     (claims.SpinsAlways, "test_a_quiet_name_is_not_reported"),

@@ -60,6 +60,7 @@ class _Job(msgspec.Struct, kw_only=True):
     lease_until: float = 0.0
     started: float | None = None
     finished: float | None = None
+    purge: float = 0.0
     settled: bytes | None = None
     value: bytes | None = None
     error: Failure | None = None
@@ -183,9 +184,9 @@ class MemoryBackend:
         match settle:
             case Finish():
                 job.state, job.value, job.error = settle.state, settle.value, settle.error
-                job.finished = now
+                job.finished, job.purge = now, now + settle.keep
             case Reject():
-                job.state, job.finished = State.QUARANTINED, now
+                job.state, job.finished, job.purge = State.QUARANTINED, now, now + settle.keep
                 job.error = Failure(type=settle.reason, message=settle.detail)
             case Release():
                 job.state, job.error = State.QUEUED, settle.error
@@ -320,6 +321,13 @@ class MemoryBackend:
             oldest_due=min(waiting, default=None),
         )
 
+    async def prune(self, limit: int) -> int:
+        now = self._clock.now()
+        over = [job for job in self._jobs.values() if job.state.final and job.purge <= now]
+        for job in sorted(over, key=_purge_time)[:limit]:
+            del self._jobs[job.message.id]
+        return min(limit, len(over))
+
     # -- hints ----------------------------------------------------------------------------
 
     def _hint(self, name: str) -> None:
@@ -362,6 +370,10 @@ class MemoryBackend:
 
 def _record(job: _Job) -> JobRecord:
     return JobRecord(**{name: getattr(job, name) for name in JobRecord.__struct_fields__})
+
+
+def _purge_time(job: _Job) -> float:
+    return job.purge
 
 
 def _matches(record: JobRecord, which: Filter) -> bool:

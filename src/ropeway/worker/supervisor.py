@@ -25,6 +25,7 @@ from ropeway.worker.fetch import Fetcher
 from ropeway.worker.fleet import Fleet, StartFailed
 from ropeway.worker.frames import Manifest
 from ropeway.worker.held import Held
+from ropeway.worker.prune import Pruner
 from ropeway.worker.renew import Renewer
 from ropeway.worker.settle import Settler
 
@@ -107,7 +108,8 @@ class Supervisor:
             queues=self._options.queues,
         )
         fetching = asyncio.create_task(fetcher.run())
-        loops = [fetching, asyncio.create_task(settler.run()), asyncio.create_task(renewer.run())]
+        others = (settler.run(), renewer.run(), Pruner(backend).run())
+        loops = [fetching, *map(asyncio.create_task, others)]
         stopped = asyncio.create_task(self._stop.wait())
         # A loop that ends by itself has a bug in it: the worker ends too, and says so.
         await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)

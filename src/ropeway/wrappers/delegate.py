@@ -47,6 +47,9 @@ class Delegate:
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         return await self.inner.get(keys)
 
+    async def prune(self, limit: int) -> int:
+        return await self.inner.prune(limit)
+
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         return await self.inner.wait(names, timeout)
 

@@ -110,6 +110,10 @@ class SqliteBackend:
             self.database.read, lambda execute: query.search(execute, which, before, limit)
         )
 
+    async def prune(self, limit: int) -> int:
+        op = self.database.submit(partial(commit.prune, limit), limit, durable=False)
+        return await self._transport.write(op)
+
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         return await self._transport.wait(names, timeout)
 

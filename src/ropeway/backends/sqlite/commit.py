@@ -31,6 +31,12 @@ def apply_all(writing: Writing, transitions: Sequence[Transition]) -> list[Answe
     return [_apply(writing, transition) for transition in transitions]
 
 
+def prune(limit: int, writing: Writing) -> int:
+    """Remove at most `limit` jobs whose time to be kept is over."""
+    writing.execute(sql.PRUNE, (writing.clock.now(), limit))
+    return writing.connection.changes()
+
+
 def _apply(writing: Writing, transition: Transition) -> Answer:
     simple = not (transition.expect or transition.put or transition.drop)
     if simple and transition.fence is None and len(transition.publish) == 1:

@@ -36,7 +36,8 @@ create table job (
 -- What waits, in the order it is claimed. Delayed and retried messages are here too.
 create index ready on job (queue, band, due) where state = 0;
 create index leased on job (queue, lease_until) where state = 1;
-create index settled on job (state, finished) where state >= 2;
+-- What is settled, in the order in which it may be removed.
+create index settled on job (purge) where state >= 2;
 
 create table record (
     key text primary key,

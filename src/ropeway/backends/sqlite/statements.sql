@@ -144,6 +144,13 @@ select count(*) from (
 select count(*) from (
     select 1 from job indexed by leased where state = 1 and queue = ? limit ?);
 
+-- name: prune
+-- Removes settled jobs whose time is over, the oldest first.
+-- in: now, limit
+delete from job where serial in (
+    select serial from job indexed by settled
+    where state >= 2 and purge <= ? order by purge limit ?);
+
 -- name: void_leases
 -- After a reboot no holder is alive.
 update job set lease_until = -1 where state = 1;

@@ -24,6 +24,7 @@ from ropeway.testing.conformance.harness import (
     MutedHarness,
 )
 from ropeway.testing.conformance.hints import HintCases, MissedHintCases
+from ropeway.testing.conformance.keep import KeepCases
 from ropeway.testing.conformance.leases import LeaseCases
 from ropeway.testing.conformance.lifecycle import DurableCases, LifecycleCases
 from ropeway.testing.conformance.order import OrderCases
@@ -45,6 +46,7 @@ class SteppedSuite(
     RepeatCases,
     BatchCases,
     RecordCases,
+    KeepCases,
     StatsCases,
     SearchCases,
     LifecycleCases,
