@@ -1,0 +1,1 @@
+"""What `ropeway doctor` looks at, one subject a file."""

@@ -1,0 +1,109 @@
+"""`ropeway jobs`: look at jobs."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ropeway.cli import jobview
+from ropeway.cli.find import find_job
+from ropeway.cli.groups import Suggesting
+from ropeway.cli.jobpage import page
+from ropeway.cli.look import looking
+from ropeway.cli.output import on_terminal, print_json, print_lines
+from ropeway.cli.shared import LOOKING, Shared, a_duration, options
+from ropeway.cli.table import print_table
+from ropeway.errors import ResultTimeout
+from ropeway.states import State
+from ropeway.stepping import step
+from ropeway.store import Filter
+
+
+@click.group(cls=Suggesting)
+@options(*LOOKING)
+def jobs() -> None:
+    """Look at jobs: ls, show, result.
+
+    No app is imported: the jobs are those at --url, else ROPEWAY_URL, else the url of
+    pyproject.toml, else .ropeway/ropeway.db.
+    """
+
+
+@jobs.command()
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only these.")
+@click.option("--task", metavar="NAME", help="Only calls of this task, by its full name.")
+@click.option("--queue", metavar="NAME", help="Only those in this queue.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
+)
+@click.option("--before", metavar="ID", help="Only those sent before this job.")
+@options(*LOOKING)
+@click.pass_obj
+def ls(
+    shared: Shared,
+    state: str | None,
+    task: str | None,
+    queue: str | None,
+    limit: int,
+    before: str | None,
+) -> None:
+    """List jobs, newest first."""
+    which = Filter(state=State(state) if state else None, task=task, queue=queue)
+    with looking() as (backend, missing):
+        if backend is None:
+            shared.say(missing)
+        now = step(backend.now()) if backend else 0.0
+        found = step(backend.search(which, before and before.lower(), limit)) if backend else []
+    if shared.json:
+        print_json([jobview.summary(job, now) for job in found])
+        return
+    if backend and not found:
+        shared.say("no jobs")
+    if found:
+        marks = [jobview.mark(job, now) for job in found]
+        print_table(jobview.COLUMNS, [jobview.row(job, now) for job in found], marks)
+    if len(found) == limit and on_terminal() and sys.stderr.isatty():
+        shared.say(f"older ones: ropeway jobs ls --before {found[-1].message.id}")
+
+
+@jobs.command()
+@click.argument("job", metavar="ID")
+@options(*LOOKING)
+@click.pass_obj
+def show(shared: Shared, job: str) -> None:
+    """Show all that is kept of one job.
+
+    The start of its ID will do, if no other job's begins so.
+    """
+    with looking() as (backend, missing):
+        handle = find_job(backend, missing, job)
+        record = step(handle.arecord())
+        now = step(backend.now()) if backend else 0.0
+    if shared.json:
+        print_json(jobview.whole(record, now))
+    else:
+        print_lines(page(record, now))
+
+
+@jobs.command()
+@click.argument("job", metavar="ID")
+@click.option("--wait", is_flag=True, help="Wait until the job has ended.")
+@click.option(
+    "--timeout", type=a_duration, metavar="DURATION", help="With --wait: how long at most."
+)
+@options(*LOOKING)
+@click.pass_obj
+def result(shared: Shared, job: str, wait: bool, timeout: float | None) -> None:
+    """Print what a job returned, as JSON.
+
+    The start of its ID will do, if no other job's begins so.
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout needs --wait")
+    with looking() as (backend, missing):
+        handle = find_job(backend, missing, job)
+        if not wait and not (state := handle.status()).final:
+            raise ResultTimeout(f"job {handle.id} is {state}: no result yet", hint="add --wait")
+        value = handle.result(timeout)
+    print_json(value)

@@ -1,0 +1,147 @@
+"""`ropeway run`: send one call of a task, and wait for its result if asked to."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ropeway.capabilities import require
+from ropeway.cli.apps import find_task, import_app
+from ropeway.cli.arguments import parse
+from ropeway.cli.output import print_json
+from ropeway.cli.shared import Shared, a_duration, options
+from ropeway.cli.words import duration
+from ropeway.errors import ResultTimeout
+from ropeway.states import State
+from ropeway.stepping import step
+from ropeway.worker.locate import choose_target
+
+if TYPE_CHECKING:
+    from ropeway.app import Ropeway
+
+PATIENCE = 2.0
+"""Seconds after which a call that is due and that nobody has taken is worth a word."""
+
+_GUARD = "\0"  # cannot be on a command line
+
+
+def a_date(text: str) -> datetime:
+    """Read the date of an option, in ISO 8601 with a time zone."""
+    example = "write 2030-01-31T09:00+01:00, or Z for UTC"
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a date; {example}") from None
+    if found.tzinfo is None:
+        raise click.BadParameter(f"{text!r} has no time zone; {example}")
+    return found
+
+
+def a_word(text: str) -> str:
+    """Take off what `Run` put on a word."""
+    return text.removeprefix(_GUARD)
+
+
+class Run(click.Command):
+    """A command for which -2 and -.5 are numbers, not options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Hide negative numbers from the parser, unless they are the value of an option."""
+        taking = {
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and not param.is_flag
+            for name in param.opts
+        }
+        guarded = [
+            _GUARD + word if _is_negative(word) and before not in taking else word
+            for before, word in zip(["", *args], args, strict=False)
+        ]
+        return super().parse_args(ctx, guarded)
+
+
+def _is_negative(word: str) -> bool:
+    return word[:1] == "-" and word[1:2] in set(".0123456789")
+
+
+@click.command(cls=Run)
+@click.argument("task", type=a_word, metavar="TASK")
+@click.argument("arguments", nargs=-1, type=a_word, metavar="[ARGUMENTS]...")
+@click.option("--json-args", metavar="OBJECT", help="More arguments: '{\"x\": 1}'.")
+@click.option("--queue", help="Send to this queue instead of the task's own.")
+@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; 9 is claimed first.")
+@click.option(
+    "--delay", type=a_duration, metavar="DURATION", help="Run it this much later: 90s, 5m."
+)
+@click.option("--at", type=a_date, metavar="DATE", help="Run it at this date: 2030-01-31T09:00Z.")
+@click.option("--wait", is_flag=True, help="Wait, and print the result as JSON.")
+@click.option(
+    "--timeout", type=a_duration, metavar="DURATION", help="With --wait: how long at most."
+)
+@options()
+@click.pass_obj
+def run(
+    shared: Shared,
+    task: str,
+    arguments: tuple[str, ...],
+    json_args: str | None,
+    queue: str | None,
+    priority: int | None,
+    delay: float | None,
+    at: datetime | None,
+    wait: bool,
+    timeout: float | None,
+) -> None:
+    """Send one call of a task.
+
+    TASK is its name, or the end of it: add for tasks.add. Each of ARGUMENTS is a value or
+    name=value: text where the task takes text, otherwise JSON. Prints the id of the job.
+    """
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout needs --wait")
+    if delay is not None and at is not None:
+        raise click.UsageError("--delay and --at exclude each other")
+    target = choose_target(shared.app)
+    app = import_app(target)
+    found = find_task(app.tasks, task, target)
+    args, kwargs = parse(found.definition, arguments, json_args)
+    sender = found.using(queue=queue, priority=priority, delay=delay, at=at)
+    require(app.connection.blocking().capabilities, "shared", "ropeway run")
+    try:
+        job_id = sender.send(*args, **kwargs).id
+        if wait:
+            shared.say(f"job {job_id}")
+            print_json(_result(app, job_id, timeout, shared, target))
+        elif shared.json:
+            print_json({"id": job_id})
+        else:
+            print(job_id)
+    finally:
+        step(app.connection.blocking().close())
+
+
+def _result(app: Ropeway, job_id: str, timeout: float | None, shared: Shared, target: str) -> Any:
+    """Wait for the result; say so when it looks as if no worker were running."""
+    job = app.job(job_id)
+    now = app.connection.blocking().now
+    patience = PATIENCE + max(0.0, step(job.arecord()).due - step(now()))
+    first = patience if timeout is None else min(patience, timeout)
+    try:
+        return job.result(first)
+    except ResultTimeout:
+        record = step(job.arecord())
+    if record.state is State.QUEUED and not record.attempt and record.due <= step(now()):
+        shared.say(
+            f"No worker has taken it in {duration(first)}. If none is running for queue "
+            f"{record.message.queue!r}, start one: ropeway worker {shlex.quote(target)}"
+        )
+    try:
+        return job.result(None if timeout is None else timeout - first)
+    except ResultTimeout:
+        raise ResultTimeout(
+            f"job {job_id} is {job.status()} after {duration(timeout)}",
+            hint=f"it stays; to wait again: ropeway jobs result {job_id} --wait",
+        ) from None

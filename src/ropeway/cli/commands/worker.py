@@ -1,0 +1,93 @@
+"""`ropeway worker`: run tasks until told to stop."""
+
+from __future__ import annotations
+
+import click
+
+from ropeway.cli.logs import Format, set_up
+from ropeway.cli.shared import Shared, options
+
+# One child has 4,096 places for both kinds, and holds a little more work than it has slots.
+_MOST_LOOP_SLOTS, _MOST_THREADS = 3_000, 1_000
+
+
+def _queues(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    names = [name.strip() for text in value for name in text.split(",")]
+    if "" in names:
+        raise click.BadParameter("a name is empty", ctx, param)
+    return tuple(dict.fromkeys(names)) or None
+
+
+@click.command()
+@click.argument("target", metavar="[APP]", required=False)
+@click.option(
+    "-Q",
+    "--queues",
+    multiple=True,
+    metavar="NAMES",
+    callback=_queues,
+    help="Serve only these queues: a,b. Default: every queue there is.",
+)
+@click.option(
+    "--children", type=click.IntRange(min=1), help="Child processes. Default: one for each core."
+)
+@click.option(
+    "--loop-slots",
+    type=click.IntRange(1, _MOST_LOOP_SLOTS),
+    default=100,
+    show_default=True,
+    help="Async tasks that a child runs at once.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, _MOST_THREADS),
+    default=8,
+    show_default=True,
+    help="Plain tasks that a child runs at once.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Default: info; with -q warning, with -v debug.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["pretty", "json"]),
+    envvar="ROPEWAY_LOG_FORMAT",
+    help="Default: pretty on a terminal, json elsewhere; also ROPEWAY_LOG_FORMAT.",
+)
+@options("app", "url", "quiet", "verbose", "no_color")
+@click.pass_obj
+def worker(
+    shared: Shared,
+    target: str | None,
+    queues: tuple[str, ...] | None,
+    children: int | None,
+    loop_slots: int,
+    threads: int,
+    log_level: str | None,
+    log_format: Format | None,
+) -> int:
+    """Run tasks until told to stop.
+
+    APP is a module, module:attribute or file; without it the app is looked for. The first SIGTERM
+    or Ctrl-C lets running jobs finish, a second one, or SIGQUIT, gives them back at once.
+    """
+    from ropeway.worker.locate import choose_target
+    from ropeway.worker.supervisor import WorkerOptions, run_worker
+
+    if target and shared.app and target != shared.app:
+        raise click.UsageError(f"two apps are given: {target} and --app {shared.app}")
+    quieter = "warning" if shared.quiet else "info"
+    set_up(log_level or ("debug" if shared.verbose else quieter), log_format)
+    return run_worker(
+        WorkerOptions(
+            target=choose_target(target or shared.app),
+            queues=queues,
+            children=children or 0,
+            loop_slots=loop_slots,
+            thread_slots=threads,
+        )
+    )

@@ -1,0 +1,63 @@
+"""The page that `ropeway jobs show` prints of one job."""
+
+from __future__ import annotations
+
+from ropeway.cli import jobview
+from ropeway.cli.output import to_json
+from ropeway.cli.words import date, duration, relative
+from ropeway.codec import Undecodable
+from ropeway.message import JobRecord
+from ropeway.states import State
+
+
+def page(job: JobRecord, now: float) -> str:
+    """Write the sections: the job, its times, arguments, result and error."""
+    parts = [_head(job, now), _times(job, now), _section("Arguments", _arguments(job))]
+    if job.state is State.SUCCEEDED:
+        parts.append(_section("Result", to_json(jobview.result(job), pretty=True)))
+    if job.error:
+        text = job.error.traceback.rstrip() or jobview.error_line(job)
+        last = "Error" if job.state.final else "Error of the last attempt"
+        parts.append(_section(last, text))
+    return "\n\n".join(parts)
+
+
+def _head(job: JobRecord, now: float) -> str:
+    message = job.message
+    lines = {
+        "job": message.id,
+        "task": message.task,
+        "state": jobview.in_words(job, now),
+        "queue": f"{message.queue}, priority {message.band}",
+        "attempts": f"{job.attempt} ({job.failures} failed, {job.losses} lost with a worker, "
+        f"{job.releases} given back)",
+    }
+    return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
+
+
+def _times(job: JobRecord, now: float) -> str:
+    instants = {"sent": job.enqueued, "due": job.due, "started": job.started}
+    lines = [
+        f"{name:<9} {date(instant)}  {relative(now - instant)}"
+        for name, instant in {**instants, "finished": job.finished}.items()
+        if instant is not None
+    ]
+    wait = jobview.waited(job, now)
+    if wait is not None and wait >= 0:
+        lines.append(f"{'waited':<9} {duration(wait)}")
+    if (ran := jobview.ran(job, now)) is not None:
+        lines.append(f"{'ran':<9} {duration(ran)}")
+    return _section("Times", "\n".join(lines))
+
+
+def _arguments(job: JobRecord) -> str:
+    found = jobview.arguments(job)
+    if isinstance(found, Undecodable):
+        start = job.message.body[:200].decode("utf-8", "backslashreplace")
+        return f"cannot be read: {found.reason}\nthey begin: {start}"
+    return to_json(found, pretty=True)
+
+
+def _section(title: str, text: str) -> str:
+    body = "\n".join(f"  {line}" for line in text.splitlines())
+    return f"{title}\n{body}"

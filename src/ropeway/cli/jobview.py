@@ -1,0 +1,169 @@
+"""A job's record as people and programs are shown it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ropeway.cli.table import Cell, Column
+from ropeway.cli.words import NOTHING, date, duration, iso, relative
+from ropeway.codec import Undecodable
+from ropeway.codecs import JSON, codec_for
+from ropeway.message import JobRecord
+from ropeway.states import State
+
+COLUMNS = (
+    Column(heading="ID"),
+    Column(heading="TASK", least=16),
+    Column(heading="QUEUE", least=8, optional=5),
+    Column(heading="STATE"),
+    Column(heading="TRY", right=True, optional=2),
+    Column(heading="WAITED", right=True, optional=4),
+    Column(heading="RAN", right=True, optional=3),
+    Column(heading="AGE", right=True),
+    Column(heading="ERROR", least=12, optional=1),
+)
+
+_MARKS = {
+    "queued": Cell("·"),
+    "scheduled": Cell("◷", "cyan"),
+    "retrying": Cell("↻", "yellow"),
+    "running": Cell("▶", "blue"),
+    "succeeded": Cell("✓", "green"),
+    "failed": Cell("✕", "red"),
+    "cancelled": Cell("–", "yellow"),
+    "expired": Cell("◌", "yellow"),
+    "quarantined": Cell("!", "bold red"),
+}
+
+
+def view(job: JobRecord, now: float) -> str:
+    """Return the state, or the view of a queued job that says more: retrying, scheduled."""
+    if job.state is not State.QUEUED:
+        return job.state.value
+    if job.failures:
+        return "retrying"
+    return "scheduled" if job.due > now else "queued"
+
+
+def waited(job: JobRecord, now: float) -> float | None:
+    """Seconds between being due and the start of the last attempt; negative: due in the future."""
+    if job.state is State.QUEUED:
+        return now - job.due
+    return None if job.started is None else max(0.0, job.started - job.due)
+
+
+def ran(job: JobRecord, now: float) -> float | None:
+    """Seconds that the last attempt took, or has taken so far."""
+    if job.started is None or job.state is State.QUEUED:
+        return None
+    return max(0.0, (now if job.finished is None else job.finished) - job.started)
+
+
+def mark(job: JobRecord, now: float) -> Cell:
+    """Return the sign of the state."""
+    return _MARKS[view(job, now)]
+
+
+def row(job: JobRecord, now: float) -> list[str]:
+    """Return the cells of `COLUMNS`."""
+    wait = waited(job, now)
+    return [
+        job.message.id,
+        job.message.task,
+        job.message.queue,
+        job.state.value,
+        str(job.attempt),
+        relative(wait) if wait is not None and wait < 0 else duration(wait),
+        duration(ran(job, now)),
+        relative(max(0.0, now - job.enqueued)),
+        error_line(job),
+    ]
+
+
+def error_line(job: JobRecord) -> str:
+    """Return the error on one line, its first, or a dash."""
+    if job.error is None:
+        return NOTHING
+    first = job.error.message.strip().partition("\n")[0]
+    return f"{job.error.type}: {first}" if first else job.error.type
+
+
+def summary(job: JobRecord, now: float) -> dict[str, Any]:
+    """Return what a list says of a job, for JSON."""
+    message = job.message
+    return {
+        "id": message.id,
+        "task": message.task,
+        "queue": message.queue,
+        "priority": message.band,
+        "state": job.state.value,
+        "view": view(job, now),
+        "attempt": job.attempt,
+        "failures": job.failures,
+        "losses": job.losses,
+        "releases": job.releases,
+        "enqueued": iso(job.enqueued),
+        "due": iso(job.due),
+        "started": iso(job.started),
+        "finished": iso(job.finished),
+        "waited_seconds": _rounded(waited(job, now)),
+        "ran_seconds": _rounded(ran(job, now)),
+        "holder": job.holder,
+        "error": {"type": job.error.type, "message": job.error.message} if job.error else None,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """Return whole microseconds; None also for what has not begun."""
+    return None if seconds is None or seconds < 0 else round(seconds, 6)
+
+
+def whole(job: JobRecord, now: float) -> dict[str, Any]:
+    """Return all that is kept of a job, for JSON."""
+    found = summary(job, now) | {"arguments": None, "result": result(job)}
+    body = arguments(job)
+    if isinstance(body, Undecodable):
+        found["unreadable"] = body.reason
+    else:
+        found["arguments"] = body
+    if job.error:
+        found["error"]["traceback"] = job.error.traceback
+    return found
+
+
+def arguments(job: JobRecord) -> Any:
+    """Return the arguments as plain values, or `Undecodable`."""
+    codec = codec_for(job.message.content_type)
+    if codec is None:
+        return Undecodable(f"no codec for content type {job.message.content_type!r}")
+    value = codec.decode(job.message.body, Any)
+    return value if isinstance(value, Undecodable) else msgspec.to_builtins(value, str_keys=True)
+
+
+def result(job: JobRecord) -> Any:
+    """Return what the task returned as plain values; None also when nothing is kept."""
+    value = None if job.value is None else JSON.decode(job.value, Any)
+    return f"unreadable: {value.reason}" if isinstance(value, Undecodable) else value
+
+
+def in_words(job: JobRecord, now: float) -> str:
+    """Say where the job is and what comes next."""
+    again = f"attempt {job.attempt + 1}"
+    when = f"due {relative(now - job.due)}" if job.due > now else "waits for a worker"
+    took = duration(ran(job, now))
+    by = job.holder or "a worker"
+    words = {
+        "queued": "waits for a worker",
+        "scheduled": f"{when}, at {date(job.due)}",
+        "retrying": f"attempt {job.attempt} failed; {again} {when}",
+        "running": f"attempt {job.attempt}, for {took} now, by {by}",
+        "succeeded": f"in {took}, at attempt {job.attempt}",
+        "failed": f"at attempt {job.attempt}; nothing runs it again by itself",
+        "cancelled": "nothing runs it again",
+        "expired": "its time was over before it could run",
+        "quarantined": "kept aside, whole, for a person to look at; nothing runs it by itself",
+    }
+    name = view(job, now)
+    return f"{name}: {words[name]}"

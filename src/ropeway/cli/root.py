@@ -1,0 +1,66 @@
+"""The command `ropeway` itself: common options, its commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ropeway import __version__
+from ropeway.cli.failures import INTERRUPTED, report, report_usage
+from ropeway.cli.groups import Lazy
+from ropeway.cli.shared import Shared, options
+from ropeway.errors import RopewayError
+
+_COMMANDS = {
+    "worker": ("ropeway.cli.commands.worker:worker", "Run tasks until told to stop."),
+    "run": ("ropeway.cli.commands.run:run", "Send one call of a task."),
+    "jobs": ("ropeway.cli.commands.jobs:jobs", "Look at jobs: ls, show, result."),
+    "queues": ("ropeway.cli.commands.queues:queues", "Look at queues: ls."),
+    "doctor": (
+        "ropeway.cli.commands.doctor:doctor",
+        "Check this machine, the database and the app.",
+    ),
+    "demo": ("ropeway.cli.commands.demo:demo", "Watch a worker lose a child and lose no job."),
+}
+_JSON_ASKED = "ropeway.cli.json"
+
+
+class Root(Lazy):
+    """The outermost group: a command's return value is the exit code, and errors are shown here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the common options, and note early whether errors shall be JSON."""
+        before_dashes = args[: args.index("--")] if "--" in args else args
+        ctx.meta[_JSON_ASKED] = "--json" in before_dashes
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command and end with its exit code."""
+        shared = ctx.ensure_object(Shared)
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()  # a reader that has left is noticed here, where click is quiet about it
+        except RopewayError as error:
+            code = report(error, json=shared.json, verbose=shared.verbose)
+        except click.UsageError as error:
+            if not ctx.meta[_JSON_ASKED]:
+                raise
+            code = report_usage(error)
+        except KeyboardInterrupt:
+            shared.say("Interrupted.")
+            code = INTERRUPTED
+        ctx.exit(code or 0)
+
+
+@click.group(
+    cls=Root,
+    lazy=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Each command has a --help of its own.",
+)
+@options()
+@click.version_option(__version__, message="ropeway %(version)s")
+def main() -> None:
+    """Run work outside the request: tasks, workers and their results."""

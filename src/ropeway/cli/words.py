@@ -1,0 +1,55 @@
+"""Durations and dates in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+NOTHING = "-"
+"""Stands in a table where there is no value."""
+
+
+def duration(seconds: float | None) -> str:
+    """Say how long something took: "12ms", "2.1s", "3m05s", "2h10m", "4d03h"."""
+    if seconds is None:
+        return NOTHING
+    seconds = max(0.0, seconds)
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 3_600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    if whole < 86_400:
+        return f"{whole // 3_600}h{whole % 3_600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3_600:02}h"
+
+
+def relative(seconds: float) -> str:
+    """Say how far away an instant is: "3m ago", "in 5m", "now"."""
+    size = abs(seconds)
+    for unit, letter in _UNITS:
+        if size >= unit:
+            amount = f"{int(size // unit)}{letter}"
+            return f"{amount} ago" if seconds > 0 else f"in {amount}"
+    return "now"
+
+
+def date(instant: float) -> str:
+    """Write an instant for people, in UTC."""
+    found = _date(instant)
+    return found.strftime("%Y-%m-%d %H:%M:%S UTC") if found else f"second {instant:.0f}"
+
+
+def iso(instant: float | None) -> str | None:
+    """Write an instant for programs: ISO 8601, UTC; None for none, or one past the year 9999."""
+    found = None if instant is None else _date(instant)
+    return found.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if found else None
+
+
+def _date(instant: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(instant, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
