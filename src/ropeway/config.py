@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,12 @@ def seconds(value: float | str, name: str = "duration") -> float:
             raise ConfigError(
                 f"{name}={value!r} is not a duration", hint='write 90, "90s", "5m" or "1h30m"'
             )
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if isinstance(value, bool) or not 0 <= value < float("inf"):
+        value = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    try:
+        usable = not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+    except TypeError:  # what a file holds may be of any type
+        usable = False
+    if not usable:
         raise ConfigError(f"{name}={value!r} is not a duration", hint="write seconds, 0 or more")
     return float(value)
 

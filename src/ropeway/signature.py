@@ -36,6 +36,12 @@ class Signature:
                 hint="register a plain function that makes or looks up the object",
             )
 
+    def __str__(self) -> str:
+        try:
+            return f"{self.task}{inspect.signature(self._function, eval_str=True)}"
+        except Exception:  # noqa: BLE001  annotations may run anything
+            return f"{self.task}{inspect.signature(self._function)}"
+
     @functools.cached_property
     def _hints(self) -> dict[str, Any]:
         # Looked up late, so that annotations may name what the module defines further down.
@@ -101,16 +107,10 @@ class Signature:
             values = self._bind(args, kwargs)
             body = codec.encode(self._struct(**values))
         except TypeError as error:
-            raise BadArguments(
-                f"{self.task}{inspect.signature(self._function)}: {error}",
-                hint="nothing was sent",
-            ) from None
+            raise BadArguments(f"{self}: {error}", hint="nothing was sent") from None
         checked = codec.decode(body, self._struct)
         if isinstance(checked, Undecodable):
-            raise BadArguments(
-                f"{self.task}{inspect.signature(self._function)}: {checked.reason}",
-                hint="nothing was sent",
-            )
+            raise BadArguments(f"{self}: {checked.reason}", hint="nothing was sent")
         return body
 
     def decode(self, body: bytes, content_type: str) -> Arguments:

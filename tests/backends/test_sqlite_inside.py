@@ -333,3 +333,25 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BackendUnavailable, match="Not a directory"):
         Database(tmp_path / "file" / "deeper" / "ropeway.db").open()
+
+
+def test_another_programs_database_is_left_alone(path: Path) -> None:
+    """A file with tables of another program is refused, and nothing in it is changed."""
+    connection = apsw.Connection(str(path))
+    connection.execute("create table theirs (x)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(BackendUnavailable, match="another program"):
+        Database(path).open()
+    assert path.read_bytes() == before
+
+
+def test_search_by_id_reads_a_range(database: Counting) -> None:
+    """Looking for the start of an id does not read every job there is."""
+    values = (0,) * statements.SEARCH.count("?")
+
+    def explain(execute: Any) -> list[str]:
+        return [row[3] for row in execute("explain query plan " + statements.SEARCH, values)]
+
+    (line,) = database.read(explain)
+    assert "SEARCH job USING INDEX" in line

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import msgspec
-
 from ropeway.errors import NotEncodable
 
 
 def refuse_non_finite(value: Any, path: str = "$") -> None:
-    """Raise `NotEncodable` for a NaN or an infinity anywhere in `value`."""
+    """Raise `NotEncodable` for a NaN or an infinity in `value`, made of dicts, lists and tuples."""
     if isinstance(value, float):
         if not math.isfinite(value):
             raise NotEncodable(
@@ -20,9 +18,6 @@ def refuse_non_finite(value: Any, path: str = "$") -> None:
     elif isinstance(value, dict):
         for name, item in value.items():
             refuse_non_finite(item, f"{path}.{name}")
-    elif isinstance(value, list | tuple | set | frozenset):
+    elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             refuse_non_finite(item, f"{path}[{index}]")
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            refuse_non_finite(getattr(value, name), f"{path}.{name}")

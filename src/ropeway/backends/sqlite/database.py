@@ -302,7 +302,6 @@ def _connect(path: Path) -> apsw.Connection:
 
 def _prepare(connection: apsw.Connection) -> None:
     execute = connection.cursor().execute
-    execute("pragma journal_mode = wal").fetchall()
     version = int(execute("pragma user_version").get)
     if version > statements.SCHEMA_VERSION:
         raise BackendUnavailable(
@@ -311,6 +310,12 @@ def _prepare(connection: apsw.Connection) -> None:
             hint="install the newer ropeway here, or use another database",
         )
     if version == 0:
+        if execute("select count(*) from sqlite_schema").get:
+            raise BackendUnavailable(
+                "the database belongs to another program: it has tables that are not ropeway's",
+                hint="name a file of its own in the url",
+            )
+        execute("pragma journal_mode = wal").fetchall()
         execute("begin immediate")
         execute(statements.SCHEMA)
         execute(f"pragma user_version = {statements.SCHEMA_VERSION}")

@@ -12,6 +12,7 @@ from ropeway.broker import QueueStats
 from ropeway.message import JOB_PREFIX, JobRecord, Record
 from ropeway.store import Filter
 
+_LAST = "\U0010ffff"  # sorts after every other character
 Execute = Callable[..., Any]
 
 
@@ -31,11 +32,10 @@ def _get(execute: Execute, key: str) -> Record | None:
 def search(execute: Execute, which: Filter, before: str | None, limit: int) -> list[JobRecord]:
     """List jobs, newest first."""
     state = None if which.state is None else NUMBERS[which.state]
-    low = which.id_prefix
-    high = None if low is None else low + "g"  # past every hexadecimal digit
-    asked = (before, state, which.task, which.queue)
-    doubled = [value for value in asked for _ in range(2)]
-    return [job_of(row) for row in execute(sql.SEARCH, (*doubled, low, low, high, limit))]
+    low = which.id_prefix or ""
+    high = low + _LAST if before is None else min(before, low + _LAST)
+    filters = [value for value in (state, which.task, which.queue) for _ in range(2)]
+    return [job_of(row) for row in execute(sql.SEARCH, (low, high, *filters, limit))]
 
 
 def stats(execute: Execute, queues: Sequence[str] | None, cap: int, now: float) -> list[QueueStats]:

@@ -103,14 +103,14 @@ select id, task, queue, band, key, head, body, state, attempt, failures, losses,
 from job where id = ?;
 
 -- name: search
--- Jobs, newest first. Null leaves a filter open.
--- in: before, before, state, state, task, task, queue, queue, low, low, high, limit
+-- Jobs of a range of ids, newest first. Null leaves a filter open.
+-- in: low, high, state, state, task, task, queue, queue, limit
 -- out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
     enqueued, due, started, finished, holder, value, error, version
 from job
-where (? is null or id < ?) and (? is null or state = ?) and (? is null or task = ?)
-    and (? is null or queue = ?) and (? is null or (id >= ? and id < ?))
+where id >= ? and id < ? and (? is null or state = ?) and (? is null or task = ?)
+    and (? is null or queue = ?)
 order by id desc limit ?;
 
 -- name: queue_names

@@ -16,15 +16,15 @@ class KeepCases:
 
         Broken: a result goes before its caller was promised, or a job that waits is removed.
         """
-        me = claimer(harness)
+        me, unit = claimer(harness), harness.unit
         short, long, quarantined, released, leased, waiting = await sent(harness.backend, 6)
         deliveries = await me.take(5)
-        await me.settle(deliveries[0], Finish(State.SUCCEEDED, b"1", keep=10))
-        await me.settle(deliveries[1], Finish(State.FAILED, keep=1000))
-        await me.settle(deliveries[2], Reject("bad", keep=10))
+        await me.settle(deliveries[0], Finish(State.SUCCEEDED, b"1", keep=unit))
+        await me.settle(deliveries[1], Finish(State.FAILED, keep=9 * unit))
+        await me.settle(deliveries[2], Reject("bad", keep=unit))
         await me.settle(deliveries[3], Release(counts="releases"))
         assert await harness.backend.prune(100) == 0
-        await harness.advance(11)
+        await harness.advance(2 * unit)
         assert await harness.backend.prune(100) == 2
         gone = [short, quarantined]
         for each in (short, long, quarantined, released, leased, waiting):
@@ -36,11 +36,11 @@ class KeepCases:
 
         Broken: one call removes a million rows, and everybody else waits for it.
         """
-        me = claimer(harness)
+        me, unit = claimer(harness), harness.unit
         messages = await sent(harness.backend, 5)
         for number, delivery in enumerate(await me.take(5)):
-            await me.settle(delivery, Finish(State.SUCCEEDED, keep=10 - number))
-        await harness.advance(20)
+            await me.settle(delivery, Finish(State.SUCCEEDED, keep=(6 - number) * unit))
+        await harness.advance(6 * unit)
         assert await harness.backend.prune(2) == 2
         kept = [await value_of(harness.backend, job_key(each.id)) for each in messages]
         assert [value is not None for value in kept] == [True, True, True, False, False]
