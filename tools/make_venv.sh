@@ -33,5 +33,7 @@ make_with "$PYTHON" -m venv "$venv" ||
     make_with "$PYTHON" -m virtualenv --quiet "$venv" ||
     make_with bare_and_pip || {
         rm -rf "$venv"
-        fail "cannot make a virtual environment; type: sudo apt-get install -y python3-venv"
+        sudo="sudo "
+        [ "$(id -u)" -ne 0 ] || sudo=""
+        fail "cannot make a virtual environment; type: ${sudo}apt-get install -y python3-venv"
     }

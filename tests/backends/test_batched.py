@@ -158,14 +158,16 @@ async def test_an_exception_reaches_its_own_caller(slow: Slow, batched: Batched)
 
 
 async def test_a_caller_with_one_bad_item_among_good(slow: Slow, batched: Batched) -> None:
-    """A caller whose list breaks hears of it once, and its neighbours nothing."""
-    bad = ask(batched, a_publish(), a_publish(FAULTY), a_publish())
+    """A caller whose list breaks hears of it, and the rest is not sent; its neighbours go on."""
+    transitions = [a_publish(), a_publish(FAULTY), a_publish()]
+    bad = ask(batched, *transitions)
     neighbours = [ask(batched, a_publish()) for _ in range(3)]
     with pytest.raises(ValueError, match="not this one"):
         await bad
     for each in neighbours:
         assert (await each)[0].status == "applied"
     assert (await batched.commit([a_publish()]))[0].status == "applied"
+    assert [await is_kept(slow, each) for each in transitions] == [True, False, False]
 
 
 @pytest.mark.parametrize("error", [Indeterminate(), BackendUnavailable()])

@@ -8,12 +8,15 @@ import pytest
 
 from ropeway.backends.memory import MemoryBackend
 from ropeway.clock import ManualClock
+from ropeway.message import Transition, job_key
+from ropeway.stepping import step
 from ropeway.testing.conformance import (
     BackendSuite,
     LocalClockCases,
     ManualHarness,
     MissedHintCases,
 )
+from ropeway.testing.conformance.steps import message
 
 
 class TestMemory(BackendSuite, MissedHintCases, LocalClockCases):
@@ -29,3 +32,12 @@ class TestMemory(BackendSuite, MissedHintCases, LocalClockCases):
 
         async with ManualHarness(backend, clock, mute=mute) as harness:
             yield harness
+
+
+def test_without_a_loop_a_wait_blocks() -> None:
+    """The sync verbs step the same coroutines: these must not ask for a loop then."""
+    backend, new = MemoryBackend(ManualClock()), message()
+    step(backend.commit([Transition(publish=(new,))]))
+    names = [job_key(new.id)]
+    assert step(backend.wait(names, 30.0)) == names
+    assert step(backend.wait(names, 0.01)) == []

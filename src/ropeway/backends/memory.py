@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -33,6 +34,7 @@ from ropeway.message import (
     job_key,
 )
 from ropeway.states import State
+from ropeway.stepping import stepping
 from ropeway.store import Filter, queue_name
 
 POLL = 0.25
@@ -211,9 +213,8 @@ class MemoryBackend:
         if found or not claims or wait <= 0:
             return found
         names = [queue_name(claim.queue) for claim in claims]
-        time = asyncio.get_running_loop().time
-        deadline = time() + wait
-        while not found and (left := deadline - time()) > 0:
+        deadline = time.monotonic() + wait
+        while not found and (left := deadline - time.monotonic()) > 0:
             # Something that is due and still cannot be claimed must not turn this into a spin.
             soon = max(self._ready_in(claims), _SHORTEST_WAIT)
             await self.wait(names, min(left, soon))
@@ -341,7 +342,12 @@ class MemoryBackend:
         if not found and timeout > 0:
             # Compared with what this waiter saw, so that of two that wait for a name both hear.
             seen = {name: self._changes[name] for name in names}
-            found = await self._listen(names, seen, min(timeout, POLL))
+            if stepping():
+                # No loop to wait on: only another thread can change anything meanwhile.
+                time.sleep(min(timeout, POLL))  # noqa: ASYNC251  it is the caller who waits
+                found = self._changed(names, seen)
+            else:
+                found = await self._listen(names, seen, min(timeout, POLL))
         return found or (list(names) if timeout > POLL else [])
 
     async def _listen(

@@ -1,0 +1,80 @@
+"""What a worker asks for."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ropeway.claims import MAX_BATCH, plan_claims, room
+from ropeway.message import Kind
+
+kinds: st.SearchStrategy[Kind] = st.sampled_from(("loop", "threads"))
+free_slots = st.fixed_dictionaries({"loop": st.integers(0, 500), "threads": st.integers(0, 500)})
+queue_lists = st.lists(st.text(max_size=3), unique=True, max_size=12)
+
+
+@given(free_slots, st.floats(0, 1))
+def test_what_is_taken_finds_a_place(free: dict[Kind, int], share: float) -> None:
+    """Of as many messages as there is room for, in the mix seen lately, each finds a slot."""
+    mix: dict[Kind, float] = {"loop": share, "threads": 1 - share}
+    n = room(free, mix)
+    assert 0 <= n <= MAX_BATCH
+    for kind, part in mix.items():
+        if part >= 0.02:
+            assert n * part <= free[kind] + 1e-6
+
+
+def test_room_by_kind() -> None:
+    """The kind with the least room for its share decides, but not one that is hardly seen."""
+    table: list[tuple[dict[Kind, int], dict[Kind, float], int]] = [
+        ({"loop": 100, "threads": 8}, {"loop": 1.0}, 100),
+        ({"loop": 100, "threads": 8}, {"threads": 1.0}, 8),
+        ({"loop": 100, "threads": 8}, {"loop": 0.5, "threads": 0.5}, 16),
+        ({"loop": 100, "threads": 0}, {"loop": 0.5, "threads": 0.5}, 0),
+        ({"loop": 100, "threads": 0}, {"loop": 0.99, "threads": 0.01}, 101),
+        ({"loop": 100, "threads": 8}, {}, 8),
+        ({"loop": 5000, "threads": 8}, {"loop": 1.0}, MAX_BATCH),
+        ({}, {}, 0),
+    ]
+    for free, mix, expected in table:
+        assert room(free, mix) == expected
+
+
+@given(queue_lists, st.data(), st.integers(-5, 300), st.integers(0, 1000))
+def test_every_queue_is_asked_once(
+    queues: list[str], data: st.DataObject, n: int, turn: int
+) -> None:
+    """With room, each queue has one claim for one message at least; without, there is none."""
+    empty = frozenset(data.draw(st.lists(st.sampled_from(queues)))) if queues else frozenset()
+    claims = plan_claims(queues, empty, n, turn)
+    if n <= 0:
+        assert claims == []
+        return
+    assert sorted(claim.queue for claim in claims) == sorted(queues)
+    assert all(1 <= claim.n <= n for claim in claims)
+    assert all((claim.lowest, claim.highest) == (0, 9) for claim in claims)
+
+
+@given(queue_lists, st.integers(12, 300), st.integers(0, 1000))
+def test_busy_queues_share_equally(queues: list[str], n: int, turn: int) -> None:
+    """The shares of queues that hold work are the same, and together no more than `n`."""
+    claims = plan_claims(queues, frozenset(), n, turn)
+    assert len({claim.n for claim in claims}) <= 1
+    assert sum(claim.n for claim in claims) <= n
+
+
+def test_an_empty_queue_is_asked_for_a_little() -> None:
+    """It takes no share from the busy ones, and is noticed when it fills."""
+    claims = plan_claims(["a", "b", "c"], frozenset({"b"}), 80, 0)
+    assert {claim.queue: claim.n for claim in claims} == {"a": 40, "b": 10, "c": 40}
+    claims = plan_claims(["a", "b"], frozenset({"a", "b"}), 80, 0)
+    assert {claim.queue: claim.n for claim in claims} == {"a": 40, "b": 40}
+
+
+@given(queue_lists.filter(bool), st.integers(1, 300), st.integers(0, 1000))
+def test_every_queue_comes_first_in_its_turn(queues: list[str], n: int, turn: int) -> None:
+    """The order of the queues is kept, starting at the next one each turn."""
+    asked = [claim.queue for claim in plan_claims(queues, frozenset(), n, turn)]
+    start = queues.index(asked[0])
+    assert start == turn % len(queues)
+    assert asked == queues[start:] + queues[:start]

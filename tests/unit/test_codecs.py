@@ -1,0 +1,238 @@
+"""Values to bytes and back: nothing is changed without a word, and bad input is a value."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import math
+import uuid
+from typing import Any, TypedDict
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ropeway.codec import Codec, Undecodable
+from ropeway.codecs import JSON, MSGPACK, codec_for
+from ropeway.errors import NotEncodable
+
+NAN, INF = float("nan"), float("inf")
+
+both = pytest.mark.parametrize("codec", [JSON, MSGPACK], ids=["json", "msgpack"])
+
+numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+plain = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@dataclasses.dataclass
+class Point:
+    """A user's class with a number."""
+
+    x: float
+    label: str | None = None
+
+
+class Spot(msgspec.Struct, rename="camel"):
+    """A user's struct with a number."""
+
+    x_axis: float
+
+
+class Row(TypedDict):
+    """A user's mapping with a number."""
+
+    x: float
+
+
+class Colour(enum.Enum):
+    """A user's enumeration."""
+
+    RED = "red"
+
+
+class Odd(enum.Enum):
+    """An enumeration of what is no number."""
+
+    NAN = NAN
+
+
+@dataclasses.dataclass
+class Picky:
+    """A user's class that refuses values in its own way."""
+
+    x: int
+
+    def __post_init__(self) -> None:
+        raise KeyError(self.x)
+
+
+@both
+@given(value=plain)
+def test_plain_values_come_back(codec: Codec, value: Any) -> None:
+    """What both formats can hold is the same after the journey."""
+    assert codec.decode(codec.encode(value), Any) == value
+
+
+@both
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (Point(1.5, "a"), Point),
+        (Spot(2.5), Spot),
+        ({"x": 1.0}, Row),
+        (Colour.RED, Colour),
+        ((1, "a"), tuple[int, str]),
+        ({1, 2}, set[int]),
+        ({1: "a"}, dict[int, str]),
+        (b"\x00\xff", bytes),
+        (dt.datetime(2030, 1, 2, 3, tzinfo=dt.UTC), dt.datetime),
+        (dt.timedelta(seconds=90), dt.timedelta),
+        (decimal.Decimal("1.10"), decimal.Decimal),
+        (uuid.UUID(int=7), uuid.UUID),
+        ([Point(1.0), Point(2.0, None)], list[Point]),
+    ],
+)
+def test_annotated_values_come_back(codec: Codec, value: Any, kind: Any) -> None:
+    """With the type that a signature names, a value has its class again."""
+    assert codec.decode(codec.encode(value), kind) == value
+
+
+# -- what cannot be written ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+@pytest.mark.parametrize(
+    ("wrap", "path"),
+    [
+        (lambda x: x, "$"),
+        (lambda x: [None, x], "$[1]"),
+        (lambda x: (1.0, x), "$[1]"),
+        (lambda x: {"a": {"b": [x]}}, "$.a.b[0]"),
+        (lambda x: {x}, "$[0]"),
+        (lambda x: {1: x}, "$.1"),
+        (Point, "$.x"),
+        (lambda x: [{"a": Point(x, None)}], "$[0].a.x"),
+        (Spot, "$.xAxis"),
+        (lambda x: Row(x=x), "$.x"),
+    ],
+)
+def test_json_refuses_what_is_not_finite(wrap: Any, path: str, bad: float) -> None:
+    """Wherever it hides: JSON has no such number, and null would be another value."""
+    with pytest.raises(NotEncodable) as caught:
+        JSON.encode(wrap(bad))
+    assert caught.value.fact.startswith(f"{path} is ")
+
+
+def test_an_enumeration_hides_no_number() -> None:
+    """The value of a member is what is written."""
+    with pytest.raises(NotEncodable):
+        JSON.encode([Odd.NAN])
+
+
+def test_null_and_the_word_null_are_fine() -> None:
+    """Only numbers that are not finite are refused."""
+    for value in (None, [None, 1.5], "null", {"null": None}, Point(1.0, None), b"null"):
+        JSON.encode(value)
+
+
+def test_msgpack_keeps_what_is_not_finite() -> None:
+    """That format has them."""
+    assert MSGPACK.decode(MSGPACK.encode([INF, -INF]), Any) == [INF, -INF]
+    assert math.isnan(MSGPACK.decode(MSGPACK.encode(NAN), Any))
+
+
+def test_large_integers() -> None:
+    """JSON has them, MessagePack ends at 64 bits."""
+    assert JSON.decode(JSON.encode(2**70), int) == 2**70
+    with pytest.raises(NotEncodable):
+        MSGPACK.encode(2**70)
+
+
+def _deep(depth: int = 100_000) -> list[Any]:
+    value: list[Any] = [None]
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def _loop() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+@both
+@pytest.mark.parametrize(
+    "value",
+    [object(), print, iter(()), "half a pair \ud800", _deep(), _loop()],
+    ids=["object", "function", "iterator", "surrogate", "deep", "loop"],
+)
+def test_what_cannot_be_written_is_refused(codec: Codec, value: Any) -> None:
+    """With the project's own error, so that nothing is sent."""
+    with pytest.raises(NotEncodable):
+        codec.encode(value)
+
+
+# -- what cannot be read ---------------------------------------------------------------------------
+
+
+@both
+@given(data=st.binary())
+def test_any_bytes_are_a_value_or_undecodable(codec: Codec, data: bytes) -> None:
+    """Bad input never raises."""
+    for kind in (Any, int, list[Point], Row, dt.datetime):
+        codec.decode(data, kind)
+
+
+@both
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xc1",
+        b'"\xff"',
+        b"[" * 100_000,
+        b"\x91" * 100_000,
+        b"1 2",
+        b"\xdd\xff\xff\xff\xff",
+    ],
+)
+def test_bytes_that_are_no_value(codec: Codec, data: bytes) -> None:
+    """The reason is told, in words."""
+    found = codec.decode(data, list[int])
+    assert isinstance(found, Undecodable)
+    assert found.reason
+
+
+@both
+def test_values_of_another_type(codec: Codec) -> None:
+    """The reason names the place."""
+    found = codec.decode(codec.encode({"x": "a"}), Point)
+    assert isinstance(found, Undecodable)
+    assert "$.x" in found.reason
+
+
+@both
+@pytest.mark.parametrize("kind", [Picky, list[int] | set[int], "unresolved"])
+def test_types_that_cannot_be_read(codec: Codec, kind: Any) -> None:
+    """A type that no value can be read as, or that raises by itself, is no escape either."""
+    found = codec.decode(codec.encode({"x": 1}), kind)
+    assert isinstance(found, Undecodable)
+    assert found.reason
+
+
+def test_the_set_of_codecs_is_closed() -> None:
+    """A message names its format, and cannot name what else would read it."""
+    assert codec_for("application/json") is JSON
+    assert codec_for("application/msgpack") is MSGPACK
+    for name in ("", "application/x-python-pickle", "APPLICATION/JSON", "json"):
+        assert codec_for(name) is None
