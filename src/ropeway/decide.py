@@ -33,6 +33,9 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_RULES = Rules()
+AFTER_LOSS = RetryPolicy(base=1.0, cap=60.0)
+"""How long a job waits that may have killed its process: soon, but not at once and not together."""
+
 _LONGEST_UNKNOWN_DELAY = 60.0
 
 
@@ -90,7 +93,9 @@ def _after_loss(delivery: Delivery, outcome: Outcome, policy: RetryPolicy, rules
     if delivery.losses + 1 >= policy.max_losses:
         detail = _text(outcome.error)
         return Reject("worker_lost", detail, "losses", rules.keep.failure)
-    return Release(counts="losses", error=outcome.error)
+    # Several may be charged with one death. Spread out, they will hardly die together again.
+    delay = delay_for(AFTER_LOSS, delivery.fence.id, delivery.losses + 1)
+    return Release(counts="losses", delay=delay, error=outcome.error)
 
 
 def _after_unknown(delivery: Delivery, outcome: Outcome, rules: Rules) -> Settle:

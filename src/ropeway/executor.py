@@ -34,8 +34,19 @@ class Call(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
 
 
-Started = Callable[[int], None]
 Ended = Callable[[int, Outcome], None]
+
+
+class Trace(Protocol):
+    """Where an executor notes whose code runs, so that it can be told when the process has died."""
+
+    def enter(self, place: int, slot: int) -> None:
+        """User code of the call in `slot` is about to run at `place`: 0 is the loop."""
+        ...
+
+    def leave(self, place: int) -> None:
+        """No user code runs at `place` now."""
+        ...
 
 
 class Executor(Protocol):
@@ -57,7 +68,7 @@ class Executor(Protocol):
         ...
 
     def submit(self, call: Call) -> None:
-        """Run the call when a slot is free; `started` is called before its first line."""
+        """Run the call when a slot is free; the trace is written before its first line."""
         ...
 
     def recall(self) -> list[int]:

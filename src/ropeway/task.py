@@ -230,7 +230,7 @@ def _options(
 
 def checked_queue(queue: str) -> str:
     """Return a usable queue name, or raise `BadArguments`."""
-    if not isinstance(queue, str) or not 0 < len(queue.encode()) <= 255:
+    if not isinstance(queue, str) or not 0 < len(queue.encode("utf-8", "replace")) <= 255:
         raise BadArguments(f"queue={queue!r} is not a name", hint="use 1 to 255 bytes of text")
     return queue
 

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Coroutine, Generator
+from typing import Any
 
 from ropeway.context import Running, running
-from ropeway.errors import BadArguments
-from ropeway.executor import Call, Ended, Interrupts, Started
+from ropeway.executor import Call, Ended, Interrupts, Trace
 from ropeway.executors.outcomes import raised, returned, timed_out, unbound
 from ropeway.message import Kind, Outcome
 
@@ -20,11 +21,12 @@ class LoopExecutor:
     kind: Kind = "loop"
     interrupts: Interrupts = "cancel"
 
-    def __init__(self, slots: int, started: Started, ended: Ended) -> None:
+    def __init__(self, slots: int, trace: Trace, ended: Ended) -> None:
         self.slots = slots
-        self._started, self._ended = started, ended
+        self._trace, self._ended = trace, ended
         self._waiting: deque[Call] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._interrupted: set[int] = set()
 
     def submit(self, call: Call) -> None:
         if len(self._running) < self.slots:
@@ -40,50 +42,84 @@ class LoopExecutor:
     def interrupt(self, slot: int) -> None:
         task = self._running.get(slot)
         if task is not None:
-            task.cancel()
+            self._interrupted.add(slot)
+            # Not before its first step: it would end without a word.
+            asyncio.get_running_loop().call_soon(task.cancel)
 
     def close(self) -> None:
-        for task in self._running.values():
-            task.cancel()
+        for slot in list(self._running):
+            self.interrupt(slot)
 
     def _start(self, call: Call) -> None:
-        self._running[call.slot] = asyncio.get_running_loop().create_task(self._run(call))
+        traced = _Traced(self._run(call), self._trace, call.slot)
+        self._running[call.slot] = asyncio.get_running_loop().create_task(traced)
 
     async def _run(self, call: Call) -> None:
-        self._started(call.slot)
         try:
             outcome = await _outcome(call)
-        finally:
-            del self._running[call.slot]
-            while self._waiting and len(self._running) < self.slots:
-                self._start(self._waiting.popleft())
+        except asyncio.CancelledError as error:
+            # A task may also let a CancelledError of its own escape, or cancel itself: that is
+            # a failure like any other.
+            outcome = (
+                Outcome(ending="interrupted")
+                if call.slot in self._interrupted
+                else raised(call, error)
+            )
+        del self._running[call.slot]
+        self._interrupted.discard(call.slot)
+        while self._waiting and len(self._running) < self.slots:
+            self._start(self._waiting.popleft())
         self._ended(call.slot, outcome)
 
 
+class _Traced(Coroutine[Any, Any, None]):
+    """A coroutine whose every step is noted: only one runs at a time, and that one is told."""
+
+    __slots__ = ("_inner", "_slot", "_trace")
+
+    def __init__(self, inner: Coroutine[Any, Any, None], trace: Trace, slot: int) -> None:
+        self._inner, self._trace, self._slot = inner, trace, slot
+
+    def send(self, value: Any) -> Any:
+        self._trace.enter(0, self._slot)
+        try:
+            return self._inner.send(value)
+        finally:
+            self._trace.leave(0)
+
+    def throw(self, *error: Any) -> Any:
+        self._trace.enter(0, self._slot)
+        try:
+            return self._inner.throw(*error)
+        finally:
+            self._trace.leave(0)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._inner.__await__()
+
+
 async def _outcome(call: Call) -> Outcome:
+    """Run the call; nothing but a CancelledError comes out of here."""
     deadline = None if call.timeout is None else time.time() + call.timeout
     running.set(
         Running(job_id=call.job_id, task=call.task, attempt=call.attempt, deadline=deadline)
     )
     try:
         args, kwargs = call.bind(call.body, call.content_type)
-    except BadArguments as error:
+    except Exception as error:  # noqa: BLE001  annotations may run user code
         return unbound(error)
     limit = asyncio.timeout(call.timeout) if call.timeout else contextlib.nullcontext()
     try:
         async with limit:
             value = await call.function(*args, **kwargs)
+    except asyncio.CancelledError:
+        raise
     except BaseException as error:  # noqa: BLE001
-        if isinstance(error, asyncio.CancelledError) and _cancelled_from_outside():
-            return Outcome(ending="interrupted")
         # Whatever user code raises, SystemExit too, is its own outcome and not the child's end.
         if isinstance(limit, asyncio.Timeout) and limit.expired():
             return timed_out(call, error)
         return raised(call, error)
     return returned(call, value)
-
-
-def _cancelled_from_outside() -> bool:
-    # A task may also let a CancelledError of its own escape: that is a failure like any other.
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

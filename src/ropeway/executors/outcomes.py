@@ -5,11 +5,13 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-from ropeway.errors import BadArguments, NotEncodable, Retry, RopewayError
+from ropeway.config import seconds
+from ropeway.errors import NotEncodable, Retry, RopewayError
 from ropeway.executor import Call
 from ropeway.message import Failure, Outcome
 from ropeway.retry import retryable
 
+_LONGEST_NAME = 200
 _LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 20_000
 
@@ -21,20 +23,26 @@ def returned(call: Call, value: Any) -> Outcome:
     except RopewayError as error:
         hint = NotEncodable(f"the result of {call.task}: {error.fact}", hint=error.hint)
         return Outcome(ending="raised", error=failure_of(hint), retryable=False)
+    except Exception as error:  # noqa: BLE001  encoding may run user code
+        return Outcome(ending="raised", error=failure_of(error), retryable=False)
 
 
 def raised(call: Call, error: BaseException) -> Outcome:
     """The outcome of a call that raised."""
-    if isinstance(error, Retry):
-        return Outcome(ending="raised", error=failure_of(error), after=error.after)
-    return Outcome(
-        ending="raised", error=failure_of(error), retryable=retryable(call.policy, error)
-    )
+    try:
+        if isinstance(error, Retry):
+            after = None if error.after is None else seconds(error.after, "after")
+            return Outcome(ending="raised", error=failure_of(error), after=after)
+        again = retryable(call.policy, error)
+    except Exception as wrong:  # noqa: BLE001  a delay that is none, or a class without a name
+        return Outcome(ending="raised", error=failure_of(wrong))
+    return Outcome(ending="raised", error=failure_of(error), retryable=again)
 
 
-def unbound(error: BadArguments) -> Outcome:
+def unbound(error: Exception) -> Outcome:
     """The outcome of a call whose arguments do not fit."""
-    failure = Failure(type="BadArguments", message=error.fact)
+    fact = error.fact if isinstance(error, RopewayError) else failure_of(error).message
+    failure = Failure(type="BadArguments", message=_clean(fact, _LONGEST_MESSAGE))
     return Outcome(ending="bad_arguments", error=failure)
 
 
@@ -50,11 +58,17 @@ def timed_out(call: Call, error: BaseException) -> Outcome:
 
 def failure_of(error: BaseException) -> Failure:
     """Describe an exception in bounded text, also one whose own `str` fails."""
-    kind = type(error)
-    name = kind.__qualname__
-    if kind.__module__ not in ("builtins", "__main__"):
-        name = f"{kind.__module__}.{name}"
-    return Failure(type=name, message=_text(error), traceback=_traceback(error))
+    return Failure(type=_name(type(error)), message=_text(error), traceback=_traceback(error))
+
+
+def _name(kind: type[BaseException]) -> str:
+    try:
+        name = kind.__qualname__
+        if kind.__module__ not in ("builtins", "__main__"):
+            name = f"{kind.__module__}.{name}"
+        return _clean(name, _LONGEST_NAME)
+    except Exception:  # noqa: BLE001  it is user code
+        return "(its class has no name)"
 
 
 def _text(error: BaseException) -> str:

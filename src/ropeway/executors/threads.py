@@ -11,8 +11,8 @@ import time
 from collections import deque
 
 from ropeway.context import Running, running
-from ropeway.errors import BadArguments, TimeLimit
-from ropeway.executor import Call, Ended, Interrupts, Started
+from ropeway.errors import TimeLimit
+from ropeway.executor import Call, Ended, Interrupts, Trace
 from ropeway.executors.outcomes import raised, returned, timed_out, unbound
 from ropeway.message import Kind, Outcome
 
@@ -20,9 +20,10 @@ from ropeway.message import Kind, Outcome
 class _Post:
     """One thread's place of work: what it runs, and whether it was told that time is up."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.lock = threading.Lock()
-        self.slot: int | None = None
+        self.call: Call | None = None
         self.told = False
         self.thread_id = 0
 
@@ -37,12 +38,13 @@ class ThreadExecutor:
     kind: Kind = "threads"
     interrupts: Interrupts = "cooperative"
 
-    def __init__(self, slots: int, started: Started, ended: Ended) -> None:
+    def __init__(self, slots: int, trace: Trace, ended: Ended) -> None:
         self.slots = slots
-        self._started, self._ended = started, ended
+        self._trace, self._ended = trace, ended
         self._loop = asyncio.get_running_loop()
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._posts: list[_Post] = []
+        self._limits: dict[int, asyncio.TimerHandle] = {}
         self._open = 0
         self._outcomes: deque[tuple[int, Outcome]] = deque()
         self._reporting = False
@@ -50,9 +52,9 @@ class ThreadExecutor:
     def submit(self, call: Call) -> None:
         self._open += 1
         if self._open > len(self._posts) < self.slots:
-            post = _Post()
+            post = _Post(len(self._posts) + 1)
             self._posts.append(post)
-            name = f"ropeway-{len(self._posts)}"
+            name = f"ropeway-{post.number}"
             threading.Thread(target=self._work, args=(post,), name=name, daemon=True).start()
         self._calls.put(call)
 
@@ -69,7 +71,9 @@ class ThreadExecutor:
 
     def interrupt(self, slot: int) -> None:
         for post in self._posts:
-            self._tell(post, slot)
+            call = post.call
+            if call is not None and call.slot == slot:
+                self._tell(post, call)
 
     def close(self) -> None:
         for _ in self._posts:
@@ -80,27 +84,26 @@ class ThreadExecutor:
     def _work(self, post: _Post) -> None:
         post.thread_id = threading.get_ident()
         while (call := self._calls.get()) is not None:
+            self._trace.enter(post.number, call.slot)
             outcome = contextvars.copy_context().run(self._run, post, call)
+            self._trace.leave(post.number)
             self._outcomes.append((call.slot, outcome))
             if not self._reporting:
                 self._reporting = True
                 self._loop.call_soon_threadsafe(self._report)
 
     def _run(self, post: _Post, call: Call) -> Outcome:
-        self._started(call.slot)
         deadline = None if call.timeout is None else time.time() + call.timeout
         running.set(
             Running(job_id=call.job_id, task=call.task, attempt=call.attempt, deadline=deadline)
         )
         try:
             args, kwargs = call.bind(call.body, call.content_type)
-        except BadArguments as error:
+        except Exception as error:  # noqa: BLE001  annotations may run user code
             return unbound(error)
+        post.call, post.told = call, False
         if call.timeout is not None:
-            self._loop.call_soon_threadsafe(
-                self._loop.call_later, call.timeout, self._tell, post, call.slot
-            )
-        post.slot, post.told = call.slot, False
+            self._loop.call_soon_threadsafe(self._limit, post, call)
         try:
             try:
                 value = call.function(*args, **kwargs)
@@ -118,12 +121,20 @@ class ThreadExecutor:
         self._reporting = False
         while self._outcomes:
             self._open -= 1
-            self._ended(*self._outcomes.popleft())
+            slot, outcome = self._outcomes.popleft()
+            if limit := self._limits.pop(slot, None):
+                limit.cancel()
+            self._ended(slot, outcome)
+
+    def _limit(self, post: _Post, call: Call) -> None:
+        if post.call is call and call.timeout is not None:
+            self._limits[call.slot] = self._loop.call_later(call.timeout, self._tell, post, call)
 
     @staticmethod
-    def _tell(post: _Post, slot: int) -> None:
+    def _tell(post: _Post, call: Call) -> None:
+        # Whatever comes late finds another call, or none.
         with post.lock:
-            if post.slot == slot and not post.told:
+            if post.call is call and not post.told:
                 post.told = True
                 _raise_in(post.thread_id, TimeLimit)
 
@@ -132,7 +143,7 @@ def _untell(post: _Post) -> None:
     """Leave the call: from here on nothing may be raised in this thread."""
     try:
         with post.lock:
-            post.slot = None
+            post.call = None
             if post.told:
                 _raise_in(post.thread_id, None)  # not delivered yet: take it back
     except TimeLimit:

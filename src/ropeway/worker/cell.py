@@ -1,4 +1,4 @@
-"""Which calls of a child have started, in memory that survives the child's death by SIGKILL."""
+"""What a child is doing, in memory that survives the child's death by SIGKILL."""
 
 from __future__ import annotations
 
@@ -9,13 +9,22 @@ import tempfile
 SLOTS = 4096
 """Calls that one child can hold at once, waiting or running."""
 
+PLACES = 1024
+"""Where calls are stepped: the event loop is place 0, each thread another."""
+
 
 class Cell:
-    """One byte for each slot, shared by a child that writes and a supervisor that reads."""
+    """Which calls have started, and which is being stepped at each place.
+
+    The child writes before user code runs; its supervisor reads when the child is dead.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._bytes = mmap.mmap(descriptor, SLOTS)
+        self._memory = mmap.mmap(descriptor, SLOTS + 2 * PLACES)
+        whole = memoryview(self._memory)
+        self._started = whole[:SLOTS]
+        self._stepped = whole[SLOTS:].cast("H")
 
     @classmethod
     def create(cls) -> Cell:
@@ -25,22 +34,33 @@ class Cell:
         else:
             with tempfile.TemporaryFile() as file:
                 descriptor = os.dup(file.fileno())
-        os.ftruncate(descriptor, SLOTS)
+        os.ftruncate(descriptor, SLOTS + 2 * PLACES)
         return cls(descriptor)
 
-    def mark(self, slot: int) -> None:
-        """The call in this slot is about to run user code."""
-        self._bytes[slot] = 1
+    def enter(self, place: int, slot: int) -> None:
+        """User code of the call in `slot` is about to run at `place`."""
+        self._started[slot] = 1
+        self._stepped[place] = slot + 1
+
+    def leave(self, place: int) -> None:
+        """No user code runs at `place` now."""
+        self._stepped[place] = 0
 
     def clear(self, slot: int) -> None:
         """The slot is given to another call."""
-        self._bytes[slot] = 0
+        self._started[slot] = 0
 
     def started(self, slot: int) -> bool:
         """Whether the call in this slot has run any user code."""
-        return self._bytes[slot] == 1
+        return self._started[slot] == 1
+
+    def stepped(self) -> frozenset[int]:
+        """The slots of the calls whose code was running."""
+        return frozenset(number - 1 for number in self._stepped if number)
 
     def close(self) -> None:
         """Free the memory."""
-        self._bytes.close()
+        self._started.release()
+        self._stepped.release()
+        self._memory.close()
         os.close(self.descriptor)

@@ -57,14 +57,18 @@ class Child:
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
         self._executors = {
-            "loop": LoopExecutor(self._slots["loop"], self._cell.mark, self._ended),
-            "threads": ThreadExecutor(self._slots["threads"], self._cell.mark, self._ended),
+            "loop": LoopExecutor(self._slots["loop"], self._cell, self._ended),
+            "threads": ThreadExecutor(self._slots["threads"], self._cell, self._ended),
         }
         _, self._pipe = await loop.connect_accepted_socket(
             lambda: Pipe(self._on_frame, over.set), connection
         )
         self._pipe.send(self._manifest())
-        await over.wait()
+        try:
+            await over.wait()
+        finally:
+            # If a task has stopped the loop, the ends that this brings about are none of theirs.
+            self._pipe = None
 
     def _manifest(self) -> Manifest:
         tasks = {
@@ -132,9 +136,9 @@ class Child:
         self._outcomes.append((slot, outcome))
 
     def _report(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
         if self._pipe is not None:
-            self._pipe.send(Ended(self._outcomes))
-        self._outcomes = []
+            self._pipe.send(Ended(outcomes))
 
     def _recall(self) -> None:
         slots = [slot for executor in self._executors.values() for slot in executor.recall()]
@@ -142,6 +146,27 @@ class Child:
             del self._running[slot]
         if self._pipe is not None:
             self._pipe.send(Recalled(slots))
+
+
+def _leave_signals_to_the_supervisor() -> None:
+    """Outlive the signals that a service manager or a terminal sends to every process.
+
+    They are caught, not ignored: what a task starts by exec has them as usual, and by fork too.
+    """
+    usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in usual.items():
+            if signal.getsignal(number) is _heard:
+                signal.signal(number, handler)
+
+    for number in usual:
+        signal.signal(number, _heard)
+    os.register_at_fork(after_in_child=restore)
+
+
+def _heard(number: int, frame: object) -> None:
+    """Do nothing: the supervisor has had the same signal."""
 
 
 def _die_with(parent: int) -> None:
@@ -156,6 +181,7 @@ def main(arguments: list[str]) -> int:
     """Run a child: pipe descriptor, cell descriptor, parent's pid, loop and thread slots, app."""
     pipe, cell, parent, loop_slots, thread_slots = map(int, arguments[:5])
     _die_with(parent)
+    _leave_signals_to_the_supervisor()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed lasts
     try:
         app = load_app(arguments[5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Mapping, Sequence
 
 from ropeway.broker import Broker
@@ -23,6 +24,8 @@ IDLE_WAIT = 0.5
 """Seconds that one look waits for a message; also how long a stop may have to wait for it."""
 
 _MOST_UNSETTLED = 1_000
+_LOOK_ROUND = 1.0
+"""Seconds after which even a busy worker looks for queues that are new."""
 
 
 class Fetcher:
@@ -50,6 +53,7 @@ class Fetcher:
         self._mix: dict[Kind, float] = {}
         self._turn = 0
         self._idle = False
+        self._looked_round = 0.0
         self.stopping = False
 
     async def run(self) -> None:
@@ -71,7 +75,9 @@ class Fetcher:
         if n <= 0:
             await self._room_or_a_while()
             return 0
-        if self._idle and self._every_queue:
+        if self._every_queue and (
+            self._idle or time.monotonic() - self._looked_round > _LOOK_ROUND
+        ):
             await self._find_queues()
         claims = plan_claims(self._queues, self._empty, n, self._turn)
         wait = IDLE_WAIT if self._idle else 0.0
@@ -79,9 +85,9 @@ class Fetcher:
         self._turn += 1
         self._idle = len(deliveries) < max(claim.n for claim in claims)
         self._empty = frozenset(self._queues) - {each.message.queue for each in deliveries}
-        if deliveries:
-            self._held.add(deliveries)
-            self._hand_out(deliveries, await self._backend.now())
+        fresh = self._held.add(deliveries)
+        if fresh:
+            self._hand_out(fresh, await self._backend.now())
         return len(deliveries)
 
     async def _room_or_a_while(self) -> None:
@@ -92,6 +98,7 @@ class Fetcher:
             pass
 
     async def _find_queues(self) -> None:
+        self._looked_round = time.monotonic()
         known = {stats.queue for stats in await self._backend.stats()}
         self._queues += sorted(known.difference(self._queues))
 

@@ -20,9 +20,9 @@ _LONGEST_PAUSE = 30.0
 class StartFailed(Exception):
     """A child ended before it had imported the app; its own words are on stderr already."""
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__(f"the app could not be imported (exit status {exit_code})")
-        self.exit_code = exit_code
+    def __init__(self, child: ChildProcess) -> None:
+        super().__init__(f"the app could not be imported: the child {child.how_it_ended()}")
+        self.exit_code = max(1, child.exit_code or 1)
 
 
 class Fleet:
@@ -107,13 +107,17 @@ class Fleet:
     async def _spawn(self) -> ChildProcess:
         child = ChildProcess(self._ended, self._gone)
         self._children.append(child)
-        await child.spawn(self._target, self._slots)
+        try:
+            await child.spawn(self._target, self._slots)
+        except OSError:
+            self._children.remove(child)
+            raise
         try:
             await child.manifest
         except asyncio.CancelledError:
             if not child.manifest.cancelled():
                 raise
-            raise StartFailed(child.exit_code or 1) from None
+            raise StartFailed(child) from None
         self._failures = 0
         self.freed.set()
         return child
@@ -129,6 +133,9 @@ class Fleet:
             await self._spawn()
         except StartFailed as error:
             log.warning("%s; trying again", error)
+        except OSError as error:
+            log.warning("no child can be started: %s; trying again", error)
+            self._spawn_later(random.uniform(0.5, 1.0) * _LONGEST_PAUSE / 10)
 
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
         self._tell(ended)

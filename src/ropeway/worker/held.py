@@ -14,20 +14,33 @@ class Held:
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self._fences: dict[str, Fence] = {}
+        self._again: dict[Fence, Delivery] = {}
 
     def __len__(self) -> int:
         return len(self._fences)
 
-    def add(self, deliveries: Iterable[Delivery]) -> None:
-        """These were claimed."""
-        for delivery in deliveries:
-            self._fences[delivery.fence.id] = delivery.fence
+    def add(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+        """These were claimed; returns those to run.
 
-    def drop(self, fence: Fence) -> None:
-        """This one is settled, or lost."""
+        After a pause that outlasts its leases a worker claims again what it is still running:
+        such a delivery is kept for the end of that run, see `drop`.
+        """
+        fresh: list[Delivery] = []
+        for delivery in deliveries:
+            old = self._fences.get(delivery.fence.id)
+            self._fences[delivery.fence.id] = delivery.fence
+            if old is not None and old.attempt + 1 == delivery.fence.attempt:
+                self._again[old] = delivery
+            else:
+                fresh.append(delivery)
+        return fresh
+
+    def drop(self, fence: Fence) -> Delivery | None:
+        """This one is settled, or lost; returns the delivery that this worker got after it."""
         if self._fences.get(fence.id) == fence:
             del self._fences[fence.id]
         self.changed.set()
+        return self._again.pop(fence, None)
 
     def fences(self) -> list[Fence]:
         """All of them, for a renewal."""

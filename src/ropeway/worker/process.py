@@ -76,12 +76,11 @@ class ChildProcess:
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
-        loop = asyncio.get_running_loop()
-        _, self._pipe = await loop.connect_accepted_socket(
-            lambda: Pipe(self._on_frame, self._closed.set), ours
-        )
         self._watch_death(self._process.pid)
         self._life = asyncio.create_task(self._see_out())
+        _, self._pipe = await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: Pipe(self._on_frame, self._closed.set), ours
+        )
 
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> None:
         """Hand over calls; the caller has looked at `windows`."""
@@ -135,6 +134,8 @@ class ChildProcess:
         self.stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
+            # What it said before is read until then.
+            asyncio.get_running_loop().call_later(_LAST_WORDS, self._closed.set)
 
     async def gone(self) -> None:
         """Wait until it is dead and everything it held has come back."""
@@ -198,14 +199,23 @@ class ChildProcess:
         if self._pipe is not None:
             self._pipe.close()
         # Only now is it certain that nothing of it runs any more.
-        self._ended([(slot, self._outcome_of_death(slot)) for slot in list(self._handed)])
+        guilty = self._guilty()
+        self._ended([(slot, self._outcome_of_death(slot, guilty)) for slot in list(self._handed)])
         self._cell.close()
         if not self.manifest.done():
             self.manifest.cancel()
         self._on_gone(self)
 
-    def _outcome_of_death(self, slot: int) -> Outcome:
-        if self.stopping or not self._cell.started(slot):
+    def _guilty(self) -> frozenset[int]:
+        """Whom the death is charged to: the calls whose code was running, not those that waited."""
+        if self.stopping:
+            return frozenset()
+        started = frozenset(slot for slot in self._handed if self._cell.started(slot))
+        # One that was alone in the process cannot have been anybody else's victim.
+        return started if len(started) == 1 else started & self._cell.stepped()
+
+    def _outcome_of_death(self, slot: int, guilty: frozenset[int]) -> Outcome:
+        if slot not in guilty:
             return Outcome(ending="interrupted")
         error = Failure(type="WorkerLost", message=f"the child process {self.how_it_ended()}")
         return Outcome(ending="crashed", error=error)

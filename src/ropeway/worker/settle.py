@@ -8,6 +8,8 @@ import random
 from collections import deque
 from collections.abc import Mapping
 
+import msgspec
+
 from ropeway.broker import Broker
 from ropeway.claims import MAX_BATCH
 from ropeway.decide import Rules, decide
@@ -91,13 +93,26 @@ class Settler:
                 return await self._backend.commit(batch)
             except RopewayError as error:
                 log.warning("%d results cannot be settled yet: %s", len(batch), error.fact)
+            except Exception:
+                if len(batch) > 1:
+                    # One of them cannot be written at all: the others must not wait for it.
+                    return [(await self._commit([each]))[0] for each in batch]
+                log.exception("a job cannot be settled; it runs again when its lease is over")
+                return [Answer(status="refused", reason="lost")]
             await asyncio.sleep(random.uniform(0, pause))
             pause = min(5.0, pause * 2)
 
     def _answered(self, transition: Transition, answer: Answer) -> None:
         fence, settle = transition.fence, transition.settle
         assert fence is not None and settle is not None
-        self._held.drop(fence)
+        again = self._held.drop(fence)
+        if again is not None and answer.ok:
+            # Given back, and claimed by this very worker before the answer was here.
+            self.add(again, Outcome(ending="interrupted"))
+        elif again is not None:
+            # Its lease ran out, and nobody but this worker took it over.
+            self.add_settled(msgspec.structs.replace(transition, fence=again.fence))
+            return
         if not answer.ok:
             self.lost += 1
             log.warning(

@@ -73,6 +73,7 @@ class Supervisor:
         try:
             manifest = await self._or_stop(fleet.start())
         except StartFailed as error:
+            log.error("%s", error)
             await fleet.close(kill=True)
             return error.exit_code
         if manifest is None:
@@ -129,9 +130,9 @@ class Supervisor:
         """Give back what has not started, let the rest finish, and give back what does not."""
         log.info("stopping: %d jobs in hand", len(self._held))
         await asyncio.wait([fetching])  # a claim on its way is awaited, never dropped
-        await fleet.recall()
         try:
             async with asyncio.timeout(settings.grace):
+                await self._either(fleet.recall(), self._now.wait())
                 while fleet.busy and not self._now.is_set():
                     fleet.freed.clear()
                     await self._either(fleet.freed.wait(), self._now.wait())
@@ -177,10 +178,11 @@ class Supervisor:
         stop = asyncio.create_task(self._stop.wait())
         await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        if task.done():
-            return task.result()
-        task.cancel()
-        return None
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return None
+        return task.result()
 
     @staticmethod
     async def _either(*waits: Coroutine[Any, Any, Any]) -> None:
