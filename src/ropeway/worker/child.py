@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from typing import Any
 
 import msgspec
@@ -155,14 +156,23 @@ def _leave_signals_to_the_supervisor() -> None:
     """
     usual = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
+    kept = threading.local()
+
+    def block() -> None:
+        kept.mask = signal.pthread_sigmask(signal.SIG_BLOCK, usual)
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, kept.mask)
+
     def restore() -> None:
         for number, handler in usual.items():
             if signal.getsignal(number) is _heard:
                 signal.signal(number, handler)
+        unblock()
 
     for number in usual:
         signal.signal(number, _heard)
-    os.register_at_fork(after_in_child=restore)
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=restore)
 
 
 def _heard(number: int, frame: object) -> None:

@@ -97,7 +97,7 @@ def message_of(row: Row) -> tuple[Message, str | None]:
         return message, None
     try:
         rest = _decode_head(head)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return message, f"the message's head cannot be read: {error}"
     fields = {name: getattr(rest, name) for name in _HEAD_FIELDS}
     return msgspec.structs.replace(message, **fields), None
