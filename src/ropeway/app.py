@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
+import msgspec
+
 from ropeway.config import load, seconds
 from ropeway.connect import Connection
 from ropeway.errors import BadTask
@@ -200,9 +202,12 @@ def _policy(
 ) -> RetryPolicy:
     names = tuple(class_name(kind) for kind in dont_retry_on)
     if isinstance(retries, RetryPolicy):
-        return retries
-    if isinstance(retries, bool) or retries < 0:
-        raise BadTask(f"retries={retries!r} is not a count", hint="write 0 for no retries")
+        names = (*retries.non_retryable, *names)
+        return msgspec.structs.replace(retries, non_retryable=names)
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise BadTask(
+            f"retries={retries!r} is not a count", hint="write 0 or more, or a RetryPolicy"
+        )
     return RetryPolicy(retries=retries, non_retryable=names)
 
 

@@ -36,7 +36,10 @@ class Current:
 
     @property
     def attempt(self) -> int:
-        """Grows with every hand-over of the job: a fencing token for what the task writes."""
+        """Grows with every hand-over of the job: a fencing token for what the task writes.
+
+        After a power cut the number of an attempt that was cut off may come again.
+        """
         return self._running().attempt
 
     @property

@@ -154,4 +154,7 @@ class Retry(Exception):
 
 
 class TimeLimit(Exception):
-    """Raised inside a task that ran longer than its `timeout`."""
+    """Raised inside a plain function that runs longer than its `timeout`.
+
+    A coroutine function is cancelled instead, as by `asyncio.timeout`.
+    """

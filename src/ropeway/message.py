@@ -15,6 +15,7 @@ from ropeway.retry import RetryPolicy
 from ropeway.states import State
 
 ENVELOPE_VERSION = 1
+JOB_PREFIX = "job/"
 DEFAULT_QUEUE = "default"
 DEFAULT_BAND = 5
 LOWEST_BAND, HIGHEST_BAND = 0, 9
@@ -154,10 +155,14 @@ Settle = Finish | Release | Reject
 
 
 class Put(Struct, frozen=True, gc=False, array_like=True):
-    """Write a record."""
+    """Write a record. Keys that `job_key` makes are the backend's own: a `ValueError`."""
 
     key: str
     value: bytes
+
+    def __post_init__(self) -> None:
+        if self.key.startswith(JOB_PREFIX):
+            raise ValueError(f"{self.key!r} names a job: it changes by settles alone")
 
 
 class Record(Struct, frozen=True):
@@ -242,9 +247,6 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     holder: str | None = None
     value: bytes | None = None
     error: Failure | None = None
-
-
-JOB_PREFIX = "job/"
 
 
 def job_key(job_id: str) -> str:

@@ -85,8 +85,12 @@ class Job(Generic[R_co]):
         """Return where the job is now; raises `JobNotFound` if nothing of it is kept."""
         return (await self.arecord()).state
 
+    def record(self) -> JobRecord:
+        """Return all that is kept of the job; raises `JobNotFound` if that is nothing."""
+        return step(self.arecord())
+
     async def arecord(self) -> JobRecord:
-        """Return all that is kept of the job."""
+        """Return all that is kept of the job; raises `JobNotFound` if that is nothing."""
         (record,) = await self._source.store.get([job_key(self.id)])
         if record is None:
             raise JobNotFound(

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from ropeway.codec import Codec, Undecodable
 from ropeway.codecs import JSON, codec_for
-from ropeway.errors import BadArguments, BadTask
+from ropeway.errors import BadArguments, BadTask, NotEncodable
 
 Arguments = tuple[list[Any], dict[str, Any]]
 _Kinds = inspect.Parameter
@@ -106,6 +106,8 @@ class Signature:
         try:
             values = self._bind(args, kwargs)
             body = codec.encode(self._struct(**values))
+        except NotEncodable as error:
+            raise self._which(values, codec, error) from None
         except TypeError as error:
             raise BadArguments(f"{self}: {error}", hint="nothing was sent") from None
         checked = codec.decode(body, self._struct)
@@ -126,6 +128,16 @@ class Signature:
                 name: value for name in self._names if (value := getattr(values, name)) is not UNSET
             }
         return self._spread(values)
+
+    def _which(self, values: dict[str, Any], codec: Codec, error: NotEncodable) -> NotEncodable:
+        """Say which argument it was that could not be encoded."""
+        for name, value in values.items():
+            try:
+                codec.encode(value)
+            except NotEncodable as found:
+                hint = found.hint or "send something that JSON can hold, such as an id"
+                return NotEncodable(f"{self.task}: $.{name}: {found.fact}", hint=hint)
+        return error
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if self._bare and len(args) <= len(self._names):

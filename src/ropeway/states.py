@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a job is; *scheduled*, *retrying* and *stalled* are views of these, never stored."""
+    """Where a job is; *scheduled* and *retrying* are views of these, never stored."""
 
     QUEUED = "queued"
     RUNNING = "running"

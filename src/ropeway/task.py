@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ropeway.config import Settings, seconds
-from ropeway.errors import Backpressure, BadArguments, MessageTooLarge, Refused
+from ropeway.errors import Backpressure, BadArguments, ConfigError, MessageTooLarge, Refused
 from ropeway.ids import new_id
 from ropeway.message import (
     DEFAULT_BAND,
@@ -222,7 +222,10 @@ def _options(
         raise BadArguments("both delay and at were given", hint="give one of them")
     if delay is not None:
         plain = delay.total_seconds() if isinstance(delay, timedelta) else delay
-        changes |= {"delay": seconds(plain, "delay"), "due": None}
+        try:
+            changes |= {"delay": seconds(plain, "delay"), "due": None}
+        except ConfigError as error:
+            raise BadArguments(error.fact, hint=error.hint) from None
     if at is not None:
         changes |= {"delay": 0.0, "due": _instant(at)}
     return msgspec.structs.replace(old, **changes)

@@ -29,10 +29,19 @@ def _head(job: JobRecord, now: float) -> str:
         "task": message.task,
         "state": jobview.in_words(job, now),
         "queue": f"{message.queue}, priority {message.band}",
-        "attempts": f"{job.attempt} ({job.failures} failed, {job.losses} lost with a worker, "
-        f"{job.releases} given back)",
+        "attempts": _attempts(job),
     }
     return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
+
+
+def _attempts(job: JobRecord) -> str:
+    told = f"{job.failures} failed, {job.losses} lost with a worker, {job.releases} given back"
+    ended = job.failures + job.losses + job.releases
+    # The one that runs, or that ended well, is charged to nothing; the rest went silent.
+    silent = job.attempt - ended - (job.state in (State.RUNNING, State.SUCCEEDED))
+    if silent > 0 and job.state in (State.QUEUED, State.RUNNING, State.SUCCEEDED):
+        told += f", {silent} never heard of again"
+    return f"{job.attempt} ({told})"
 
 
 def _times(job: JobRecord, now: float) -> str:

@@ -6,7 +6,7 @@ import traceback
 from typing import Any
 
 from ropeway.config import seconds
-from ropeway.errors import NotEncodable, Retry, RopewayError
+from ropeway.errors import Retry, RopewayError
 from ropeway.executor import Call
 from ropeway.message import Failure, Outcome
 from ropeway.retry import retryable
@@ -21,8 +21,8 @@ def returned(call: Call, value: Any) -> Outcome:
     try:
         return Outcome(ending="returned", value=call.encode(value))
     except RopewayError as error:
-        hint = NotEncodable(f"the result of {call.task}: {error.fact}", hint=error.hint)
-        return Outcome(ending="raised", error=failure_of(hint), retryable=False)
+        told = type(error)(f"the result of {call.task}: {error.fact}", hint=error.hint)
+        return Outcome(ending="raised", error=failure_of(told), retryable=False)
     except Exception as error:  # noqa: BLE001  encoding may run user code
         return Outcome(ending="raised", error=failure_of(error), retryable=False)
 
