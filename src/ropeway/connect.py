@@ -61,10 +61,12 @@ class Connection:
 
     def blocking(self) -> Backend:
         """Return the backend that works where it is asked, in the caller's own thread."""
-        with self._lock:
-            if self._blocking is None:
-                self._blocking = Observed(self._make_blocking(), self.events)
-            return self._blocking
+        # Looked at first without the lock: a fork meanwhile would leave that locked in the child.
+        if self._blocking is None:
+            with self._lock:
+                if self._blocking is None:
+                    self._blocking = Observed(self._make_blocking(), self.events)
+        return self._blocking
 
 
 def sqlite_path(url: str) -> Path:

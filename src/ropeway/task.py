@@ -73,7 +73,7 @@ class Sender(Generic[P, R]):
         self._app = app
         self._options = options
 
-    def send(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    def send(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Ask for a call. When it returns, the message is on the disk of the backend.
 
         Raises `BadArguments` or `NotEncodable` before anything is stored, `MessageTooLarge`,
@@ -81,12 +81,12 @@ class Sender(Generic[P, R]):
         """
         return step(self.asend(*args, **kwargs))
 
-    async def asend(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    async def asend(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """The same as `send`, for async code."""
         (job,) = await send_all(self._app, [self.call(*args, **kwargs)])
         return job
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Check and encode the arguments; nothing is sent until `send_many` takes the call."""
         definition, options = self._definition, self._options
         body = definition.signature.encode(args, kwargs)
@@ -177,7 +177,7 @@ class Task(Sender[P, R]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return cast("R", self._function(*args, **kwargs))
 
 
@@ -185,7 +185,7 @@ class AsyncTask(Task[P, R]):
     """A registered coroutine function; calling it makes its coroutine."""
 
     def __call__(  # type: ignore[override]  # the same function, in its other colour
-        self, *args: P.args, **kwargs: P.kwargs
+        self, /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, R]:
         made: Coroutine[Any, Any, R] = self._function(*args, **kwargs)
         return made
@@ -233,7 +233,11 @@ def _options(
 
 def checked_queue(queue: str) -> str:
     """Return a usable queue name, or raise `BadArguments`."""
-    if not isinstance(queue, str) or not 0 < len(queue.encode("utf-8", "replace")) <= 255:
+    try:
+        size = len(queue.encode()) if isinstance(queue, str) else 0
+    except UnicodeEncodeError:  # half a surrogate pair
+        size = 0
+    if not 0 < size <= 255:
         raise BadArguments(f"queue={queue!r} is not a name", hint="use 1 to 255 bytes of text")
     return queue
 

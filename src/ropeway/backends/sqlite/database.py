@@ -27,6 +27,9 @@ BATCH_BESIDE_OTHERS = 50
 _MOMENT = 0.003
 """Seconds for which even an event loop may wait for its turn."""
 
+_LONGEST_FORK = 30.0
+"""Seconds that a fork waits for transactions to end: longer than any is patient."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -96,12 +99,15 @@ class Database:
     def close(self) -> None:
         """Close the connections; another use opens them again."""
         with self._leader, self._reading:
-            for connection in (self._writer, self._reader):
-                if connection is not None:
-                    connection.close()
-            if self._turnstile is not None:
-                self._turnstile.close()
-            self._writer = self._reader = self._turnstile = None
+            self._close()
+
+    def _close(self) -> None:
+        for connection in (self._writer, self._reader):
+            if connection is not None:
+                connection.close()
+        if self._turnstile is not None:
+            self._turnstile.close()
+        self._writer = self._reader = self._turnstile = None
 
     def submit(self, work: Callable[[Writing], T], items: int, *, durable: bool) -> Op[T]:
         """Queue work for the next transaction; `finish` sees it done.
@@ -279,9 +285,30 @@ class Database:
             (folder / ".gitignore").write_text("*\n")
         self.hints.mkdir(exist_ok=True)
 
+    def rest(self) -> bool:
+        """Close the connections and keep them closed until `resume`, while a fork is made.
+
+        SQLite remembers per process which locks it holds on a file. A child that inherits that
+        memory takes its parent's locks for its own: it would write without any, and what it wrote
+        would be lost when another process, the last as it seems, puts the log away.
+        """
+        if not self._leader.acquire(timeout=_LONGEST_FORK):
+            return False
+        if not self._reading.acquire(timeout=_LONGEST_FORK):
+            self._leader.release()
+            return False
+        self._close()
+        return True
+
+    def resume(self) -> None:
+        """Let the connections be opened again."""
+        self._reading.release()
+        self._leader.release()
+
     def forget(self) -> None:
         """Leave a parent's connections alone, in a child made by fork."""
-        # Closing them here would run SQLite's code on the parent's state: they are kept unused.
+        # There are none, unless `rest` was in vain: closing them here would run SQLite's code on
+        # the parent's state, so they are kept unused.
         _left_by_fork.append((self._writer, self._reader))
         if self._turnstile is not None:
             self._turnstile.close()
@@ -356,11 +383,25 @@ def _translated() -> Any:
 
 _every_database: weakref.WeakSet[Database] = weakref.WeakSet()
 _left_by_fork: list[object] = []
+_resting = threading.local()
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    _resting.databases = [each for each in list(_every_database) if each.rest()]
+
+
+def _after_fork_in_parent() -> None:
+    for database in _resting.databases:
+        database.resume()
+
+
+def _after_fork_in_child() -> None:
     for database in list(_every_database):
         database.forget()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -74,6 +74,7 @@ class Watch:
         self._hinted: set[str] = set()
         self._spent: list[str] = []
         self.process = os.getpid()
+        self.descriptor = -1
         self.descriptor = _inotify_init()
 
     def arm(self, names: Sequence[str]) -> list[str]:
@@ -114,6 +115,12 @@ class Watch:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def __del__(self) -> None:
+        # Its thread or its event loop has ended without a word.
+        if self.descriptor >= 0 and self.process == os.getpid():
+            with contextlib.suppress(Exception):
+                self.close()
 
     def _add(self, name: str) -> None:
         if self.descriptor < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar, TypeVarTuple
@@ -89,7 +90,8 @@ class Looped:
         self._asked: list[_Asked] = []
         self._writing = False
         self._watch: Watch | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # Weak, so that a loop which ends without a word takes this with it.
+        self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
     async def write(self, op: Op[T], *, lone: bool = False) -> T:
@@ -152,9 +154,10 @@ class Looped:
     def _watching(self) -> Watch:
         if self._watch is None:
             self._watch = Watch(self._database.hints)
-            self._loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
+            self._loop = weakref.ref(loop)
             if self._watch.descriptor >= 0:
-                self._loop.add_reader(self._watch.descriptor, self._hinted)
+                loop.add_reader(self._watch.descriptor, self._hinted)
         return self._watch
 
     def _hinted(self) -> None:
@@ -165,12 +168,9 @@ class Looped:
 
     def close(self) -> None:
         if self._watch is not None:
-            if (
-                self._loop is not None
-                and not self._loop.is_closed()
-                and self._watch.descriptor >= 0
-            ):
-                self._loop.remove_reader(self._watch.descriptor)
+            loop = self._loop() if self._loop is not None else None
+            if loop is not None and not loop.is_closed() and self._watch.descriptor >= 0:
+                loop.remove_reader(self._watch.descriptor)
             self._watch.close()
             self._watch = None
         self._writer.shutdown(wait=False)
