@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -111,7 +113,7 @@ async def test_senders_on_one_loop_share_a_transaction(database: Counting) -> No
 
 def test_batches_are_smaller_while_another_waits(database: Counting) -> None:
     """With another process at the turnstile a transaction holds at most fifty items, else 200."""
-    ops = [database.submit(lambda _: None, 10, durable=True) for _ in range(30)]
+    ops = [database.submit(lambda _: None, 10, "before") for _ in range(30)]
     other = Turnstile(database.path)
     assert database._turnstile is not None
     # As one who waits does: this writer finds the turn taken when it leaves.
@@ -151,15 +153,34 @@ def test_one_that_writes_all_the_time_starves_nobody(path: Path) -> None:
     assert max(waited) <= 20
 
 
-def test_sends_and_settles_reach_the_disk_and_leases_need_not(database: Counting) -> None:
-    """Commits run with synchronous=FULL (2), claims and renewals alone with NORMAL (1)."""
+def test_what_is_acknowledged_is_on_the_disk(
+    database: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settles are flushed inside their commit (FULL, 2), sends after it; leases need not be."""
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", flushed.append)
     backend = blocking(database)
     step(backend.commit(publish()))
+    assert len(flushed) == 1
     (delivery,) = step(backend.receive([Claim("default", 1)], "me", 60))
     step(backend.extend([delivery.fence], 60))
     settle = Transition(fence=delivery.fence, settle=Finish(State.SUCCEEDED))
     step(backend.commit([settle]))
-    assert database.synchronous == [2, 1, 1, 2]
+    assert database.synchronous == [1, 1, 1, 2]
+    assert len(flushed) == 1
+
+
+def test_a_flush_that_fails_is_not_success(
+    database: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that reports an error leaves the sender in doubt, and does not say that all is well."""
+
+    def fail(log: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(Indeterminate, match="disk"):
+        step(blocking(database).commit(publish()))
 
 
 def test_what_cannot_be_written_fails_alone(database: Counting) -> None:
@@ -170,9 +191,9 @@ def test_what_cannot_be_written_fails_alone(database: Counting) -> None:
         raise ValueError("broken")
 
     ops: list[Op[Any]] = [
-        database.submit(lambda w: w.execute(statements.SET_META, ("a", "1")), 1, durable=True),
-        database.submit(fail, 1, durable=True),
-        database.submit(lambda w: w.execute(statements.SET_META, ("b", "2")), 1, durable=True),
+        database.submit(lambda w: w.execute(statements.SET_META, ("a", "1")), 1, "before"),
+        database.submit(fail, 1, "before"),
+        database.submit(lambda w: w.execute(statements.SET_META, ("b", "2")), 1, "before"),
     ]
     for op in ops:
         database.complete(op)
@@ -191,8 +212,8 @@ def test_an_interrupted_commit_frees_who_waits_for_it(database: Counting) -> Non
     def interrupt(writing: Writing) -> None:
         raise KeyboardInterrupt
 
-    mine = database.submit(interrupt, 1, durable=True)
-    others = database.submit(lambda _: None, 1, durable=True)
+    mine = database.submit(interrupt, 1, "before")
+    others = database.submit(lambda _: None, 1, "before")
     with pytest.raises(KeyboardInterrupt):
         database.complete(mine)
     with pytest.raises(Indeterminate):

@@ -75,9 +75,7 @@ class Fetcher:
         if n <= 0:
             await self._room_or_a_while()
             return 0
-        if self._every_queue and (
-            self._idle or time.monotonic() - self._looked_round > _LOOK_ROUND
-        ):
+        if self._every_queue and time.monotonic() - self._looked_round > _LOOK_ROUND:
             await self._find_queues()
         claims = plan_claims(self._queues, self._empty, n, self._turn)
         wait = IDLE_WAIT if self._idle else 0.0

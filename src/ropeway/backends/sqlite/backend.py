@@ -46,7 +46,7 @@ class SqliteBackend:
         for start in range(0, len(transitions), MAX_BATCH):
             part = transitions[start : start + MAX_BATCH]
             work = partial(_apply_all, part)
-            op = self.database.submit(work, len(part), durable=True)
+            op = self.database.submit(work, len(part), commit.durability(part))
             part_answers = await self._transport.write(op, lone=len(transitions) <= _FEW)
             answers += part_answers
         return answers
@@ -77,7 +77,7 @@ class SqliteBackend:
         def work(writing: Writing) -> list[Delivery]:
             return claim.claim_all(writing, claims, holder, lease)
 
-        op = self.database.submit(work, sum(each.n for each in claims), durable=False)
+        op = self.database.submit(work, sum(each.n for each in claims), "no")
         return await self._transport.write(op, lone=lone)
 
     def _ready_in(self, claims: Sequence[Claim]) -> float:
@@ -90,7 +90,7 @@ class SqliteBackend:
         def work(writing: Writing) -> list[Held]:
             return claim.extend_all(writing, fences, lease)
 
-        op = self.database.submit(work, len(fences), durable=False)
+        op = self.database.submit(work, len(fences), "no")
         return await self._transport.write(op)
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
@@ -111,7 +111,7 @@ class SqliteBackend:
         )
 
     async def prune(self, limit: int) -> int:
-        op = self.database.submit(partial(commit.prune, limit), limit, durable=False)
+        op = self.database.submit(partial(commit.prune, limit), limit, "no")
         return await self._transport.write(op)
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.database import Writing
+from ropeway.backends.sqlite.database import Durable, Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
 from ropeway.message import (
     APPLIED,
@@ -29,6 +29,12 @@ from ropeway.store import queue_name
 def apply_all(writing: Writing, transitions: Sequence[Transition]) -> list[Answer]:
     """Apply each transition, in order, and answer for each."""
     return [_apply(writing, transition) for transition in transitions]
+
+
+def durability(transitions: Sequence[Transition]) -> Durable:
+    """Return when the transitions must be on the disk: messages alone may be seen before that."""
+    alone = all(not (each.fence or each.put or each.drop or each.expect) for each in transitions)
+    return "after" if alone else "before"
 
 
 def prune(limit: int, writing: Writing) -> int:
@@ -152,7 +158,7 @@ def _insert(writing: Writing, message: Message) -> bool:
             message.body,
         ),
     )
-    writing.filled.add(queue_name(message.queue))
+    writing.changed.add(queue_name(message.queue))
     return writing.connection.changes() == 1
 
 
@@ -191,5 +197,5 @@ def _release(
     if row is None:
         return False
     writing.changed.add(job_key(guard[1]))
-    writing.filled.add(queue_name(row[0]))
+    writing.changed.add(queue_name(row[0]))
     return True

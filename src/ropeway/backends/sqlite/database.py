@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import apsw
 
@@ -34,23 +34,28 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Writing:
-    """What the work of one transaction needs: a cursor, the clocks, and what to tell others.
-
-    `filled` are the queues that have got messages, `changed` the other names that changed.
-    """
+    """What the work of one transaction needs: a cursor, the clocks, and the names it changed."""
 
     def __init__(self, connection: apsw.Connection, clock: Clock) -> None:
         self.connection = connection
         self.execute = connection.cursor().execute
         self.clock = clock
-        self.filled: set[str] = set()
         self.changed: set[str] = set()
+
+
+Durable = Literal["before", "after", "no"]
+"""When work is on the disk: before anyone sees it, before its caller is answered, or some time.
+
+Settles come first to the disk: nobody may see a result that a power cut undoes. A message may be
+seen a moment early: who claims it then dies in the same power cut. Leases need not be durable, for
+who could lose one is dead by then too, and the next claim has another holder.
+"""
 
 
 class Op(Generic[T]):
     """Work that waits to be done inside a transaction, whoever's."""
 
-    def __init__(self, work: Callable[[Writing], T], items: int, *, durable: bool) -> None:
+    def __init__(self, work: Callable[[Writing], T], items: int, durable: Durable) -> None:
         self._work = work
         self.items = items
         self.durable = durable
@@ -89,6 +94,7 @@ class Database:
         self._reader: apsw.Connection | None = None
         self._turnstile: Turnstile | None = None
         self._full = True
+        self._log = -1
         _every_database.add(self)
 
     def open(self) -> None:
@@ -107,15 +113,14 @@ class Database:
                 connection.close()
         if self._turnstile is not None:
             self._turnstile.close()
+        if self._log >= 0:
+            os.close(self._log)
         self._writer = self._reader = self._turnstile = None
+        self._log = -1
 
-    def submit(self, work: Callable[[Writing], T], items: int, *, durable: bool) -> Op[T]:
-        """Queue work for the next transaction; `finish` sees it done.
-
-        `durable` work is on the disk by then. Leases need not be: who could lose them in a power
-        cut dies in it, and the next claim has another holder.
-        """
-        op = Op(work, items, durable=durable)
+    def submit(self, work: Callable[[Writing], T], items: int, durable: Durable) -> Op[T]:
+        """Queue work for the next transaction; `finish` sees it done, as durable as asked."""
+        op = Op(work, items, durable)
         self._ops.append(op)
         return op
 
@@ -159,11 +164,7 @@ class Database:
             self._fail_all(error)
             return True
         if entered:
-            try:
-                changed = self._commit_next()
-            finally:
-                turnstile.leave()
-            hints.touch(self._hints, changed)
+            self._commit_next(turnstile)
         elif patience > _MOMENT:
             self._fail_all(
                 BackendUnavailable(
@@ -173,19 +174,16 @@ class Database:
             )
         return entered
 
-    def _commit_next(self) -> set[str]:
+    def _commit_next(self, turnstile: Turnstile) -> None:
         ops = self._next_ops()
-        changed: set[str] = set()
         try:
-            changed = self._transact(ops)
-        except Exception as error:  # noqa: BLE001  whoever asked raises it
-            if len(ops) == 1 or isinstance(error, BackendUnavailable | Indeterminate):
-                for op in ops:
-                    op.fail(error)
-            else:
-                # One of them holds something that cannot be written: let it alone hear of it.
-                for op in ops:
-                    changed |= self._transact_alone(op)
+            try:
+                changed = self._commit(ops)
+            finally:
+                turnstile.leave()
+            hints.touch(self._hints, changed)
+            if any(op.durable == "after" for op in ops):
+                self._flush(ops)
         except BaseException:
             # Ctrl-C, in the thread that commits for all: the others must not wait for ever.
             for op in ops:
@@ -194,7 +192,27 @@ class Database:
         finally:
             for op in ops:
                 op.done = True
-        return changed
+
+    def _commit(self, ops: Sequence[Op[Any]]) -> set[str]:
+        try:
+            return self._transact(ops)
+        except Exception as error:  # noqa: BLE001  whoever asked raises it
+            if len(ops) == 1 or isinstance(error, BackendUnavailable | Indeterminate):
+                for op in ops:
+                    op.fail(error)
+                return set()
+            # One of them holds something that cannot be written: let it alone hear of it.
+            return set().union(*(self._transact_alone(op) for op in ops))
+
+    def _flush(self, ops: Sequence[Op[Any]]) -> None:
+        """Have the log on the disk: all of it, so also what others wrote before."""
+        try:
+            if self._log < 0:
+                self._log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+            os.fdatasync(self._log)
+        except OSError as error:
+            for op in ops:
+                op.fail(Indeterminate(f"the disk reported an error: {error.strerror}"))
 
     def _next_ops(self) -> list[Op[Any]]:
         assert self._turnstile is not None
@@ -210,14 +228,11 @@ class Database:
         assert self._writer is not None
         writing = Writing(self._writer, self.clock)
         with _translated():
-            self._synchronize(full=any(op.durable for op in ops))
+            self._synchronize(full=any(op.durable == "before" for op in ops))
             writing.execute("begin immediate")
             try:
                 for op in ops:
                     op.run(writing)
-                # Out while the disk works: who hears it wakes up meanwhile, stands at the
-                # turnstile, and is let in when this is committed.
-                hints.touch(self._hints, writing.filled)
                 writing.execute("commit")
             except BaseException:
                 if self._writer.in_transaction:
@@ -312,7 +327,10 @@ class Database:
         _left_by_fork.append((self._writer, self._reader))
         if self._turnstile is not None:
             self._turnstile.close()
+        if self._log >= 0:
+            os.close(self._log)
         self._writer = self._reader = self._turnstile = None
+        self._log = -1
         self._ops = deque()
         self._leader, self._reading = threading.Lock(), threading.Lock()
 
