@@ -8,7 +8,7 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep: how long results stay. keep_failed: how long failed and quarantined jobs stay.
     unknown_grace: how long a job whose task no worker knows is tried before quarantine.
     max_message: largest body of a message or a result, in bytes.
+    codec: how arguments are written: "json", for people and other languages, or "msgpack".
     """
 
     url: str = ""
@@ -58,6 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_failed: float = 604_800.0
     unknown_grace: float = 600.0
     max_message: int = 1_048_576
+    codec: Literal["json", "msgpack"] = "json"
 
     def __post_init__(self) -> None:
         if self.lease < 1:

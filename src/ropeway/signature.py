@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ropeway.codec import Codec, Undecodable
-from ropeway.codecs import JSON, codec_for
+from ropeway.codecs import codec_for
 from ropeway.errors import BadArguments, BadTask, NotEncodable
 
 Arguments = tuple[list[Any], dict[str, Any]]
@@ -101,7 +101,7 @@ class Signature:
         text = str(inspect.signature(self._function))
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
-    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any], codec: Codec = JSON) -> bytes:
+    def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any], codec: Codec) -> bytes:
         """Bind, check and write the arguments; raises `BadArguments` or `NotEncodable`."""
         try:
             values = self._bind(args, kwargs)

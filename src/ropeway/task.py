@@ -9,6 +9,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
+from ropeway.codecs import JSON, MSGPACK
 from ropeway.config import Settings, seconds
 from ropeway.errors import Backpressure, BadArguments, ConfigError, MessageTooLarge, Refused
 from ropeway.ids import new_id
@@ -89,7 +90,8 @@ class Sender(Generic[P, R]):
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Check and encode the arguments; nothing is sent until `send_many` takes the call."""
         definition, options = self._definition, self._options
-        body = definition.signature.encode(args, kwargs)
+        codec = MSGPACK if self._app.settings.codec == "msgpack" else JSON
+        body = definition.signature.encode(args, kwargs, codec)
         limit = self._app.settings.max_message
         if len(body) > limit:
             raise MessageTooLarge(
@@ -106,6 +108,7 @@ class Sender(Generic[P, R]):
             due=options.due,
             delay=options.delay,
             kind=definition.kind,
+            content_type=codec.content_type,
         )
         return Call(message, definition.signature.result_type)
 

@@ -12,7 +12,7 @@ from ropeway.broker import Broker
 from ropeway.claims import plan_claims, room
 from ropeway.decide import Rules, screen
 from ropeway.errors import RopewayError
-from ropeway.message import Delivery, Failure, Kind, Outcome
+from ropeway.message import ENVELOPE_VERSION, Delivery, Failure, Kind, Outcome
 from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
@@ -119,6 +119,13 @@ class Fetcher:
         if delivery.unreadable is not None:
             error = Failure(type="Undecodable", message=delivery.unreadable)
             return Outcome(ending="undecodable", error=error)
+        if message.version > ENVELOPE_VERSION:
+            error = Failure(
+                type="UnknownVersion",
+                message=f"the message has version {message.version} of the envelope; this worker "
+                f"reads up to {ENVELOPE_VERSION}: it needs a newer ropeway",
+            )
+            return Outcome(ending="unknown_task", error=error)
         if message.task not in self._tasks:
             error = Failure(
                 type="UnknownTask",
