@@ -1,0 +1,1 @@
+"""Measurements of ropeway beside a peer, with real worker processes: `python -m benchmarks`."""

@@ -1,0 +1,49 @@
+"""What a driver does with a library, whichever it is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+TASK = "BENCH_TASK"
+"""The environment variable that names the task to use: `add` or `add_async`."""
+
+DATABASE = "BENCH_DATABASE"
+"""The environment variable that names the database file."""
+
+HUEY_FSYNC = "BENCH_HUEY_FSYNC"
+"""The environment variable that sets huey's `fsync` (1 or 0); without it huey's default applies."""
+
+IDLE_DELAY = 3600.0
+"""Seconds until the job is due that nobody will see run."""
+
+
+class Verbs(Protocol):
+    """A module of this package. Jobs are named by their ids, so that any process can ask."""
+
+    def send(self, number: int) -> str:
+        """Ask for `add(number, number)`."""
+        ...
+
+    def send_many(self, count: int) -> list[str]:
+        """Ask for `add(i, i)` for each i below `count`, in the quickest way there is."""
+        ...
+
+    def result(self, job: str, timeout: float) -> int:
+        """Wait for a result."""
+        ...
+
+    def round_trip(self, number: int) -> int:
+        """Send and wait for the result."""
+        ...
+
+    async def around_trip(self, number: int) -> int:
+        """The same with the library's verbs for async code."""
+        ...
+
+    def wait_in_vain(self, seconds: float) -> None:
+        """Send what is due much later, and wait for its result that long."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Versions, and how the database is written."""
+        ...

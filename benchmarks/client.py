@@ -1,0 +1,132 @@
+"""The program that sends and reads: `python -m benchmarks.client MODULE ACTION [ARGUMENT ...]`.
+
+It runs in the library's own environment and answers with one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from benchmarks.apps.verbs import Verbs
+
+Answer = dict[str, Any]
+_GAP = (0.005, 0.025)
+_WARM_UP = 5
+
+
+def _timed(count: int, work: Callable[[], Any]) -> Answer:
+    cpu, start = time.process_time(), time.perf_counter()
+    work()
+    took = time.perf_counter() - start
+    return {
+        "us": took / count * 1e6,
+        "cpu_us": (time.process_time() - cpu) / count * 1e6,
+        "per_s": count / took,
+    }
+
+
+def fill(verbs: Verbs, file: str, count: str) -> Answer:
+    """Queue many at once, and write their ids to a file."""
+    verbs.send(0)  # opens the database; nobody reads this one
+    jobs: list[str] = []
+    answer = _timed(int(count), lambda: jobs.extend(verbs.send_many(int(count))))
+    Path(file).write_text("\n".join(jobs))
+    return answer
+
+
+def send(verbs: Verbs, count: str) -> Answer:
+    """Send one by one."""
+    verbs.send(0)
+    return _timed(int(count), lambda: [verbs.send(i) for i in range(int(count))])
+
+
+def check(verbs: Verbs, file: str) -> Answer:
+    """Read back every result of `fill`."""
+    jobs = Path(file).read_text().split()
+    values: list[int] = []
+    answer = _timed(len(jobs), lambda: values.extend(verbs.result(job, 30.0) for job in jobs))
+    wrong = [i for i, value in enumerate(values) if value != 2 * i]
+    if wrong:
+        raise SystemExit(f"{len(wrong)} results are wrong, the first is that of job {wrong[0]}")
+    return answer
+
+
+def latency(verbs: Verbs, rounds: str) -> Answer:
+    """Round trips with random gaps, the first few not counted."""
+    took: list[float] = []
+    for number in range(int(rounds) + _WARM_UP):
+        time.sleep(random.uniform(*_GAP))
+        start = time.perf_counter()
+        value = verbs.round_trip(number)
+        took.append(time.perf_counter() - start)
+        assert value == 2 * number
+    return {"seconds": took[_WARM_UP:]}
+
+
+def alatency(verbs: Verbs, rounds: str) -> Answer:
+    """The same by the verbs for async code."""
+
+    async def main() -> list[float]:
+        took: list[float] = []
+        for number in range(int(rounds) + _WARM_UP):
+            await asyncio.sleep(random.uniform(*_GAP))
+            start = time.perf_counter()
+            value = await verbs.around_trip(number)
+            took.append(time.perf_counter() - start)
+            assert value == 2 * number
+        return took[_WARM_UP:]
+
+    return {"seconds": asyncio.run(main())}
+
+
+def keep_sending(verbs: Verbs, go: str) -> Answer:
+    """Send one by one from when a file appears until it is gone."""
+    took: list[float] = []
+    verbs.send(1)
+    while not os.path.exists(go):
+        time.sleep(0.002)
+    while os.path.exists(go):
+        start = time.perf_counter()
+        verbs.send(1)
+        took.append(time.perf_counter() - start)
+    return {"seconds": took}
+
+
+def block(verbs: Verbs, seconds: str) -> Answer:
+    """Wait for a result that does not come."""
+    verbs.wait_in_vain(float(seconds))
+    return {}
+
+
+def facts(verbs: Verbs) -> Answer:
+    """Versions and the like."""
+    return verbs.facts()
+
+
+ACTIONS: dict[str, Callable[..., Answer]] = {
+    action.__name__: action
+    for action in (fill, send, check, latency, alatency, keep_sending, block, facts)
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Do one thing and print what came of it."""
+    module, action, *rest = arguments
+    verbs = cast("Verbs", importlib.import_module(f"benchmarks.apps.{module}"))
+    answer = ACTIONS[action](verbs, *rest)
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)
