@@ -14,8 +14,9 @@ import apsw
 import pytest
 
 from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend, statements
-from ropeway.backends.sqlite.database import BATCH_BESIDE_OTHERS, Op, Writing
+from ropeway.backends.sqlite.database import BATCH_BESIDE_OTHERS
 from ropeway.backends.sqlite.hints import POLL, file_name
+from ropeway.backends.sqlite.ops import Op, Writing
 from ropeway.backends.sqlite.turnstile import Turnstile, _try
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
@@ -44,9 +45,9 @@ class Counting(Database):
         self.transactions: list[tuple[int, int]] = []
         self.synchronous: list[int] = []
 
-    def _transact(self, ops: Sequence[Op[Any]]) -> set[str]:
+    def _transact(self, ops: Sequence[Op[Any]], patience: float) -> set[str]:
         self.transactions.append((len(ops), sum(op.items for op in ops)))
-        changed = super()._transact(ops)
+        changed = super()._transact(ops, patience)
         assert self._writer is not None
         self.synchronous.append(self._writer.cursor().execute("pragma synchronous").get)
         return changed

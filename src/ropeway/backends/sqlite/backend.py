@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from ropeway.backends.sqlite import claim, commit, hints, query
-from ropeway.backends.sqlite.database import Database, Writing
+from ropeway.backends.sqlite.database import Database
+from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities

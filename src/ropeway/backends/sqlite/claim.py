@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.database import Writing
+from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.rows import Row, delivery_of
 from ropeway.broker import Held
 from ropeway.claims import Claim

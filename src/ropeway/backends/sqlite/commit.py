@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.database import Durable, Writing
+from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
 from ropeway.message import (
     APPLIED,

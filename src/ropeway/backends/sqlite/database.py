@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
-from ropeway.backends.sqlite import hints, statements
+from ropeway.backends.sqlite import hints
+from ropeway.backends.sqlite.forks import every_database
+from ropeway.backends.sqlite.opening import FOREIGN, connect, identity, prepare, translated
+from ropeway.backends.sqlite.ops import Durable, Op, Writing
 from ropeway.backends.sqlite.turnstile import PATIENCE, Turnstile
 from ropeway.claims import MAX_BATCH
 from ropeway.clock import Clock, SystemClock
-from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
+from ropeway.errors import BackendUnavailable, Indeterminate
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("ropeway")
 
 BATCH_BESIDE_OTHERS = 50
 """Items in one transaction while another process waits for its turn."""
@@ -30,49 +34,11 @@ _MOMENT = 0.003
 _LONGEST_FORK = 30.0
 """Seconds that a fork waits for transactions to end: longer than any is patient."""
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_left_by_fork: list[object] = []
 
 
-class Writing:
-    """What the work of one transaction needs: a cursor, the clocks, and the names it changed."""
-
-    def __init__(self, connection: apsw.Connection, clock: Clock) -> None:
-        self.connection = connection
-        self.execute = connection.cursor().execute
-        self.clock = clock
-        self.changed: set[str] = set()
-
-
-Durable = Literal["before", "after", "no"]
-"""When work is on the disk: before anyone sees it, before its caller is answered, or some time.
-
-Settles come first to the disk: nobody may see a result that a power cut undoes. A message may be
-seen a moment early: who claims it then dies in the same power cut. Leases need not be durable, for
-who could lose one is dead by then too, and the next claim has another holder.
-"""
-
-
-class Op(Generic[T]):
-    """Work that waits to be done inside a transaction, whoever's."""
-
-    def __init__(self, work: Callable[[Writing], T], items: int, durable: Durable) -> None:
-        self._work = work
-        self.items = items
-        self.durable = durable
-        self.done = False
-        self._result: T | None = None
-        self._error: Exception | None = None
-
-    def run(self, writing: Writing) -> None:
-        self._result = self._work(writing)
-
-    def fail(self, error: Exception) -> None:
-        self._error = error
-
-    def take(self) -> T:
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]  # set by run, unless it raised
+class _Locked(Exception):
+    """A program that does not use the turnstile is writing just now."""
 
 
 class Database:
@@ -93,9 +59,10 @@ class Database:
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
         self._turnstile: Turnstile | None = None
+        self._file: tuple[int, int] | None = None
         self._full = True
         self._log = -1
-        _every_database.add(self)
+        every_database.add(self)
 
     def open(self) -> None:
         """Open the file, and create it and its folder if need be."""
@@ -148,9 +115,9 @@ class Database:
     def read(self, look: Callable[[Any], T]) -> T:
         """Run `look` with the `execute` of a connection that never waits for a writer."""
         while True:
-            if self._reader is None:
+            if self._reader is None or self._is_replaced():
                 self.open()
-            with self._reading, _translated():
+            with self._reading, translated():
                 if self._reader is not None:
                     return look(self._reader.cursor().execute)
 
@@ -164,26 +131,23 @@ class Database:
             self._fail_all(error)
             return True
         if entered:
-            self._commit_next(turnstile)
-        elif patience > _MOMENT:
+            return self._commit_next(turnstile, patience)
+        if patience > _MOMENT:
             self._fail_all(
                 BackendUnavailable(
                     f"another process has kept the database locked for {patience:.0f} s",
                     hint="look for a stopped process: fuser -v on the file that ends in -write",
                 )
             )
-        return entered
+        return False
 
-    def _commit_next(self, turnstile: Turnstile) -> None:
+    def _commit_next(self, turnstile: Turnstile, patience: float) -> bool:
         ops = self._next_ops()
         try:
-            try:
-                changed = self._commit(ops)
-            finally:
-                turnstile.leave()
-            hints.touch(self._hints, changed)
-            if any(op.durable == "after" for op in ops):
-                self._flush(ops)
+            if not self._commit_and_tell(turnstile, ops, patience):
+                self._ops.extendleft(reversed(ops))
+                ops = []
+                return False
         except BaseException:
             # Ctrl-C, in the thread that commits for all: the others must not wait for ever.
             for op in ops:
@@ -192,10 +156,27 @@ class Database:
         finally:
             for op in ops:
                 op.done = True
+        return True
 
-    def _commit(self, ops: Sequence[Op[Any]]) -> set[str]:
+    def _commit_and_tell(
+        self, turnstile: Turnstile, ops: Sequence[Op[Any]], patience: float
+    ) -> bool:
         try:
-            return self._transact(ops)
+            changed = self._commit(ops, patience)
+        except _Locked:
+            return False
+        finally:
+            turnstile.leave()
+        hints.touch(self._hints, changed)
+        if not self._full and any(op.durable == "after" for op in ops):
+            self._flush(ops)
+        return True
+
+    def _commit(self, ops: Sequence[Op[Any]], patience: float) -> set[str]:
+        try:
+            return self._transact(ops, patience)
+        except _Locked:
+            raise
         except Exception as error:  # noqa: BLE001  whoever asked raises it
             if len(ops) == 1 or isinstance(error, BackendUnavailable | Indeterminate):
                 for op in ops:
@@ -224,12 +205,12 @@ class Database:
             room -= ops[-1].items
         return ops
 
-    def _transact(self, ops: Sequence[Op[Any]]) -> set[str]:
+    def _transact(self, ops: Sequence[Op[Any]], patience: float) -> set[str]:
         assert self._writer is not None
         writing = Writing(self._writer, self.clock)
-        with _translated():
+        with translated():
             self._synchronize(full=any(op.durable == "before" for op in ops))
-            writing.execute("begin immediate")
+            self._begin(writing, patience)
             try:
                 for op in ops:
                     op.run(writing)
@@ -240,6 +221,16 @@ class Database:
                 raise
         return writing.changed
 
+    def _begin(self, writing: Writing, patience: float) -> None:
+        short = patience <= _MOMENT
+        writing.connection.set_busy_timeout(int(1000 * (_MOMENT if short else FOREIGN)))
+        try:
+            writing.execute("begin immediate")
+        except apsw.BusyError:
+            if short:
+                raise _Locked from None
+            raise
+
     def _synchronize(self, *, full: bool) -> None:
         if full is not self._full and self._writer is not None:
             self._writer.cursor().execute(f"pragma synchronous = {'full' if full else 'normal'}")
@@ -247,7 +238,7 @@ class Database:
 
     def _transact_alone(self, op: Op[Any]) -> set[str]:
         try:
-            return self._transact([op])
+            return self._transact([op], PATIENCE)
         except Exception as error:  # noqa: BLE001  whoever asked raises it
             op.fail(error)
             return set()
@@ -262,7 +253,11 @@ class Database:
 
     def _open(self) -> Turnstile:
         if self._turnstile is not None:
-            return self._turnstile
+            if not self._is_replaced():
+                return self._turnstile
+            _logger.warning("%s was removed or replaced: it is opened anew", self.path)
+            with self._reading:
+                self._close()
         try:
             self._make_folder()
             turnstile = Turnstile(self.path)
@@ -280,16 +275,21 @@ class Database:
         self._turnstile = turnstile
         return turnstile
 
+    def _is_replaced(self) -> bool:
+        """Whether another file, or none, has the name of the one that is open."""
+        return self._file is not None and identity(self.path) != self._file
+
     def _connect(self, turnstile: Turnstile) -> None:
         if not turnstile.enter():
             raise BackendUnavailable(
                 "another process keeps the database locked", hint="look for a stopped process"
             )
         try:
-            with _translated():
-                writer = _connect(self.path)
-                _prepare(writer)
-                self._writer, self._reader, self._full = writer, _connect(self.path), True
+            with translated():
+                writer = connect(self.path)
+                prepare(writer)
+                self._writer, self._reader, self._full = writer, connect(self.path), True
+                self._file = identity(self.path)
         finally:
             turnstile.leave()
 
@@ -333,93 +333,3 @@ class Database:
         self._log = -1
         self._ops = deque()
         self._leader, self._reading = threading.Lock(), threading.Lock()
-
-
-def _connect(path: Path) -> apsw.Connection:
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(5000)
-    execute = connection.cursor().execute
-    # No mmap_size: with several writing processes it has corrupted files elsewhere.
-    for pragma in ("synchronous = full", "cache_size = -16000", "temp_store = memory"):
-        execute(f"pragma {pragma}").fetchall()
-    return connection
-
-
-def _prepare(connection: apsw.Connection) -> None:
-    execute = connection.cursor().execute
-    version = int(execute("pragma user_version").get)
-    if version > statements.SCHEMA_VERSION:
-        raise BackendUnavailable(
-            f"the database has schema {version}, newer than this ropeway knows "
-            f"({statements.SCHEMA_VERSION})",
-            hint="install the newer ropeway here, or use another database",
-        )
-    if version == 0:
-        if execute("select count(*) from sqlite_schema").get:
-            raise BackendUnavailable(
-                "the database belongs to another program: it has tables that are not ropeway's",
-                hint="name a file of its own in the url",
-            )
-        execute("pragma journal_mode = wal").fetchall()
-        execute("begin immediate")
-        execute(statements.SCHEMA)
-        execute(f"pragma user_version = {statements.SCHEMA_VERSION}")
-        execute("commit")
-    _void_leases_of_another_boot(execute)
-
-
-def _void_leases_of_another_boot(execute: Callable[..., Any]) -> None:
-    boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
-    if execute(statements.GET_META, ("boot",)).get != boot:
-        execute("begin immediate")
-        execute(statements.VOID_LEASES)
-        execute(statements.SET_META, ("boot", boot))
-        execute("commit")
-
-
-@contextlib.contextmanager
-def _translated() -> Any:
-    """Turn SQLite's errors into ropeway's."""
-    try:
-        yield
-    except apsw.FullError:
-        raise Backpressure(
-            "the disk is full: nothing was stored", hint="free space; then send again"
-        ) from None
-    except apsw.BusyError as error:
-        raise BackendUnavailable(
-            f"another program keeps the database locked: {error}",
-            hint="close the program that has it open for writing",
-        ) from None
-    except apsw.IOError as error:
-        raise Indeterminate(f"the disk reported an error: {error}") from None
-    except (apsw.CantOpenError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError) as error:
-        raise BackendUnavailable(
-            f"the database cannot be used: {error}", hint="run `ropeway doctor`"
-        ) from None
-
-
-_every_database: weakref.WeakSet[Database] = weakref.WeakSet()
-_left_by_fork: list[object] = []
-_resting = threading.local()
-
-
-def _before_fork() -> None:
-    _resting.databases = [each for each in list(_every_database) if each.rest()]
-
-
-def _after_fork_in_parent() -> None:
-    for database in _resting.databases:
-        database.resume()
-
-
-def _after_fork_in_child() -> None:
-    for database in list(_every_database):
-        database.forget()
-
-
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)

@@ -126,7 +126,12 @@ class Watch:
         if self.descriptor < 0:
             return
         path = self._folder / file_name(name)
-        os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o666))
+        try:
+            if not os.path.isdir(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o666))
+        except OSError:
+            return  # without a file the waiter's own polling does the work
         mask = IN_ATTRIB | IN_DELETE_SELF
         number = _libc().inotify_add_watch(self.descriptor, os.fsencode(path), mask)
         if number >= 0:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
-from ropeway.backends.sqlite.database import Database, Op
+from ropeway.backends.sqlite.database import Database
 from ropeway.backends.sqlite.hints import POLL, Watch
+from ropeway.backends.sqlite.ops import Op
 
 T = TypeVar("T")
 A = TypeVarTuple("A")
