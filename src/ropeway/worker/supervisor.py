@@ -73,7 +73,7 @@ class Supervisor:
         try:
             manifest = await self._or_stop(fleet.start())
         except StartFailed as error:
-            log.critical("%s", error)  # noqa: TRY400  the child has written its traceback
+            log.critical("%s", error)
             await fleet.close(kill=True)
             return error.exit_code
         if manifest is None:
