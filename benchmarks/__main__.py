@@ -22,7 +22,10 @@ from benchmarks.scenarios import Plan, Scenario
 from benchmarks.session import Session
 
 _SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
-_CALIBRATION = Measure("loop_mops", "a loop of Python just before, millions of rounds a second")
+_CONDITIONS = (
+    Measure("loop_mops", "a loop of Python just before, millions of rounds a second"),
+    Measure("others_percent", "processor time of other programs meanwhile, per cent of a core"),
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,8 +56,8 @@ def _plan(options: argparse.Namespace, base: Path) -> Plan:
         n=options.n or (5_000 if quick else 50_000),
         sends=300 if quick else 2_000,
         latency_rounds=50 if quick else 300,
-        idle_seconds=options.idle_seconds or (4.0 if quick else 60.0),
-        strace_seconds=4.0 if quick else 20.0,
+        idle_seconds=options.idle_seconds or (3.0 if quick else 60.0),
+        strace_seconds=2.0 if quick else 20.0,
     )
 
 
@@ -103,8 +106,9 @@ def _measure(
             if sys.stderr.isatty():
                 print(f"  round {number + 1}: {contender.name:<40}", end="\r", file=sys.stderr)
             loop = machine.calibrate()
+            bystanders = machine.Bystanders()
             values = scenario.run(contender, plan)
-            values[_CALIBRATION.key] = loop
+            values |= {"loop_mops": loop, "others_percent": bystanders.percent()}
             samples.append(Sample(scenario.name, contender.name, number, values))
     return samples
 
@@ -120,7 +124,7 @@ def _run(options: argparse.Namespace, base: Path) -> None:
     for scenario in chosen:
         print(f"\n{scenario.name}: {scenario.words}", flush=True)
         found = _measure(scenario, everyone, plan, options.rounds or (1 if options.quick else 3))
-        print("\n".join(table(found, (*scenario.measures, _CALIBRATION), ours)), flush=True)
+        print("\n".join(table(found, (*scenario.measures, *_CONDITIONS), ours)), flush=True)
         samples += found
         if options.json:
             text = {"machine": about, "plan": plan, "samples": samples}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import time
 from pathlib import Path
@@ -25,6 +26,26 @@ def calibrate() -> float:
             total += number & 3
         best = max(best, rounds / (time.perf_counter() - start))
     return best / 1e6
+
+
+class Bystanders:
+    """How much processor time other programs use meanwhile: what makes figures doubtful."""
+
+    def __init__(self) -> None:
+        self._start, self._others = time.monotonic(), self._seconds()
+
+    def percent(self) -> float:
+        """Per cent of a core since this was made; everything that we started must have ended."""
+        used = self._seconds() - self._others
+        return max(0.0, used) / (time.monotonic() - self._start) * 100
+
+    @staticmethod
+    def _seconds() -> float:
+        line = Path("/proc/stat").read_text().splitlines()[0]
+        user, nice, system, _, _, interrupts, soft, *_ = map(int, line.split()[1:])
+        everyone = (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
+        mine = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return everyone - sum(usage.ru_utime + usage.ru_stime for usage in mine)
 
 
 def file_system(folder: Path) -> str:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -78,9 +78,9 @@ class Session:
 
     # -- clients --------------------------------------------------------------------------
 
-    def begin(self, action: str, *arguments: object) -> Started:
-        """Start a client."""
-        command = [self.contender.python, "-m", "benchmarks.client", self.contender.module]
+    def begin(self, action: str, *arguments: object, prefix: Sequence[str] = ()) -> Started:
+        """Start a client, with `prefix` before its command."""
+        command = [*prefix, self.contender.python, "-m", "benchmarks.client", self.contender.module]
         started = Started(
             [*command, action, *map(str, arguments)],
             folder=self.folder,
@@ -102,9 +102,9 @@ class Session:
         answer: dict[str, Any] = json.loads(out)
         return answer
 
-    def ask(self, action: str, *arguments: object) -> dict[str, Any]:
+    def ask(self, action: str, *arguments: object, prefix: Sequence[str] = ()) -> dict[str, Any]:
         """Run a client to its end."""
-        return self.end(self.begin(action, *arguments))
+        return self.end(self.begin(action, *arguments, prefix=prefix))
 
     def warm_up(self) -> Started:
         """Start a worker and see it run tasks in every process it has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks import tracing
 from benchmarks.contenders import Contender
 from benchmarks.figures import Measure
 from benchmarks.scenarios.scenario import Plan, Scenario
@@ -15,11 +16,25 @@ def run(contender: Contender, plan: Plan) -> dict[str, float]:
     with Session(contender, plan.base) as session:
         many = session.ask("fill", session.jobs, plan.tasks(contender))
     return {
+        **_flushes(contender, plan),
         "us": single["us"],
         "cpu_us": single["cpu_us"],
         "many_us": many["us"],
         "many_cpu_us": many["cpu_us"],
     }
+
+
+def _flushes(contender: Contender, plan: Plan) -> dict[str, float]:
+    """What 100 sends more have the disk flush more, so that opening the database is left out."""
+    if not tracing.available():
+        return {}
+    found: list[int] = []
+    for sends in (100, 200):
+        with Session(contender, plan.base) as session:
+            report = session.folder / "calls"
+            session.ask("send", sends, prefix=tracing.prefix(report, "fsync,fdatasync"))
+            found.append(tracing.counts(report).get("total", 0))
+    return {"flushes": (found[1] - found[0]) / 100}
 
 
 SCENARIO = Scenario(
@@ -28,6 +43,7 @@ SCENARIO = Scenario(
     measures=(
         Measure("us", "send, one by one, us", compared=True),
         Measure("cpu_us", "its processor time, us", compared=True),
+        Measure("flushes", "flushes of the disk for each (counted apart)"),
         Measure("many_us", "a call of send_many (huey: one by one), us", compared=True),
         Measure("many_cpu_us", "its processor time, us"),
     ),

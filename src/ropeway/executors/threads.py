@@ -101,11 +101,12 @@ class ThreadExecutor:
             args, kwargs = call.bind(call.body, call.content_type)
         except Exception as error:  # noqa: BLE001  annotations may run user code
             return unbound(error)
-        post.call, post.told = call, False
-        if call.timeout is not None:
-            self._loop.call_soon_threadsafe(self._limit, post, call)
         try:
             try:
+                # From here on `TimeLimit` may come at any line.
+                post.call, post.told = call, False
+                if call.timeout is not None:
+                    self._loop.call_soon_threadsafe(self._limit, post, call)
                 value = call.function(*args, **kwargs)
             finally:
                 _untell(post)
