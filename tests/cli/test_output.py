@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
 def drawn(width: int, *rows: list[str]) -> list[str]:
     """Draw the table of jobs on a terminal without colours."""
     stream = io.StringIO()
-    console = Console(file=stream, width=width, force_terminal=True, no_color=True)
+    console = Console(file=stream, width=width, height=25, force_terminal=True, no_color=True)
     draw(console, COLUMNS, rows, [Cell("✕", "red")] * len(rows))
     return stream.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
 

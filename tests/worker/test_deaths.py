@@ -241,3 +241,25 @@ def test_workers_killed_under_load_lose_nothing(rig: Rig, eventually: Eventually
     for row in rig.rows(jobs):
         assert (row.state, row.failures, row.losses) == ("succeeded", 0, 0)
         assert row.attempt <= 4
+
+
+@pytest.mark.xfail(strict=True, reason="abandoned attempts are counted, and nothing follows")
+def test_poison_that_kills_its_whole_worker_ends_too(rig: Rig, eventually: Eventually) -> None:
+    """A task that takes its supervisor along, each time anew, is put away after some restarts."""
+    tasks = rig.tasks("""
+        @app.task(retries=0)
+        def die() -> None:
+            witness()
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+    """)
+    job = tasks.die.send()
+    for _ in range(8):
+        worker = rig.worker(ready=False)
+        eventually(lambda: worker.process.poll() or rig.row(job).state == "quarantined")  # noqa: B023
+        if worker.process.poll() is None:
+            break
+        rig.sql("update job set lease_until = -1 where state = 1")
+    row = rig.row(job)
+    assert (row.state, row.failures) == ("quarantined", 0)
+    assert len(rig.executions()) <= 6

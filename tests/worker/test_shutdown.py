@@ -308,3 +308,18 @@ def test_a_rolling_restart(rig: Rig, eventually: Eventually) -> None:
     assert results(jobs, 2) == list(range(3000))
     assert rig.times_run() == Counter(job.id for job in jobs)
     assert {(row.failures, row.losses) for row in rig.rows()} == {(0, 0)}
+
+
+def test_a_child_that_is_stopped_does_not_outlast_the_grace(
+    rig: Rig, eventually: Eventually
+) -> None:
+    """A child that was paused by hand is ended with the grace, and what it held goes back."""
+    rig.set(grace="300ms")
+    tasks = rig.tasks(SLOW)
+    jobs = [tasks.slow.send("a"), tasks.aslow.send("b")]
+    worker = rig.worker()
+    eventually(lambda: len(rig.executions()) == 2)
+    (child,) = worker.children
+    os.kill(child, signal.SIGSTOP)
+    assert worker.stop(3) == 11
+    assert {(row.state, row.releases, row.losses) for row in rig.rows(jobs)} == {("queued", 1, 0)}
