@@ -184,7 +184,7 @@ def test_poison_that_strikes_later_ends_too(rig: Rig, eventually: Eventually) ->
     rig.worker()
     eventually(lambda: rig.states()["running"] == 3)
     bad = tasks.timer.send()
-    eventually(lambda: rig.row(bad).state == "quarantined", 3)
+    eventually(lambda: rig.row(bad).state == "quarantined", 2)
     rig.open_gate()
     assert results(waiting) == ["well"] * 3
 

@@ -55,7 +55,7 @@ def test_leases_are_renewed_while_stopping(rig: Rig, eventually: Eventually) -> 
         @app.task
         def long() -> None:
             witness()
-            time.sleep(1.8)
+            time.sleep(1.5)
     """)
     job = tasks.long.send()
     worker = rig.worker()

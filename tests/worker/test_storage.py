@@ -51,7 +51,7 @@ def test_a_locked_database_is_waited_for(rig: Rig, eventually: Eventually) -> No
     eventually(lambda: slow.id in rig.times_run())
     more = tasks.app.send_many(tasks.work.call(i) for i in range(2000))
     with locked(rig):
-        outlast_leases(rig, eventually, 1)
+        outlast_leases(rig, eventually, 0.5)
         rig.open_gate()
     eventually(rig.settled)
     assert results([*jobs, *more], 2) == [*range(300), *range(2000)]

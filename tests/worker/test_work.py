@@ -244,7 +244,7 @@ def test_busy_threads_do_not_hold_up_coroutines(rig: Rig, eventually: Eventually
     eventually(lambda: rig.marks() == ["long"] * 2)
     jobs = [tasks.short.send(), tasks.short.using(queue="other").send()]
     try:
-        assert results(jobs, 2) == ["done", "done"]
+        assert results(jobs, 1.5) == ["done", "done"]
     finally:
         rig.open_gate()
     eventually(rig.settled)

@@ -30,7 +30,6 @@ class Fleet:
 
     def __init__(self, target: str, size: int, slots: dict[Kind, int], on_ended: OnEnded) -> None:
         self.freed = asyncio.Event()
-        self.replaced = 0
         self._target, self._size, self._slots = target, size, slots
         self._tell = on_ended
         self._children: list[ChildProcess] = []
@@ -147,7 +146,6 @@ class Fleet:
         if self._draining or not self._proven:
             return
         log.warning("child %d %s; starting another", child.pid, child.how_it_ended())
-        self.replaced += 1
         # One that lived is replaced at once; one that dies young is tried ever more slowly.
         if time.monotonic() - child.started_at > 5:
             self._failures = 0

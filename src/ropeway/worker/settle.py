@@ -24,7 +24,7 @@ log = logging.getLogger("ropeway.worker")
 
 
 class Settler:
-    """Decides what follows from each outcome and commits it; counts what came of it.
+    """Decides what follows from each outcome and commits it; counts what it `settled` for good.
 
     A commit without an answer is repeated, unchanged, until there is one: the backend tells a
     repetition from a second settle.
@@ -40,7 +40,6 @@ class Settler:
         self._busy = False
         self.settled = 0
         self.lost = 0
-        self.by_state: dict[State, int] = dict.fromkeys(State, 0)
 
     def add(self, delivery: Delivery, outcome: Outcome) -> None:
         """Settle `delivery` as its outcome demands."""
@@ -122,17 +121,15 @@ class Settler:
                 answer.reason,
             )
             return
-        self.settled += 1
+        if not isinstance(settle, Release):
+            self.settled += 1
         match settle:
             case Finish():
-                self.by_state[settle.state] += 1
                 if settle.state is State.FAILED and settle.error:
                     log.error("job %s failed: %s: %s", fence.id, *_brief(settle))
             case Reject():
-                self.by_state[State.QUARANTINED] += 1
                 log.error("job %s quarantined: %s %s", fence.id, settle.reason, settle.detail)
             case Release():
-                self.by_state[State.QUEUED] += 1
                 if settle.error:
                     log.warning("job %s goes back: %s: %s", fence.id, *_brief(settle))
 

@@ -148,7 +148,12 @@ class Supervisor:
                 "%d jobs could not be settled: the backend does not answer", len(self._held)
             )
             return 1
-        log.info("stopped: %d settled, %d handed back", settler.settled, handed_back)
+        log.info(
+            "stopped: %d settled, %d lost to others, %d handed back",
+            settler.settled,
+            settler.lost,
+            handed_back,
+        )
         return HANDED_BACK if handed_back else 0
 
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
