@@ -25,7 +25,7 @@ def test_from_start_to_stop(tasks: Path, eventually: Eventually) -> None:
     assert "app tasks.py with 5 tasks" in messages
     assert "serving every queue" in messages
     assert "1 children, each with 100 loop slots and 8 threads" in messages
-    assert messages[-1] == "stopped: 1 settled, 0 handed back"
+    assert messages[-1] == "stopped: 1 settled, 0 lost to others, 0 handed back"
     assert {line["level"] for line in lines} == {"info"}
 
 
