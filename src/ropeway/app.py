@@ -66,7 +66,7 @@ class Ropeway:
         if url is not None:
             given["url"] = url
         self.settings = load(given)
-        self.connection = Connection(self.settings.url)
+        self.connection = Connection.of(self.settings)
         self.tasks: dict[str, Task[..., Any]] = {}
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()

@@ -16,6 +16,7 @@ from msgspec import Struct
 from ropeway.errors import ConfigError
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+Durability = Literal["disk", "process"]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 
 
@@ -47,6 +48,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease: how long a worker may be silent before its jobs are handed to another.
     grace: how long a worker that was asked to stop lets running jobs finish.
     keep: how long results stay. keep_failed: how long failed and quarantined jobs stay.
+    keep_count: how many records of each final state stay, whatever their age.
+    durability: what an acknowledged change outlives: "disk", a power cut, or "process", the death
+    of any process, which is quicker.
     unknown_grace: how long a job whose task no worker knows is tried before quarantine.
     max_message: largest body of a message or a result, in bytes.
     codec: how arguments are written: "json", for people and other languages, or "msgpack".
@@ -57,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     grace: float = 30.0
     keep: float = 86_400.0
     keep_failed: float = 604_800.0
+    keep_count: int = 1_000_000
+    durability: Durability = "disk"
     unknown_grace: float = 600.0
     max_message: int = 1_048_576
     codec: Literal["json", "msgpack"] = "json"
@@ -64,6 +70,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.lease < 1:
             raise ConfigError(f"lease={self.lease} is too short", hint="use 1 second or more")
+        if self.keep_count < 1:
+            raise ConfigError(f"keep_count={self.keep_count} keeps no result", hint="use 1 or more")
         if self.max_message < 1024:
             raise ConfigError(
                 f"max_message={self.max_message} is too small", hint="use 1024 bytes or more"

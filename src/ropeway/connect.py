@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
+from ropeway.config import Durability, Settings
 from ropeway.errors import BackendMissing, ConfigError
 from ropeway.events import Events
 from ropeway.store import Backend
@@ -17,40 +19,47 @@ Faces = tuple[Callable[[bool], Backend], Callable[[], Backend]]
 """How to make a backend for an event loop, ropeway's own or not, and one that never suspends."""
 
 
-def _sqlite(url: str) -> Faces:
+def _sqlite(url: str, durability: Durability) -> Faces:
     from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend
 
-    database = Database(sqlite_path(url))
+    database = Database(sqlite_path(url), durability=durability)
     return (
         lambda own: SqliteBackend(database, Looped(database, own=own)),
         lambda: SqliteBackend(database, Blocking(database)),
     )
 
 
-def _memory(url: str) -> Faces:
+def _memory(url: str, durability: Durability) -> Faces:
     from ropeway.backends.memory import MemoryBackend
 
-    del url  # every memory backend is its own
+    del url, durability  # every memory backend is its own, and outlives nothing
     backend = MemoryBackend()
     return (lambda _: Batched(backend)), (lambda: backend)
 
 
-_BACKENDS: dict[str, Callable[[str], Faces]] = {"sqlite": _sqlite, "memory": _memory}
+_BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {"sqlite": _sqlite, "memory": _memory}
 
 
 class Connection:
     """What one process knows of one URL: a backend for each event loop, and one to be stepped."""
 
-    def __init__(self, url: str, events: Events | None = None) -> None:
+    def __init__(
+        self, url: str, events: Events | None = None, *, durability: Durability = "disk"
+    ) -> None:
         self.url = url
         self.events = events or Events()
         scheme = urlsplit(url).scheme
         if scheme not in _BACKENDS:
             known = ", ".join(f"{name}://" for name in _BACKENDS)
             raise BackendMissing(f"no backend speaks {scheme or url!r}", hint=f"known: {known}")
-        self._make_looped, self._make_blocking = _BACKENDS[scheme](url)
+        self._make_looped, self._make_blocking = _BACKENDS[scheme](url, durability)
         self._lock = threading.Lock()
         self._blocking: Backend | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Connect as the settings say."""
+        return cls(settings.url, durability=settings.durability)
 
     def looped(self, *, own: bool = False) -> Backend:
         """Make a backend for the running event loop; whoever asks closes it.

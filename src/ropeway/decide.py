@@ -18,11 +18,15 @@ from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
 
 
-class Keep(Struct, frozen=True, kw_only=True):
-    """Seconds that the record of a finished job stays, by how it ended."""
+class Keep(Struct, frozen=True):
+    """How long the record of a finished job stays: seconds, by how it ended, and a number.
+
+    Of each final state the `newest` records stay, and no older ones.
+    """
 
     result: float = 86_400.0
     failure: float = 604_800.0
+    newest: int = 1_000_000
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -33,6 +37,7 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_RULES = Rules()
+NOT_STARTED = Failure(type="Expired", message="not started before its `expires`")
 AFTER_LOSS = RetryPolicy(base=1.0, cap=60.0)
 """How long a job waits that may have killed its process: soon, but not at once and not together."""
 
@@ -43,8 +48,7 @@ def screen(delivery: Delivery, now: float, rules: Rules = DEFAULT_RULES) -> Tran
     """Return the settle of a delivery that must not run at all, or None if it may."""
     expires = delivery.message.expires
     if expires is not None and expires <= now:
-        error = Failure(type="Expired", message="not started before its `expires`")
-        return _settle(delivery, Finish(State.EXPIRED, None, error, rules.keep.failure))
+        return _settle(delivery, Finish(State.EXPIRED, None, NOT_STARTED, rules.keep.failure))
     return None
 
 

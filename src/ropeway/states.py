@@ -29,6 +29,7 @@ FINAL = frozenset(
 TRANSITIONS: dict[tuple[State | None, State], str] = {
     (None, State.QUEUED): "publish",
     (State.QUEUED, State.RUNNING): "receive",
+    (State.QUEUED, State.EXPIRED): "prune, after `expires`",
     (State.RUNNING, State.RUNNING): "receive, after the lease expired",
     (State.RUNNING, State.QUEUED): "settle: release",
     (State.RUNNING, State.SUCCEEDED): "settle: finish",

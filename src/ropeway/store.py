@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ropeway.broker import Broker
 from ropeway.capabilities import Capabilities
+from ropeway.decide import Keep
 from ropeway.message import Answer, JobRecord, Record, Transition
 from ropeway.states import State
 
@@ -44,8 +45,13 @@ class Store(Protocol):
         """
         ...
 
-    async def prune(self, limit: int) -> int:
-        """Remove at most `limit` settled jobs whose time to be kept is over; return how many."""
+    async def prune(self, keep: Keep, limit: int) -> int:
+        """End what waits past its `expires`, and remove settled jobs that need not be kept.
+
+        Those are the ones whose own time is over, and in each final state those older than the
+        `keep.newest`. At most `limit` jobs are changed, in steps so small that others get their
+        turn; returns how many.
+        """
         ...
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from ropeway.backends.memory import MemoryBackend, _Job, _matches
 from ropeway.broker import QueueStats
 from ropeway.capabilities import Capabilities
+from ropeway.decide import Keep
 from ropeway.message import Answer, Delivery, JobRecord, Put, Record, Transition
 from ropeway.states import State
 from ropeway.store import Filter
@@ -174,14 +175,38 @@ class ClaimsToBeDurable(MemoryBackend):
 class KeepsAllAlike(MemoryBackend):
     """Has one time to keep for everything that is settled."""
 
-    async def prune(self, limit: int) -> int:
+    async def prune(self, keep: Keep, limit: int) -> int:
         for job in self._jobs.values():
             job.purge = (job.finished or 0.0) + 10
-        return await super().prune(limit)
+        return await super().prune(keep, limit)
 
 
 class PrunesAllAtOnce(MemoryBackend):
     """Takes the limit for a hint."""
 
-    async def prune(self, limit: int) -> int:
-        return await super().prune(len(self._jobs))
+    async def prune(self, keep: Keep, limit: int) -> int:
+        return await super().prune(keep, len(self._jobs))
+
+
+class CountsRecordsTogether(MemoryBackend):
+    """Limits the number of records, and not that of each state."""
+
+    def _over(self, state: State, newest: int) -> list[_Job]:
+        final = [job for job in self._jobs.values() if job.state.final]
+        newer = sum(job.state is not state for job in final)
+        return super()._over(state, max(0, newest - newer))
+
+
+class ExpiresWhenAsked(MemoryBackend):
+    """Looks at `expires` when a worker comes."""
+
+    def _is_late(self, job: _Job) -> bool:
+        return False
+
+
+class ExpiresWhatRuns(MemoryBackend):
+    """Ends everything whose time has come."""
+
+    def _is_late(self, job: _Job) -> bool:
+        expires = job.message.expires
+        return not job.state.final and expires is not None and expires <= self._clock.now()

@@ -128,6 +128,10 @@ CAUGHT: list[tuple[type[Any], str]] = [
     # what is kept
     (looks.KeepsAllAlike, "test_what_is_over_goes_and_nothing_else"),
     (looks.PrunesAllAtOnce, "test_pruning_is_bounded"),
+    (looks.PrunesAllAtOnce, "test_expiring_is_bounded"),
+    (looks.CountsRecordsTogether, "test_the_newest_records_of_a_state_stay"),
+    (looks.ExpiresWhenAsked, "test_what_waits_past_its_time_ends"),
+    (looks.ExpiresWhatRuns, "test_what_has_started_does_not_expire"),
     # hints
     (claims.FirstWaitSleeps, "test_the_first_wait_reports_at_once"),
     (claims.SpinsAlways, "test_a_quiet_name_is_not_reported"),

@@ -16,6 +16,7 @@ import pytest
 from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend, statements
 from ropeway.backends.sqlite.database import BATCH_BESIDE_OTHERS
 from ropeway.backends.sqlite.hints import POLL, file_name
+from ropeway.backends.sqlite.opened import Opened
 from ropeway.backends.sqlite.ops import Op, Writing
 from ropeway.backends.sqlite.turnstile import Turnstile, _try
 from ropeway.claims import Claim
@@ -45,11 +46,10 @@ class Counting(Database):
         self.transactions: list[tuple[int, int]] = []
         self.synchronous: list[int] = []
 
-    def _transact(self, ops: Sequence[Op[Any]], patience: float) -> set[str]:
+    def _transact(self, opened: Opened, ops: Sequence[Op[Any]], patience: float) -> set[str]:
         self.transactions.append((len(ops), sum(op.items for op in ops)))
-        changed = super()._transact(ops, patience)
-        assert self._writer is not None
-        self.synchronous.append(self._writer.cursor().execute("pragma synchronous").get)
+        changed = super()._transact(opened, ops, patience)
+        self.synchronous.append(opened.writer.cursor().execute("pragma synchronous").get)
         return changed
 
 
@@ -116,15 +116,16 @@ def test_batches_are_smaller_while_another_waits(database: Counting) -> None:
     """With another process at the turnstile a transaction holds at most fifty items, else 200."""
     ops = [database.submit(lambda _: None, 10, "before") for _ in range(30)]
     other = Turnstile(database.path)
-    assert database._turnstile is not None
-    # As one who waits does: this writer finds the turn taken when it leaves.
-    assert database._turnstile.enter() and _try(other._turn)
-    database._turnstile.leave()
-    assert database._turnstile.contended
+    # As one who waits does: this writer finds the turn taken while it writes.
+    assert _try(other._turn)
+    opened = database._opened
+    assert opened is not None
+    assert opened.turnstile.contended()
+    assert sum(op.items for op in database._next_ops(opened)) == BATCH_BESIDE_OTHERS
     other.close()
-    for op in ops:
+    for op in ops[5:]:
         database.complete(op)
-    assert [items for _, items in database.transactions] == [BATCH_BESIDE_OTHERS, 200, 50]
+    assert [items for _, items in database.transactions] == [200, 50]
 
 
 def test_one_that_writes_all_the_time_starves_nobody(path: Path) -> None:
@@ -276,7 +277,9 @@ def test_hint_files_do_not_pile_up(path: Path) -> None:
     there.close()
 
 
-@pytest.mark.parametrize("name", ["claim_due", "claim_expired", "finish", "release", "extend"])
+@pytest.mark.parametrize(
+    "name", ["claim_due", "claim_expired", "finish", "release", "extend", "prune", "expire"]
+)
 def test_hot_statements_use_an_index(database: Counting, name: str) -> None:
     """No statement of the hot path scans the table or sorts, on a file that was never analysed."""
     statement = statements.ALL[name]
@@ -290,7 +293,18 @@ def test_hot_statements_use_an_index(database: Counting, name: str) -> None:
     assert not [line for line in plan if "SCAN" in line or "TEMP B-TREE" in line]
 
 
-@pytest.mark.parametrize("name", ["next_band", "earliest_due", "earliest_expiry", "count_leased"])
+LOOKS = [
+    "next_band",
+    "earliest_due",
+    "earliest_expiry",
+    "earliest_expires",
+    "earliest_purge",
+    "purge_of_newest",
+    "count_leased",
+]
+
+
+@pytest.mark.parametrize("name", LOOKS)
 def test_looks_use_an_index(database: Counting, name: str) -> None:
     """What an idle worker asks again and again is a search of an index."""
     statement = statements.ALL[name]
@@ -329,17 +343,6 @@ def test_a_changed_date_frees_no_lease(path: Path) -> None:
     clock.advance(61)
     assert len(step(backend.receive([Claim("default", 1)], "other", 60))) == 1
     backend.database.close()
-
-
-def test_a_newer_schema_is_refused(database: Counting, path: Path) -> None:
-    """A file that a newer ropeway made is not touched, and the error says what to do."""
-    database.close()
-    connection = apsw.Connection(str(path))
-    connection.execute("pragma user_version = 999")
-    connection.close()
-    with pytest.raises(BackendUnavailable, match="newer") as caught:
-        Database(path).open()
-    assert "install the newer ropeway" in str(caught.value)
 
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
+from ropeway.backends.sqlite import filesystem
+from ropeway.backends.sqlite.filesystem import holder_of
 from ropeway.broker import QueueStats
 from ropeway.cli.checks import application, database, programs, storage
 from ropeway.cli.commands import doctor
@@ -23,7 +26,7 @@ def on_a_local_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever the temporary directory of this machine lies on."""
     mounts = tmp_path / "mounts"
     mounts.write_text(LOCAL)
-    monkeypatch.setattr(storage, "_MOUNTS", mounts)
+    monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
     monkeypatch.setattr(storage, "free_space", lambda path: storage.judged_space(2**40))
     monkeypatch.setattr(programs, "inotify", lambda: programs.judged_inotify(True, 128))
 
@@ -80,7 +83,7 @@ def test_on_a_terminal(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_database_with_jobs(jobs: dict[str, str]) -> None:
     """Its mode, its schema and what waits."""
     found = checks()
-    assert found["database"]["fact"].startswith("journal mode wal, schema 1, ")
+    assert found["database"]["fact"].startswith("journal mode wal, schema 2, ")
     assert found["queues"]["fact"] == "1 ready, 2 delayed, 1 leased in 4 queues"
     assert found["app"]["status"] == "warn"
 
@@ -107,16 +110,19 @@ def test_a_file_that_is_no_database(here: Path, content: bytes, status: str, fac
     assert path.read_bytes() == content
 
 
-def test_a_newer_schema(here: Path) -> None:
-    """Is for a newer ropeway."""
+@pytest.mark.parametrize(
+    ("needs", "code", "fact"),
+    [(99, 1, "schema 99, which needs a newer ropeway"), (2, 0, "journal mode wal, schema 99, ")],
+)
+def test_a_newer_schema(here: Path, needs: int, code: int, fact: str) -> None:
+    """Is for a newer ropeway, unless the file says that this one will do."""
     with support.database():
         pass
-    path = here / ".ropeway" / "ropeway.db"
-    with path.open("r+b") as file:
-        file.seek(60)
-        file.write((99).to_bytes(4, "big"))
-    found = checks(code=1)["database"]
-    assert "schema 99, newer than this ropeway knows" in found["fact"]
+    connection = apsw.Connection(str(here / ".ropeway" / "ropeway.db"))
+    connection.execute("update meta set value = ? where name = 'needs'", (str(needs),))
+    connection.execute("pragma user_version = 99")
+    connection.close()
+    assert fact in checks(code=code)["database"]["fact"]
 
 
 def test_a_folder_in_place_of_the_file(here: Path) -> None:
@@ -217,20 +223,20 @@ def test_an_app_that_takes_for_ever(here: Path, monkeypatch: pytest.MonkeyPatch)
 def test_file_systems(kind: str, status: str) -> None:
     """The mount that holds the folder counts, not one whose name begins like it."""
     mounts = f"{LOCAL}x /srv/my\\040jobs {kind} rw 0 0\ny /srv/my\\040jobs2 cifs rw 0 0\nbroken\n"
-    found = storage.judged_file_system(Path("/srv/my jobs/a/b"), mounts)
+    found = storage.judged_file_system(holder_of(Path("/srv/my jobs/a/b"), mounts))
     assert (found.status, found.fact) == (status, f"{kind}, mounted on /srv/my jobs")
     assert bool(found.remedy) == (status != "ok")
 
 
 def test_the_later_of_two_mounts_is_seen() -> None:
     """It hides the other."""
-    found = storage.judged_file_system(Path("/srv/x"), LOCAL + "a /srv ext4 r\nb /srv nfs r\n")
-    assert found.status == "fail"
+    mounts = LOCAL + "a /srv ext4 r\nb /srv nfs r\n"
+    assert storage.judged_file_system(holder_of(Path("/srv/x"), mounts)).status == "fail"
 
 
 def test_no_mounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Other systems have no such file."""
-    monkeypatch.setattr(storage, "_MOUNTS", tmp_path / "none")
+    monkeypatch.setattr(filesystem, "_MOUNTS", tmp_path / "none")
     assert storage.file_system(tmp_path / "x.db").status == "warn"
 
 

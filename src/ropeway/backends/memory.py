@@ -14,6 +14,7 @@ from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim
 from ropeway.clock import Clock, SystemClock
+from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import (
     APPLIED,
     JOB_PREFIX,
@@ -322,12 +323,31 @@ class MemoryBackend:
             oldest_due=min(waiting, default=None),
         )
 
-    async def prune(self, limit: int) -> int:
-        now = self._clock.now()
-        over = [job for job in self._jobs.values() if job.state.final and job.purge <= now]
-        for job in sorted(over, key=_purge_time)[:limit]:
+    async def prune(self, keep: Keep, limit: int) -> int:
+        late = [job for job in self._jobs.values() if self._is_late(job)][:limit]
+        for job in late:
+            self._expire(job, keep.failure)
+        over = [job for state in State if state.final for job in self._over(state, keep.newest)]
+        for job in over[: limit - len(late)]:
             del self._jobs[job.message.id]
-        return min(limit, len(over))
+        return min(limit, len(late) + len(over))
+
+    def _is_late(self, job: _Job) -> bool:
+        expires = job.message.expires
+        return job.state is State.QUEUED and expires is not None and expires <= self._clock.now()
+
+    def _expire(self, job: _Job, kept: float) -> None:
+        job.state, job.error, job.settled = State.EXPIRED, NOT_STARTED, None
+        job.finished = self._clock.now()
+        job.purge = job.finished + kept
+        job.version += 1
+        self._hint(job_key(job.message.id))
+
+    def _over(self, state: State, newest: int) -> list[_Job]:
+        """The records of a state that need not be kept, those first whose time is over first."""
+        jobs = sorted((job for job in self._jobs.values() if job.state is state), key=_purge_time)
+        too_many, now = max(0, len(jobs) - newest), self._clock.now()
+        return jobs[:too_many] + [job for job in jobs[too_many:] if job.purge <= now]
 
     # -- hints ----------------------------------------------------------------------------
 

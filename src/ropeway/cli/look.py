@@ -38,7 +38,7 @@ def exists(path: Path) -> bool:
 def looking() -> Iterator[tuple[Backend | None, str]]:
     """Open what the URL names for the block; None, with what is missing, if it is not there yet."""
     settings = load({})
-    connection = Connection(settings.url)
+    connection = Connection.of(settings)
     path = database_file(settings)
     if path is not None and not exists(path):
         yield None, f"there is no database at {path} yet: nothing was sent to it"

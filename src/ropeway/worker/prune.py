@@ -1,4 +1,4 @@
-"""The loop that prunes: settled jobs whose time to be kept is over, a few at a time."""
+"""The loop that prunes: what waits past its time ends, and records that are over go."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 
+from ropeway.decide import Keep
 from ropeway.errors import RopewayError
 from ropeway.store import Store
 
@@ -14,15 +15,14 @@ log = logging.getLogger("ropeway.worker")
 EVERY = 5.0
 """Seconds between two rounds, on average; any worker prunes, and none has to."""
 
-_BATCH = 100
-_BATCHES = 200
+_BATCH = 20_000
 
 
 class Pruner:
-    """Removes what is over, in batches so small that nobody waits for one."""
+    """Has the store remove what need not be kept."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, keep: Keep) -> None:
+        self._store, self._keep = store, keep
 
     async def run(self) -> None:
         """Prune for ever."""
@@ -35,11 +35,8 @@ class Pruner:
                 log.warning("nothing can be pruned: %s", error.fact)
 
     async def run_once(self) -> int:
-        """Prune until nothing is over, or for a bounded number of batches; returns how many."""
-        removed = 0
-        for _ in range(_BATCHES):
-            batch = await self._store.prune(_BATCH)
-            removed += batch
-            if batch < _BATCH:
-                break
-        return removed
+        """Prune until nothing is over; returns how many jobs were changed."""
+        changed = 0
+        while (batch := await self._store.prune(self._keep, _BATCH)) > 0:
+            changed += batch
+        return changed

@@ -80,7 +80,7 @@ class Supervisor:
             await fleet.close(kill=True)
             return 0
         settings = msgspec.convert(manifest.settings, Settings)
-        backend = Connection(settings.url).looped(own=True)
+        backend = Connection.of(settings).looped(own=True)
         try:
             await backend.open()
             require(backend.capabilities, "shared", "a worker of several processes")
@@ -93,7 +93,7 @@ class Supervisor:
     async def _work(
         self, backend: Backend, fleet: Fleet, settings: Settings, manifest: Manifest
     ) -> int:
-        keep = Keep(result=settings.keep, failure=settings.keep_failed)
+        keep = Keep(settings.keep, settings.keep_failed, settings.keep_count)
         rules = Rules(keep=keep, unknown_grace=settings.unknown_grace)
         settler = self._settler = Settler(backend, manifest.tasks, self._held, rules)
         renewer = Renewer(backend, self._held, settings.lease, fleet.interrupt)
@@ -109,7 +109,7 @@ class Supervisor:
             queues=self._options.queues,
         )
         fetching = asyncio.create_task(fetcher.run())
-        others = (settler.run(), renewer.run(), Pruner(backend).run())
+        others = (settler.run(), renewer.run(), Pruner(backend, keep).run())
         loops = [fetching, *map(asyncio.create_task, others)]
         stopped = asyncio.create_task(self._stop.wait())
         # A loop that ends by itself has a bug in it: the worker ends too, and says so.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim
+from ropeway.decide import Keep
 from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
 from ropeway.store import Backend, Filter
 
@@ -47,8 +48,8 @@ class Delegate:
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         return await self.inner.get(keys)
 
-    async def prune(self, limit: int) -> int:
-        return await self.inner.prune(limit)
+    async def prune(self, keep: Keep, limit: int) -> int:
+        return await self.inner.prune(keep, limit)
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         return await self.inner.wait(names, timeout)

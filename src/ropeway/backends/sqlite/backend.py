@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from ropeway.backends.sqlite import claim, commit, hints, query
+from ropeway.backends.sqlite import claim, commit, hints, query, retain
 from ropeway.backends.sqlite.database import Database
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.claims import MAX_BATCH, Claim
+from ropeway.decide import Keep
 from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
 from ropeway.store import Filter, queue_name
 
 _FEW = 4
 _SHORTEST_WAIT = 0.005
+_STEP = 100
+"""Jobs removed in one transaction."""
 
 
 class SqliteBackend:
@@ -46,8 +49,10 @@ class SqliteBackend:
         answers: list[Answer] = []
         for start in range(0, len(transitions), MAX_BATCH):
             part = transitions[start : start + MAX_BATCH]
-            work = partial(_apply_all, part)
-            op = self.database.submit(work, len(part), commit.durability(part))
+            durable = commit.durability(part)
+            if durable == "after":
+                self.database.check_room()
+            op = self.database.submit(partial(_apply_all, part), len(part), durable)
             part_answers = await self._transport.write(op, lone=len(transitions) <= _FEW)
             answers += part_answers
         return answers
@@ -75,6 +80,9 @@ class SqliteBackend:
     async def _claim(
         self, claims: Sequence[Claim], holder: str, lease: float, *, lone: bool
     ) -> list[Delivery]:
+        if not self.database.has_room_for_claims():
+            return []
+
         def work(writing: Writing) -> list[Delivery]:
             return claim.claim_all(writing, claims, holder, lease)
 
@@ -111,9 +119,28 @@ class SqliteBackend:
             self.database.read, lambda execute: query.search(execute, which, before, limit)
         )
 
-    async def prune(self, limit: int) -> int:
-        op = self.database.submit(partial(commit.prune, limit), limit, "no")
-        return await self._transport.write(op)
+    async def prune(self, keep: Keep, limit: int) -> int:
+        read, now = self.database.read, self.database.clock.now()
+        changed = 0
+        # Looked at first: where nothing is over nobody has to wait for a turn.
+        if await self._transport.read(read, lambda execute: retain.any_late(execute, now)):
+            changed = await self._in_steps(partial(retain.expire, keep), limit)
+        until = await self._transport.read(
+            read, lambda execute: retain.bounds(execute, keep.newest, now)
+        )
+        if until:
+            changed += await self._in_steps(partial(retain.remove, until), limit - changed)
+        return changed
+
+    async def _in_steps(self, work: Callable[[int, Writing], int], limit: int) -> int:
+        done = 0
+        while (part := min(_STEP, limit - done)) > 0:
+            op = self.database.submit(partial(work, part), part, "no")
+            changed = await self._transport.write(op)
+            done += changed
+            if changed < part:
+                break
+        return done
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         return await self._transport.wait(names, timeout)

@@ -37,12 +37,6 @@ def durability(transitions: Sequence[Transition]) -> Durable:
     return "after" if alone else "before"
 
 
-def prune(limit: int, writing: Writing) -> int:
-    """Remove at most `limit` jobs whose time to be kept is over."""
-    writing.execute(sql.PRUNE, (writing.clock.now(), limit))
-    return writing.connection.changes()
-
-
 def _apply(writing: Writing, transition: Transition) -> Answer:
     simple = not (transition.expect or transition.put or transition.drop)
     if simple and transition.fence is None and len(transition.publish) == 1:
@@ -156,6 +150,7 @@ def _insert(writing: Writing, message: Message) -> bool:
             now,
             head_of(message),
             message.body,
+            message.expires,
         ),
     )
     writing.changed.add(queue_name(message.queue))

@@ -1,9 +1,8 @@
-"""One process's hold on a database file: connections, and writers that commit for one another."""
+"""One process's hold on a database file: writers that commit for one another, and readers."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,12 +13,14 @@ import apsw
 
 from ropeway.backends.sqlite import hints
 from ropeway.backends.sqlite.forks import every_database
-from ropeway.backends.sqlite.opening import FOREIGN, connect, identity, prepare, translated
+from ropeway.backends.sqlite.opened import Opened, kept_locked, open_database
+from ropeway.backends.sqlite.opening import FOREIGN, translated
 from ropeway.backends.sqlite.ops import Durable, Op, Writing
-from ropeway.backends.sqlite.turnstile import PATIENCE, Turnstile
+from ropeway.backends.sqlite.turnstile import PATIENCE
 from ropeway.claims import MAX_BATCH
 from ropeway.clock import Clock, SystemClock
-from ropeway.errors import BackendUnavailable, Indeterminate
+from ropeway.config import Durability
+from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
 
 T = TypeVar("T")
 
@@ -42,26 +43,25 @@ class _Locked(Exception):
 
 
 class Database:
-    """The file, its two connections, its turnstile and its hints, for this process.
+    """The file, as this process uses it. After a fork the child opens it anew at first use.
 
     Threads that want to write at once form a batch: one of them commits for all (one `fdatasync`
-    for the lot). After a fork the child opens its own connections at first use.
+    for the lot). With the durability "process" nothing is flushed: a power cut may undo the last
+    changes, but not damage the file.
     """
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: Path, clock: Clock | None = None, durability: Durability = "disk"
+    ) -> None:
         self.path = Path(path)
         self.clock = clock or SystemClock()
-        self.hints = self.path.with_name(self.path.name + "-hints")
+        self.hints = hints.folder_of(self.path)
         self._hints = str(self.hints)
+        self._flushes = durability == "disk"
         self._ops: deque[Op[Any]] = deque()
         self._leader = threading.Lock()
         self._reading = threading.Lock()
-        self._writer: apsw.Connection | None = None
-        self._reader: apsw.Connection | None = None
-        self._turnstile: Turnstile | None = None
-        self._file: tuple[int, int] | None = None
-        self._full = True
-        self._log = -1
+        self._opened: Opened | None = None
         every_database.add(self)
 
     def open(self) -> None:
@@ -70,20 +70,24 @@ class Database:
             self._open()
 
     def close(self) -> None:
-        """Close the connections; another use opens them again."""
+        """Close the file; another use opens it again."""
         with self._leader, self._reading:
             self._close()
 
-    def _close(self) -> None:
-        for connection in (self._writer, self._reader):
-            if connection is not None:
-                connection.close()
-        if self._turnstile is not None:
-            self._turnstile.close()
-        if self._log >= 0:
-            os.close(self._log)
-        self._writer = self._reader = self._turnstile = None
-        self._log = -1
+    def check_room(self) -> None:
+        """Raise `Backpressure` when the disk has room for settles, but not for more work."""
+        opened = self._opened
+        if opened is not None and not opened.room.for_messages():
+            raise Backpressure(
+                f"the disk is full: {opened.room.free / 2**20:.0f} MiB are left, for the results of "
+                "what is running",
+                hint="free space; then send again",
+            )
+
+    def has_room_for_claims(self) -> bool:
+        """Whether what is claimed now can be settled, too."""
+        opened = self._opened
+        return opened is None or opened.room.for_claims(opened.checkpoints.pages)
 
     def submit(self, work: Callable[[Writing], T], items: int, durable: Durable) -> Op[T]:
         """Queue work for the next transaction; `finish` sees it done, as durable as asked."""
@@ -115,36 +119,31 @@ class Database:
     def read(self, look: Callable[[Any], T]) -> T:
         """Run `look` with the `execute` of a connection that never waits for a writer."""
         while True:
-            if self._reader is None or self._is_replaced():
+            if self._opened is None or self._opened.is_replaced():
                 self.open()
             with self._reading, translated():
-                if self._reader is not None:
-                    return look(self._reader.cursor().execute)
+                if self._opened is not None:
+                    return look(self._opened.reader.cursor().execute)
 
     # -- the transaction ------------------------------------------------------------------
 
     def _commit_some(self, patience: float) -> bool:
         try:
-            turnstile = self._open()
-            entered = turnstile.enter(patience)
+            opened = self._open()
+            entered = opened.turnstile.enter(patience)
         except Exception as error:  # noqa: BLE001  every waiting caller must hear of it
             self._fail_all(error)
             return True
         if entered:
-            return self._commit_next(turnstile, patience)
+            return self._commit_next(opened, patience)
         if patience > _MOMENT:
-            self._fail_all(
-                BackendUnavailable(
-                    f"another process has kept the database locked for {patience:.0f} s",
-                    hint="look for a stopped process: fuser -v on the file that ends in -write",
-                )
-            )
+            self._fail_all(kept_locked(opened.turnstile))
         return False
 
-    def _commit_next(self, turnstile: Turnstile, patience: float) -> bool:
-        ops = self._next_ops()
+    def _commit_next(self, opened: Opened, patience: float) -> bool:
+        ops = self._next_ops(opened)
         try:
-            if not self._commit_and_tell(turnstile, ops, patience):
+            if not self._commit_and_tell(opened, ops, patience):
                 self._ops.extendleft(reversed(ops))
                 ops = []
                 return False
@@ -158,23 +157,21 @@ class Database:
                 op.done = True
         return True
 
-    def _commit_and_tell(
-        self, turnstile: Turnstile, ops: Sequence[Op[Any]], patience: float
-    ) -> bool:
+    def _commit_and_tell(self, opened: Opened, ops: Sequence[Op[Any]], patience: float) -> bool:
         try:
-            changed = self._commit(ops, patience)
+            changed = self._commit(opened, ops, patience)
         except _Locked:
             return False
         finally:
-            turnstile.leave()
+            opened.turnstile.leave()
         hints.touch(self._hints, changed)
-        if not self._full and any(op.durable == "after" for op in ops):
-            self._flush(ops)
+        if not opened.full and self._flushes and any(op.durable == "after" for op in ops):
+            _flush(opened, ops)
         return True
 
-    def _commit(self, ops: Sequence[Op[Any]], patience: float) -> set[str]:
+    def _commit(self, opened: Opened, ops: Sequence[Op[Any]], patience: float) -> set[str]:
         try:
-            return self._transact(ops, patience)
+            return self._transact(opened, ops, patience)
         except _Locked:
             raise
         except Exception as error:  # noqa: BLE001  whoever asked raises it
@@ -183,62 +180,36 @@ class Database:
                     op.fail(error)
                 return set()
             # One of them holds something that cannot be written: let it alone hear of it.
-            return set().union(*(self._transact_alone(op) for op in ops))
+            return set().union(*(self._transact_alone(opened, op) for op in ops))
 
-    def _flush(self, ops: Sequence[Op[Any]]) -> None:
-        """Have the log on the disk: all of it, so also what others wrote before."""
-        try:
-            if self._log < 0:
-                self._log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
-            os.fdatasync(self._log)
-        except OSError as error:
-            for op in ops:
-                op.fail(Indeterminate(f"the disk reported an error: {error.strerror}"))
-
-    def _next_ops(self) -> list[Op[Any]]:
-        assert self._turnstile is not None
-        room = BATCH_BESIDE_OTHERS if self._turnstile.contended else MAX_BATCH
+    def _next_ops(self, opened: Opened) -> list[Op[Any]]:
+        waiting = sum(op.items for op in self._ops) > BATCH_BESIDE_OTHERS
+        crowded = waiting and opened.turnstile.contended()
         ops = [self._ops.popleft()]
-        room -= ops[0].items
+        room = (BATCH_BESIDE_OTHERS if crowded else MAX_BATCH) - ops[0].items
         while self._ops and self._ops[0].items <= room:
             ops.append(self._ops.popleft())
             room -= ops[-1].items
         return ops
 
-    def _transact(self, ops: Sequence[Op[Any]], patience: float) -> set[str]:
-        assert self._writer is not None
-        writing = Writing(self._writer, self.clock)
+    def _transact(self, opened: Opened, ops: Sequence[Op[Any]], patience: float) -> set[str]:
+        writing = Writing(opened.writer, self.clock)
         with translated():
-            self._synchronize(full=any(op.durable == "before" for op in ops))
-            self._begin(writing, patience)
+            opened.synchronize(full=self._flushes and any(op.durable == "before" for op in ops))
+            _begin(writing, patience)
             try:
                 for op in ops:
                     op.run(writing)
                 writing.execute("commit")
             except BaseException:
-                if self._writer.in_transaction:
+                if opened.writer.in_transaction:
                     writing.execute("rollback")
                 raise
         return writing.changed
 
-    def _begin(self, writing: Writing, patience: float) -> None:
-        short = patience <= _MOMENT
-        writing.connection.set_busy_timeout(int(1000 * (_MOMENT if short else FOREIGN)))
+    def _transact_alone(self, opened: Opened, op: Op[Any]) -> set[str]:
         try:
-            writing.execute("begin immediate")
-        except apsw.BusyError:
-            if short:
-                raise _Locked from None
-            raise
-
-    def _synchronize(self, *, full: bool) -> None:
-        if full is not self._full and self._writer is not None:
-            self._writer.cursor().execute(f"pragma synchronous = {'full' if full else 'normal'}")
-            self._full = full
-
-    def _transact_alone(self, op: Op[Any]) -> set[str]:
-        try:
-            return self._transact([op], PATIENCE)
+            return self._transact(opened, [op], PATIENCE)
         except Exception as error:  # noqa: BLE001  whoever asked raises it
             op.fail(error)
             return set()
@@ -249,56 +220,22 @@ class Database:
             op.fail(error)
             op.done = True
 
-    # -- opening --------------------------------------------------------------------------
+    # -- opening and closing --------------------------------------------------------------
 
-    def _open(self) -> Turnstile:
-        if self._turnstile is not None:
-            if not self._is_replaced():
-                return self._turnstile
+    def _open(self) -> Opened:
+        if self._opened is not None:
+            if not self._opened.is_replaced():
+                return self._opened
             _logger.warning("%s was removed or replaced: it is opened anew", self.path)
             with self._reading:
                 self._close()
-        try:
-            self._make_folder()
-            turnstile = Turnstile(self.path)
-            hints.remove_stale(self.hints)
-        except OSError as error:
-            raise BackendUnavailable(
-                f"cannot open the database {self.path}: {error.strerror or error}",
-                hint="check the folder, its owner and the free space, or set another url",
-            ) from None
-        try:
-            self._connect(turnstile)
-        except BaseException:
-            turnstile.close()
-            raise
-        self._turnstile = turnstile
-        return turnstile
+        self._opened = open_database(self.path)
+        return self._opened
 
-    def _is_replaced(self) -> bool:
-        """Whether another file, or none, has the name of the one that is open."""
-        return self._file is not None and identity(self.path) != self._file
-
-    def _connect(self, turnstile: Turnstile) -> None:
-        if not turnstile.enter():
-            raise BackendUnavailable(
-                "another process keeps the database locked", hint="look for a stopped process"
-            )
-        try:
-            with translated():
-                writer = connect(self.path)
-                prepare(writer)
-                self._writer, self._reader, self._full = writer, connect(self.path), True
-                self._file = identity(self.path)
-        finally:
-            turnstile.leave()
-
-    def _make_folder(self) -> None:
-        folder = self.path.parent
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            (folder / ".gitignore").write_text("*\n")
-        self.hints.mkdir(exist_ok=True)
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def rest(self) -> bool:
         """Close the connections and keep them closed until `resume`, while a fork is made.
@@ -324,12 +261,28 @@ class Database:
         """Leave a parent's connections alone, in a child made by fork."""
         # There are none, unless `rest` was in vain: closing them here would run SQLite's code on
         # the parent's state, so they are kept unused.
-        _left_by_fork.append((self._writer, self._reader))
-        if self._turnstile is not None:
-            self._turnstile.close()
-        if self._log >= 0:
-            os.close(self._log)
-        self._writer = self._reader = self._turnstile = None
-        self._log = -1
+        if self._opened is not None:
+            _left_by_fork.append(self._opened)
+            self._opened.leave_alone()
+            self._opened = None
         self._ops = deque()
         self._leader, self._reading = threading.Lock(), threading.Lock()
+
+
+def _begin(writing: Writing, patience: float) -> None:
+    short = patience <= _MOMENT
+    writing.connection.set_busy_timeout(int(1000 * (_MOMENT if short else FOREIGN)))
+    try:
+        writing.execute("begin immediate")
+    except apsw.BusyError:
+        if short:
+            raise _Locked from None
+        raise
+
+
+def _flush(opened: Opened, ops: Sequence[Op[Any]]) -> None:
+    try:
+        opened.flush()
+    except OSError as error:
+        for op in ops:
+            op.fail(Indeterminate(f"the disk reported an error: {error.strerror}"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import select
 import struct
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from ropeway.backends.sqlite.libc import libc
 from ropeway.message import JOB_PREFIX
 
 IN_ATTRIB, IN_DELETE_SELF, IN_IGNORED = 0x4, 0x400, 0x8000
@@ -29,9 +31,15 @@ POLL = 0.25
 """Seconds after which a waiter looks by itself, whether hinted or not."""
 
 
+@functools.lru_cache(256)
 def file_name(name: str) -> str:
     """The hint file of a name; any text is allowed in a queue's name, not in a file's."""
     return urllib.parse.quote(name, safe="")[:200]
+
+
+def folder_of(database: Path) -> Path:
+    """Where the hints of a database are."""
+    return database.with_name(database.name + "-hints")
 
 
 def touch(folder: str, changed: AbstractSet[str]) -> None:
@@ -133,7 +141,7 @@ class Watch:
         except OSError:
             return  # without a file the waiter's own polling does the work
         mask = IN_ATTRIB | IN_DELETE_SELF
-        number = _libc().inotify_add_watch(self.descriptor, os.fsencode(path), mask)
+        number = libc().inotify_add_watch(self.descriptor, os.fsencode(path), mask)
         if number >= 0:
             self._names[number], self._numbers[name] = name, number
 
@@ -167,23 +175,13 @@ class Watch:
         self._drop(name)
         self._hinted.discard(name)
         if number is not None:
-            _libc().inotify_rm_watch(self.descriptor, number)
+            libc().inotify_rm_watch(self.descriptor, number)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._folder / file_name(name))
 
 
-_loaded: ctypes.CDLL | None = None
-
-
-def _libc() -> ctypes.CDLL:
-    global _loaded
-    if _loaded is None:
-        _loaded = ctypes.CDLL(None, use_errno=True)
-    return _loaded
-
-
 def _inotify_init() -> int:
-    start = getattr(_libc(), "inotify_init1", None)
+    start = getattr(libc(), "inotify_init1", None)
     if start is None:
         return -1
     descriptor = int(start(os.O_NONBLOCK | os.O_CLOEXEC))

@@ -1,21 +1,28 @@
-"""A database file at its opening: connections, tables, and SQLite's errors in ropeway's words."""
+"""A database file at its opening: where it may lie, connections, SQLite's errors in our words."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import apsw
 
 from ropeway.backends.sqlite import statements
+from ropeway.backends.sqlite.filesystem import file_system
 from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
 
 FOREIGN = 5.0
 """Seconds for which a thread waits for a program that does not use the turnstile."""
 
+_PRAGMAS = (
+    "synchronous = full",
+    "cache_size = -16000",
+    "temp_store = memory",
+    "wal_autocheckpoint = 0",  # see checkpoint.py
+)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -34,36 +41,29 @@ def connect(path: Path) -> apsw.Connection:
     connection.set_busy_timeout(int(1000 * FOREIGN))
     execute = connection.cursor().execute
     # No mmap_size: with several writing processes it has corrupted files elsewhere.
-    for pragma in ("synchronous = full", "cache_size = -16000", "temp_store = memory"):
+    for pragma in _PRAGMAS:
         execute(f"pragma {pragma}").fetchall()
+    # The log stays when the last connection closes, and with it what is reserved for it.
+    connection.file_control(
+        "main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(ctypes.c_int(1))
+    )
     return connection
 
 
-def prepare(connection: apsw.Connection) -> None:
-    """Make the tables if the file is new; raises `BackendUnavailable` if it is not ropeway's."""
-    execute = connection.cursor().execute
-    version = int(execute("pragma user_version").get)
-    if version > statements.SCHEMA_VERSION:
+def refuse_network(path: Path) -> None:
+    """Raise `BackendUnavailable` where the locks of SQLite do not hold."""
+    found = file_system(path)
+    if found is not None and found.over_network:
         raise BackendUnavailable(
-            f"the database has schema {version}, newer than this ropeway knows "
-            f"({statements.SCHEMA_VERSION})",
-            hint="install the newer ropeway here, or use another database",
+            f"{path} is on a network file system ({found.kind}, mounted on {found.point}), where "
+            "locks do not hold: two machines would damage the database",
+            hint="use a disk of this machine, or a backend with a server",
         )
-    if version == 0:
-        if execute("select count(*) from sqlite_schema").get:
-            raise BackendUnavailable(
-                "the database belongs to another program: it has tables that are not ropeway's",
-                hint="name a file of its own in the url",
-            )
-        execute("pragma journal_mode = wal").fetchall()
-        execute("begin immediate")
-        execute(statements.SCHEMA)
-        execute(f"pragma user_version = {statements.SCHEMA_VERSION}")
-        execute("commit")
-    _void_leases_of_another_boot(execute)
 
 
-def _void_leases_of_another_boot(execute: Callable[..., Any]) -> None:
+def void_leases_of_another_boot(connection: apsw.Connection) -> None:
+    """After a restart of the machine no holder is alive."""
+    execute = connection.cursor().execute
     boot = _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""
     if execute(statements.GET_META, ("boot",)).get != boot:
         execute("begin immediate")

@@ -1,4 +1,5 @@
--- The whole schema, version 1. One row is one job, from its publishing until it is pruned.
+-- The whole schema, as a new file gets it; migrations/ brings older files to the same.
+-- One row is one job, from its publishing until it is pruned.
 -- Times are seconds since the Unix epoch, UTC; lease_until is read on the boot clock.
 
 create table meta (
@@ -30,14 +31,17 @@ create table job (
     head blob,                           -- the rest of the message, as JSON; null if all default
     body blob not null,
     value blob,
-    error blob                           -- a Failure, as JSON
+    error blob,                          -- a Failure, as JSON
+    expires real                         -- after this it must not start
 ) strict;
 
 -- What waits, in the order it is claimed. Delayed and retried messages are here too.
 create index ready on job (queue, band, due) where state = 0;
 create index leased on job (queue, lease_until) where state = 1;
 -- What is settled, in the order in which it may be removed.
-create index settled on job (purge) where state >= 2;
+create index kept on job (state, purge) where state >= 2;
+-- What may end without having been started.
+create index expiring on job (expires) where state = 0 and expires is not null;
 
 create table record (
     key text primary key,

@@ -22,7 +22,6 @@ ALL: Final = _load()
 """Name -> statement, for tests that look at every plan."""
 
 SCHEMA: Final = (_FOLDER / "schema.sql").read_text(encoding="utf-8")
-SCHEMA_VERSION: Final = 1
 
 PUBLISH: Final = ALL["publish"]
 PUBLISHED: Final = ALL["published"]
@@ -46,6 +45,10 @@ QUEUE_NAMES: Final = ALL["queue_names"]
 COUNT_WAITING: Final = ALL["count_waiting"]
 COUNT_LEASED: Final = ALL["count_leased"]
 PRUNE: Final = ALL["prune"]
+EARLIEST_PURGE: Final = ALL["earliest_purge"]
+PURGE_OF_NEWEST: Final = ALL["purge_of_newest"]
+EARLIEST_EXPIRES: Final = ALL["earliest_expires"]
+EXPIRE: Final = ALL["expire"]
 VOID_LEASES: Final = ALL["void_leases"]
 GET_META: Final = ALL["get_meta"]
 SET_META: Final = ALL["set_meta"]

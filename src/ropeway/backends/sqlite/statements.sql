@@ -2,9 +2,9 @@
 
 -- name: publish
 -- Adds a message; does nothing if the id is known.
--- in: id, task, queue, band, key, due, enqueued, head, body
-insert into job (id, task, queue, band, key, due, enqueued, head, body)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- in: id, task, queue, band, key, due, enqueued, head, body, expires
+insert into job (id, task, queue, band, key, due, enqueued, head, body, expires)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (id) do nothing;
 
 -- name: published
@@ -145,11 +145,34 @@ select count(*) from (
     select 1 from job indexed by leased where state = 1 and queue = ? limit ?);
 
 -- name: prune
--- Removes settled jobs whose time is over, the oldest first.
--- in: now, limit
+-- Removes settled jobs of one state, those first whose time is over first.
+-- in: state, purge up to, limit
 delete from job where serial in (
-    select serial from job indexed by settled
-    where state >= 2 and purge <= ? order by purge limit ?);
+    select serial from job indexed by kept
+    where state >= 2 and state = ? and purge <= ? order by purge limit ?);
+
+-- name: earliest_purge
+-- in: state   out: purge or null
+select min(purge) from job indexed by kept where state >= 2 and state = ?;
+
+-- name: purge_of_newest
+-- When the record is to be removed that is so far from the newest of its state.
+-- in: state, how far   out: purge
+select purge from job indexed by kept
+where state >= 2 and state = ? order by purge desc limit 1 offset ?;
+
+-- name: earliest_expires
+-- out: expires or null
+select min(expires) from job indexed by expiring where state = 0 and expires is not null;
+
+-- name: expire
+-- Ends what waits past its time.
+-- in: error, finished, purge, now, limit   out: id
+update job set state = 5, error = ?, finished = ?, purge = ?, version = version + 1, settled = null
+where serial in (
+    select serial from job indexed by expiring
+    where state = 0 and expires is not null and expires <= ? order by expires limit ?)
+returning id;
 
 -- name: void_leases
 -- After a reboot no holder is alive.

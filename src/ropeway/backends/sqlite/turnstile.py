@@ -7,42 +7,61 @@ finished finds the turn taken and goes behind.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import re
 import time
 from pathlib import Path
 
 PATIENCE = 20.0
-_FIRST_NAP, _LONGEST_NAP = 0.00002, 0.001
+OVERTAKE = 1.0
+"""Seconds after which one who waits for the turn goes past whoever keeps it, dead slow or stopped."""
+
+_FIRST_NAP, _LONGEST_NAP, _LONGEST_NAP_OF_ALL = 0.00002, 0.001, 0.01
+_LOCKS = Path("/proc/locks")
 
 
 class Turnstile:
     """A fair lock between processes; one thread of this process may use it at a time.
 
-    `contended` tells whether another process was waiting when this one last left.
+    The kernel takes both locks from a process that dies. From one that is stopped only the turn
+    can be taken; while it holds `write` it is in the middle of a transaction.
     """
 
     def __init__(self, database: Path) -> None:
         self._turn = _open(database.with_name(database.name + "-turn"))
         self._write = _open(database.with_name(database.name + "-write"))
-        self.contended = False
 
     def enter(self, patience: float = PATIENCE) -> bool:
         """Wait at most `patience` seconds to be the one that writes; False if it is not to be."""
-        deadline = time.monotonic() + patience
-        if not _lock(self._turn, deadline):
+        start = time.monotonic()
+        has_turn = _lock(self._turn, start, min(patience, OVERTAKE))
+        if not has_turn and patience <= OVERTAKE:
             return False
         try:
-            return _lock(self._write, deadline)
+            return _lock(self._write, start, patience)
         finally:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
+            if has_turn:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def leave(self) -> None:
         """Let the next one in."""
-        self.contended = not _try(self._turn)
-        if not self.contended:
-            fcntl.flock(self._turn, fcntl.LOCK_UN)
         fcntl.flock(self._write, fcntl.LOCK_UN)
+
+    def contended(self) -> bool:
+        """Whether another waits for its turn, while this one writes."""
+        if not _try(self._turn):
+            return True
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
+        return False
+
+    def writer(self) -> str:
+        """Name who is writing, for people, and whether it was stopped."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = _holder(self._write)
+            return _described(pid) if pid else "a process of another container"
+        return "another process"
 
     def close(self) -> None:
         """Give the locks and their files up."""
@@ -62,12 +81,27 @@ def _try(lock: int) -> bool:
     return True
 
 
-def _lock(lock: int, deadline: float) -> bool:
+def _lock(lock: int, start: float, patience: float) -> bool:
     # Tries, not a blocking lock: that one could not be given up when a stopped process holds it.
     nap = _FIRST_NAP
     while not _try(lock):
-        if time.monotonic() >= deadline:
+        waited = time.monotonic() - start
+        if waited >= patience:
             return False
         time.sleep(nap)
-        nap = min(_LONGEST_NAP, nap * 1.5)
+        # Whoever has waited long hurries nobody by trying a thousand times a second.
+        nap = min(_LONGEST_NAP if waited < OVERTAKE else _LONGEST_NAP_OF_ALL, nap * 1.5)
     return True
+
+
+def _holder(lock: int) -> int | None:
+    """The process that holds the lock on an open file: see proc_locks(5)."""
+    inode = os.fstat(lock).st_ino
+    held = re.compile(rf"^\d+: FLOCK .* (\d+) [0-9a-f]+:[0-9a-f]+:{inode} ", re.MULTILINE)
+    found = held.search(_LOCKS.read_text())
+    return int(found[1]) if found else None
+
+
+def _described(pid: int) -> str:
+    name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+    return f"process {pid} ({name}{', stopped' if rest.split()[0] in 'Tt' else ''})"

@@ -60,7 +60,7 @@ def _unfit(path: Path, header: bytes) -> Check | None:
 
 def _opened(path: Path) -> Check:
     from ropeway.backends.sqlite import Database
-    from ropeway.backends.sqlite.statements import SCHEMA_VERSION
+    from ropeway.backends.sqlite.migrations import known
 
     opened = Database(path)
     try:
@@ -72,9 +72,9 @@ def _opened(path: Path) -> Check:
     fact = f"journal mode {mode}, schema {schema}, {size:,.1f} MiB"
     if mode != "wal":
         return Check("database", "fail", fact, "the journal mode must be wal")
-    if schema != SCHEMA_VERSION:
-        remedy = f"this ropeway has schema {SCHEMA_VERSION}: start a worker to upgrade it"
-        return Check("database", "fail", fact, remedy)
+    if schema > known():
+        remedy = f"this ropeway knows schema {known()} and works all the same: upgrade it soon"
+        return Check("database", "warn", fact, remedy)
     return Check("database", "ok", fact)
 
 

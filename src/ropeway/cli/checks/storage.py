@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ropeway.cli.checks.check import Check
 
-_MOUNTS = Path("/proc/self/mounts")
-_NETWORK = re.compile(r"nfs\d?|cifs|smb\d?|smbfs|9p|ceph|afs|lustre|fuse\.(sshfs|glusterfs|s3fs)")
+if TYPE_CHECKING:
+    from ropeway.backends.sqlite.filesystem import FileSystem
+
 _GONE_AT_BOOT = ("tmpfs", "ramfs")
 _SCARCE, _TOO_LITTLE = 512 * 2**20, 32 * 2**20
 
@@ -47,29 +48,20 @@ def judged_space(free: int) -> Check:
 
 def file_system(path: Path) -> Check:
     """What kind of file system holds the database."""
-    try:
-        mounts = _MOUNTS.read_text(errors="surrogateescape")
-    except OSError:
+    from ropeway.backends.sqlite import filesystem
+
+    return judged_file_system(filesystem.file_system(nearest_folder(path)))
+
+
+def judged_file_system(found: FileSystem | None) -> Check:
+    """Judge what holds the database."""
+    if found is None:
         return Check("filesystem", "warn", "cannot be told on this system", "use a local disk")
-    return judged_file_system(nearest_folder(path).resolve(), mounts)
-
-
-def judged_file_system(folder: Path, mounts: str) -> Check:
-    """Judge the mount that holds `folder`, from the text of /proc/self/mounts."""
-    point, kind = "", ""
-    for line in mounts.splitlines():
-        fields = line.split()
-        if len(fields) < 3:
-            continue
-        place = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[1])
-        # Of mounts on the same place the last one is what is seen.
-        if folder.is_relative_to(place) and len(place) >= len(point):
-            point, kind = place, fields[2]
-    fact = f"{kind or 'unknown'}, mounted on {point or '?'}"
-    if _NETWORK.fullmatch(kind):
+    fact = f"{found.kind}, mounted on {found.point}"
+    if found.over_network:
         remedy = "SQLite's locks do not hold over a network: use a disk of this machine"
         return Check("filesystem", "fail", fact, remedy)
-    if kind in _GONE_AT_BOOT:
+    if found.kind in _GONE_AT_BOOT:
         remedy = "jobs here do not survive a reboot: use a disk to keep them"
         return Check("filesystem", "warn", fact, remedy)
     return Check("filesystem", "ok", fact)

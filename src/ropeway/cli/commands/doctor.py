@@ -58,7 +58,7 @@ def examine(app: str | None) -> Iterator[Check]:
 
 
 def _backend(settings: Settings) -> Iterator[Check]:
-    connection = Connection(settings.url)
+    connection = Connection.of(settings)
     path = database_file(settings)
     if path is None:
         require(

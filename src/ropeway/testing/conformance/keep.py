@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import Finish, Reject, Release, job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
-from ropeway.testing.conformance.steps import claimer, sent, value_of
+from ropeway.testing.conformance.steps import claimer, ids, job, message, send, sent, value_of
+
+_KEEP = Keep()
 
 
 class KeepCases:
@@ -23,9 +26,9 @@ class KeepCases:
         await me.settle(deliveries[1], Finish(State.FAILED, keep=9 * unit))
         await me.settle(deliveries[2], Reject("bad", keep=unit))
         await me.settle(deliveries[3], Release(counts="releases"))
-        assert await harness.backend.prune(100) == 0
+        assert await harness.backend.prune(_KEEP, 100) == 0
         await harness.advance(2 * unit)
-        assert await harness.backend.prune(100) == 2
+        assert await harness.backend.prune(_KEEP, 100) == 2
         gone = [short, quarantined]
         for each in (short, long, quarantined, released, leased, waiting):
             kept = await value_of(harness.backend, job_key(each.id)) is not None
@@ -41,9 +44,80 @@ class KeepCases:
         for number, delivery in enumerate(await me.take(5)):
             await me.settle(delivery, Finish(State.SUCCEEDED, keep=(6 - number) * unit))
         await harness.advance(6 * unit)
-        assert await harness.backend.prune(2) == 2
+        assert await harness.backend.prune(_KEEP, 2) == 2
         kept = [await value_of(harness.backend, job_key(each.id)) for each in messages]
         assert [value is not None for value in kept] == [True, True, True, False, False]
-        assert await harness.backend.prune(2) == 2
-        assert await harness.backend.prune(2) == 1
-        assert await harness.backend.prune(2) == 0
+        assert await harness.backend.prune(_KEEP, 2) == 2
+        assert await harness.backend.prune(_KEEP, 2) == 1
+        assert await harness.backend.prune(_KEEP, 2) == 0
+
+    async def test_the_newest_records_of_a_state_stay(self, harness: Harness) -> None:
+        """Of each final state the newest stay, whatever their age; the older ones go.
+
+        Broken: a million records of jobs that failed push out the result of one that succeeded.
+        """
+        me, unit = claimer(harness), harness.unit
+        messages = await sent(harness.backend, 7)
+        deliveries = await me.take(7)
+        for delivery in deliveries[:5]:
+            await me.settle(delivery, Finish(State.SUCCEEDED, keep=100 * unit))
+            await harness.advance(unit)
+        for delivery in deliveries[5:]:
+            await me.settle(delivery, Finish(State.FAILED, keep=900 * unit))
+            await harness.advance(unit)
+        assert await harness.backend.prune(Keep(newest=2), 100) == 3
+        assert await harness.backend.prune(Keep(newest=2), 100) == 0
+        kept = [await value_of(harness.backend, job_key(each.id)) for each in messages]
+        assert [value is not None for value in kept] == [
+            False,
+            False,
+            False,
+            True,
+            True,
+            True,
+            True,
+        ]
+
+    async def test_what_waits_past_its_time_ends(self, harness: Harness) -> None:
+        """A job that waits past its `expires` ends as expired, whether or not anybody serves it.
+
+        Broken: whoever waits for it waits for ever, because no worker serves its queue.
+        """
+        me, backend, unit = claimer(harness), harness.backend, harness.unit
+        now = await backend.now()
+        late = message(expires=now + unit, queue="nobody")
+        in_time, plain = message(expires=now + 9 * unit), message()
+        await send(backend, late, in_time, plain)
+        assert await backend.prune(_KEEP, 100) == 0
+        await harness.advance(2 * unit)
+        assert await backend.prune(_KEEP, 100) == 1
+        ended = await job(backend, late.id)
+        assert (ended.state, ended.attempt, ended.error) == (State.EXPIRED, 0, NOT_STARTED)
+        assert ended.finished is not None
+        assert ended.finished >= now + unit
+        assert await me.take(1, "nobody") == []
+        assert sorted(ids(await me.take(9))) == sorted(ids([in_time, plain]))
+
+    async def test_what_has_started_does_not_expire(self, harness: Harness) -> None:
+        """A running job goes on past its `expires`, and its record is kept from its end on.
+
+        Broken: a job that started in time is ended under its worker's hands.
+        """
+        me, backend, unit = claimer(harness), harness.backend, harness.unit
+        only = message(expires=await backend.now() + unit)
+        await send(backend, only)
+        (delivery,) = await me.take(1)
+        await harness.advance(2 * unit)
+        assert await backend.prune(_KEEP, 100) == 0
+        assert (await me.settle(delivery, Finish(State.SUCCEEDED, b"1"))).ok
+
+    async def test_expiring_is_bounded(self, harness: Harness) -> None:
+        """One call ends and removes at most `limit` jobs together, and keeps what it just ended.
+
+        Broken: a queue of a million late jobs is ended in one step, and everybody waits for it.
+        """
+        backend, unit = harness.backend, harness.unit
+        now = await backend.now()
+        await send(backend, *(message(expires=now + unit) for _ in range(5)))
+        await harness.advance(2 * unit)
+        assert [await backend.prune(_KEEP, 2) for _ in range(4)] == [2, 2, 1, 0]

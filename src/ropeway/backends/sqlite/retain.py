@@ -1,0 +1,64 @@
+"""What is removed, and what ends by itself: the two limits of a record, and `expires`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.ops import Writing
+from ropeway.backends.sqlite.rows import NUMBERS, error_of
+from ropeway.decide import NOT_STARTED, Keep
+from ropeway.message import job_key
+from ropeway.states import State
+
+_FINAL = [state for state in State if state.final]
+Execute = Callable[..., Any]
+Bounds = Mapping[State, float]
+"""Of each final state, up to which `purge` its records need not be kept."""
+
+
+def bounds(execute: Execute, newest: int, now: float) -> Bounds:
+    """Find the records whose time is over, and those that are not among the `newest`.
+
+    A value, not a number of rows: several workers that remove up to it do not remove more.
+    """
+    found: dict[State, float] = {}
+    for state in _FINAL:
+        first = execute(sql.EARLIEST_PURGE, (NUMBERS[state],)).get
+        if first is not None:
+            until = max(now, _purge_of_too_many(execute, state, newest))
+            if first <= until:
+                found[state] = until
+    return found
+
+
+def _purge_of_too_many(execute: Execute, state: State, newest: int) -> float:
+    kept = execute(sql.PURGE_OF_NEWEST, (NUMBERS[state], newest - 1)).get
+    return -math.inf if kept is None else math.nextafter(kept, -math.inf)
+
+
+def any_late(execute: Execute, now: float) -> bool:
+    """Whether something waits past its `expires`."""
+    first = execute(sql.EARLIEST_EXPIRES).get
+    return first is not None and first <= now
+
+
+def remove(until: Bounds, limit: int, writing: Writing) -> int:
+    """Remove at most `limit` records up to their bounds; return how many."""
+    removed = 0
+    for state, purge in until.items():
+        if removed < limit:
+            writing.execute(sql.PRUNE, (NUMBERS[state], purge, limit - removed))
+            removed += writing.connection.changes()
+    return removed
+
+
+def expire(keep: Keep, limit: int, writing: Writing) -> int:
+    """End at most `limit` jobs that wait past their `expires`; return how many."""
+    now = writing.clock.now()
+    wanted = (error_of(NOT_STARTED), now, now + keep.failure, now, limit)
+    ended = writing.execute(sql.EXPIRE, wanted).fetchall()
+    writing.changed.update(job_key(str(job_id)) for (job_id,) in ended)
+    return len(ended)

@@ -1,0 +1,159 @@
+"""Files of older and newer schemas, and code of two versions on one file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from ropeway.backends.sqlite import Blocking, Database, SqliteBackend, migrations
+from ropeway.claims import Claim
+from ropeway.decide import Keep
+from ropeway.errors import BackendUnavailable
+from ropeway.ids import new_id
+from ropeway.message import Finish, Message, Transition, job_key
+from ropeway.states import State
+from ropeway.stepping import step
+
+FIRST = Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8")
+
+NEXT = migrations.Step(
+    3, needs=2, sql="alter table job add column later text; create index later on job (later);"
+)
+BREAKING = migrations.Step(3, needs=3, sql="alter table job rename column key to ordering;")
+
+UPGRADE = """
+import sys
+from pathlib import Path
+from ropeway.backends.sqlite import Database, migrations
+migrations.STEPS = (*migrations.STEPS, migrations.Step(*{step!r}))
+Database(Path(sys.argv[1])).open()
+"""
+
+
+def backend_on(path: Path) -> SqliteBackend:
+    database = Database(path)
+    return SqliteBackend(database, Blocking(database))
+
+
+def upgrade(path: Path, later: migrations.Step) -> None:
+    """Open the file with code of the version that comes next."""
+    program = UPGRADE.format(step=(later.version, later.needs, later.sql))
+    subprocess.run([sys.executable, "-c", program, path], check=True)
+
+
+def first_schema(path: Path) -> None:
+    """Make a file as the first version did, with a job in each place that later steps look at."""
+    connection = apsw.Connection(str(path))
+    connection.execute("pragma journal_mode = wal")
+    connection.execute(FIRST)
+    insert = (
+        "insert into job (id, task, queue, band, due, enqueued, state, finished, purge, head, body)"
+        " values (?, 't', 'default', 5, 1, 1, ?, ?, ?, ?, x'7b7d')"
+    )
+    connection.execute(insert, ("waits", 0, None, None, None))
+    connection.execute(insert, ("expires", 0, None, None, b'{"expires":2.5}'))
+    connection.execute(insert, ("broken", 0, None, None, b"\xff{"))
+    connection.execute(insert, ("done", 2, 3, 4, None))
+    connection.execute("pragma user_version = 1")
+    connection.close()
+
+
+def shape(path: Path) -> dict[str, list[str]]:
+    """Tell the columns and the indexes of a file, whatever their order."""
+    connection = apsw.Connection(str(path))
+    try:
+        return {
+            "columns": sorted(
+                f"{table}.{row[1]} {row[2]} {row[3]} {row[4]} {row[5]}"
+                for table in ("job", "record", "meta")
+                for row in connection.execute(f"pragma table_info({table})")
+            ),
+            "indexes": sorted(
+                str(row[0])
+                for row in connection.execute("select sql from sqlite_schema where type = 'index'")
+                if row[0]
+            ),
+        }
+    finally:
+        connection.close()
+
+
+def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A file of the first schema gets the shape of a new one, and its jobs are all there."""
+    first_schema(tmp_path / "old.db")
+    backend = backend_on(tmp_path / "old.db")
+    step(backend.open())
+    step(backend_on(tmp_path / "new.db").open())
+    assert shape(tmp_path / "old.db") == shape(tmp_path / "new.db")
+    kept = step(backend.get([job_key(name) for name in ("waits", "expires", "broken", "done")]))
+    assert None not in kept
+    # What was sent before the upgrade expires and is pruned by the new rules.
+    assert step(backend.prune(Keep(), 100)) == 2
+    found = step(backend.receive([Claim("default", 9)], "me", 60))
+    assert [each.fence.id for each in found] == ["waits", "broken"]
+    backend.database.close()
+
+
+def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """The steps are one transaction: a file is never left between two schemas."""
+    path = tmp_path / "old.db"
+    first_schema(path)
+    connection = apsw.Connection(str(path))
+    connection.execute("create index expiring on job (task)")  # in the way of the second step
+    connection.close()
+    before = shape(path)
+    with pytest.raises(apsw.SQLError, match="expiring"):
+        Database(path).open()
+    assert shape(path) == before
+
+
+def test_many_upgrade_at_once(tmp_path: Path) -> None:
+    """Processes that meet at an old file upgrade it once."""
+    path = tmp_path / "old.db"
+    first_schema(path)
+    program = (
+        "import sys; from pathlib import Path; from ropeway.backends.sqlite import Database;"
+        "Database(Path(sys.argv[1])).open()"
+    )
+    openers = [subprocess.Popen([sys.executable, "-c", program, path]) for _ in range(6)]
+    assert [opener.wait(30) for opener in openers] == [0] * 6
+
+
+def test_this_version_and_the_next_share_a_file(tmp_path: Path) -> None:
+    """While a newer version upgrades the file, and after, this one goes on, also newly started."""
+    path = tmp_path / "shared.db"
+    here = backend_on(path)
+    step(here.open())
+    ids = [new_id() for _ in range(400)]
+    upgrading = threading.Thread(target=upgrade, args=(path, NEXT))
+    upgrading.start()
+    done = 0
+    for job_id in ids:
+        step(here.commit([Transition(publish=(Message(id=job_id, task="t"),))]))
+        (delivery,) = step(here.receive([Claim("default", 1)], "me", 60))
+        settle = Transition(fence=delivery.fence, settle=Finish(State.SUCCEEDED, b"1"))
+        done += step(here.commit([settle]))[0].status == "applied"
+    upgrading.join()
+    assert done == len(ids)
+    started_later = backend_on(path)
+    step(started_later.commit([Transition(publish=(Message(id=new_id(), task="t"),))]))
+    assert len(step(started_later.receive([Claim("default", 1)], "me", 60))) == 1
+    assert started_later.database.read(lambda execute: execute("pragma user_version").get) == 3
+    assert None not in step(here.get([job_key(job_id) for job_id in ids]))
+    here.database.close()
+    started_later.database.close()
+
+
+def test_a_schema_that_needs_newer_code_is_refused(tmp_path: Path) -> None:
+    """Code that a step has left behind does not touch the file, and says what to do."""
+    path = tmp_path / "newer.db"
+    step(backend_on(path).open())
+    upgrade(path, BREAKING)
+    with pytest.raises(BackendUnavailable, match="schema 3, which needs a newer ropeway") as caught:
+        Database(path).open()
+    assert "install the newer ropeway" in str(caught.value)
