@@ -8,6 +8,13 @@ import time
 
 _lock = threading.Lock()
 _last = 0
+_random = b""
+
+_RANDOM, _CALLS = 10, 64
+"""Random bytes of an id, and for how many ids the system is asked at once."""
+
+_FREE = ~(0xF << 76 | 0x3 << 62)
+_VERSION_AND_VARIANT = 0x7 << 76 | 0x2 << 62
 
 
 def new_id() -> str:
@@ -16,11 +23,13 @@ def new_id() -> str:
     RFC 9562, section 6.2, method 2: within one millisecond the random part is counted up by a
     random step, so ids stay unguessable and in order.
     """
-    global _last
-    fresh = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10))
-    fresh = (fresh & ~(0xF << 76)) | (0x7 << 76)
-    fresh = (fresh & ~(0x3 << 62)) | (0x2 << 62)
+    global _last, _random
     with _lock:
+        if len(_random) < _RANDOM:
+            _random = os.urandom(_CALLS * _RANDOM)
+        fresh = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(_random[:_RANDOM])
+        _random = _random[_RANDOM:]
+        fresh = fresh & _FREE | _VERSION_AND_VARIANT
         if fresh <= _last:
             fresh = _last + 1 + (fresh & 0xFFFF)
         _last = fresh
@@ -29,9 +38,9 @@ def new_id() -> str:
 
 
 def _after_fork() -> None:
-    # A child that kept the parent's last id would count on from it, in step with its siblings.
-    global _last, _lock
-    _last = 0
+    # A child that kept the parent's last id and random bytes would go on in step with its siblings.
+    global _last, _lock, _random
+    _last, _random = 0, b""
     _lock = threading.Lock()
 
 

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 import apsw
 import pytest
 
+from ropeway.errors import Backpressure
 from tests.conftest import Eventually
+from tests.disks import fill, small_disk
 from tests.worker.rig import Rig, results
 
 WORK = """
@@ -59,6 +61,34 @@ def test_a_locked_database_is_waited_for(rig: Rig, eventually: Eventually) -> No
     assert rig.times_run() == Counter(job.id for job in [*jobs, slow, *more])
     assert {(row.failures, row.losses) for row in rig.rows()} == {(0, 0)}
     assert worker.stop() == 0
+
+
+def test_a_full_disk_is_waited_for(rig: Rig, eventually: Eventually) -> None:
+    """On a disk without a byte what runs is settled and sends are refused; then all goes on."""
+    with small_disk(rig.folder / "disk") as disk:
+        rig.set(url=f"sqlite:///{disk}/jobs.db")
+        tasks = rig.tasks(WORK)
+        jobs = tasks.app.send_many(tasks.slow.call(i) for i in range(100))
+        worker = rig.worker()
+        eventually(lambda: len(rig.executions()) == 8)
+        others = fill(disk)
+
+        def is_refused() -> bool:
+            try:
+                tasks.work.send(1)
+            except Backpressure:
+                return True
+            return False
+
+        eventually(is_refused, 2)
+        rig.open_gate()
+        assert results(jobs[:8], 10) == list(range(8))
+        others.unlink()
+        assert results(jobs, 10) == list(range(100))
+        eventually(lambda: not is_refused(), 2)
+        assert tasks.work.send(7).result(10) == 7
+        assert set(rig.times_run().values()) == {1}
+        assert worker.stop() == 0
 
 
 def outlast_leases(rig: Rig, eventually: Eventually, seconds: float) -> None:

@@ -165,7 +165,7 @@ class Database:
         finally:
             opened.turnstile.leave()
         hints.touch(self._hints, changed)
-        if not opened.full and self._flushes and any(op.durable == "after" for op in ops):
+        if self._flushes and not opened.full and _any("after", ops):
             _flush(opened, ops)
         return True
 
@@ -183,10 +183,11 @@ class Database:
             return set().union(*(self._transact_alone(opened, op) for op in ops))
 
     def _next_ops(self, opened: Opened) -> list[Op[Any]]:
-        waiting = sum(op.items for op in self._ops) > BATCH_BESIDE_OTHERS
-        crowded = waiting and opened.turnstile.contended()
         ops = [self._ops.popleft()]
-        room = (BATCH_BESIDE_OTHERS if crowded else MAX_BATCH) - ops[0].items
+        if not self._ops:
+            return ops
+        room = BATCH_BESIDE_OTHERS if opened.turnstile.contended() else MAX_BATCH
+        room -= ops[0].items
         while self._ops and self._ops[0].items <= room:
             ops.append(self._ops.popleft())
             room -= ops[-1].items
@@ -195,7 +196,7 @@ class Database:
     def _transact(self, opened: Opened, ops: Sequence[Op[Any]], patience: float) -> set[str]:
         writing = Writing(opened.writer, self.clock)
         with translated():
-            opened.synchronize(full=self._flushes and any(op.durable == "before" for op in ops))
+            opened.synchronize(full=self._flushes and _any("before", ops))
             _begin(writing, patience)
             try:
                 for op in ops:
@@ -267,6 +268,13 @@ class Database:
             self._opened = None
         self._ops = deque()
         self._leader, self._reading = threading.Lock(), threading.Lock()
+
+
+def _any(durable: Durable, ops: Sequence[Op[Any]]) -> bool:
+    for op in ops:  # noqa: SIM110  every transaction passes here, most often with one
+        if op.durable == durable:
+            return True
+    return False
 
 
 def _begin(writing: Writing, patience: float) -> None:

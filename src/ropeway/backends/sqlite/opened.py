@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from ropeway.backends.sqlite.opening import (
 from ropeway.backends.sqlite.room import Room
 from ropeway.backends.sqlite.turnstile import Turnstile
 from ropeway.errors import BackendUnavailable
-
-_logger = logging.getLogger("ropeway")
 
 
 class Opened:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 from pathlib import Path
-from typing import Any
 
 import apsw
 
@@ -72,23 +70,35 @@ def void_leases_of_another_boot(connection: apsw.Connection) -> None:
         execute("commit")
 
 
-@contextlib.contextmanager
-def translated() -> Any:
-    """Turn SQLite's errors into ropeway's."""
-    try:
-        yield
-    except apsw.FullError:
-        raise Backpressure(
-            "the disk is full: nothing was stored", hint="free space; then send again"
-        ) from None
-    except apsw.BusyError as error:
-        raise BackendUnavailable(
-            f"another program keeps the database locked: {error}",
-            hint="close the program that has it open for writing",
-        ) from None
-    except apsw.IOError as error:
-        raise Indeterminate(f"the disk reported an error: {error}") from None
-    except (apsw.CantOpenError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError) as error:
-        raise BackendUnavailable(
-            f"the database cannot be used: {error}", hint="run `ropeway doctor`"
-        ) from None
+class translated:  # noqa: N801  used like a function, as contextlib's are
+    """Turns SQLite's errors into ropeway's; a class, because every transaction passes here."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, apsw.Error):
+            translation = _translation(error)
+            if translation is not None:
+                raise translation from None
+
+
+def _translation(error: apsw.Error) -> Exception | None:
+    match error:
+        case apsw.FullError():
+            return Backpressure(
+                "the disk is full: nothing was stored", hint="free space; then send again"
+            )
+        case apsw.BusyError():
+            return BackendUnavailable(
+                f"another program keeps the database locked: {error}",
+                hint="close the program that has it open for writing",
+            )
+        case apsw.IOError():
+            return Indeterminate(f"the disk reported an error: {error}")
+        case apsw.CantOpenError() | apsw.CorruptError() | apsw.NotADBError() | apsw.ReadOnlyError():
+            return BackendUnavailable(
+                f"the database cannot be used: {error}", hint="run `ropeway doctor`"
+            )
+        case _:
+            return None

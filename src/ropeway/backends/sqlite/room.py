@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ MARGIN = 16 * 2**20
 """Free bytes below which nothing is sent: the database takes in the log, and needs some for it."""
 
 PAGE = 4096
+_logger = logging.getLogger("ropeway")
+
 _KEEP_SIZE = 1
 _LOOK_EVERY = 0.05
 
@@ -30,6 +33,7 @@ class Room:
     def __init__(self, folder: Path, log: int) -> None:
         self._folder, self._log = str(folder), log
         self._looked = 0.0
+        self._short = False
         self.free = MARGIN
 
     def reserve(self) -> None:
@@ -49,4 +53,12 @@ class Room:
 
     def for_claims(self, log_pages: int) -> bool:
         """Whether what is claimed now can be settled, too."""
-        return self.for_messages() or log_pages * PAGE <= RESERVE // 2
+        has_room = self.for_messages() or log_pages * PAGE <= RESERVE // 2
+        if has_room is self._short:
+            self._short = not has_room
+            _logger.warning(
+                "the disk has room again, and jobs are claimed"
+                if has_room
+                else "the disk is full: no more jobs are claimed, so that what runs can be settled"
+            )
+        return has_room

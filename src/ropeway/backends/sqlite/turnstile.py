@@ -32,18 +32,30 @@ class Turnstile:
     def __init__(self, database: Path) -> None:
         self._turn = _open(database.with_name(database.name + "-turn"))
         self._write = _open(database.with_name(database.name + "-write"))
+        self._stuck = False
 
     def enter(self, patience: float = PATIENCE) -> bool:
         """Wait at most `patience` seconds to be the one that writes; False if it is not to be."""
+        if self._enter_now():
+            return True
         start = time.monotonic()
-        has_turn = _lock(self._turn, start, min(patience, OVERTAKE))
-        if not has_turn and patience <= OVERTAKE:
+        has_turn = _lock(self._turn, start, 0.0 if self._stuck else min(patience, OVERTAKE))
+        # One that was stopped may keep the turn for long: it is waited for once, not every time.
+        self._stuck = not has_turn and (self._stuck or patience > OVERTAKE)
+        if not has_turn and not self._stuck:
             return False
         try:
             return _lock(self._write, start, patience)
         finally:
             if has_turn:
                 fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def _enter_now(self) -> bool:
+        if not _try(self._turn):
+            return False
+        entered = _try(self._write)
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
+        return entered
 
     def leave(self) -> None:
         """Let the next one in."""
