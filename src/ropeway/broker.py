@@ -73,6 +73,14 @@ class Broker(Protocol):
         """Renew each lease to `lease` seconds from now, and say for each whether it is held."""
         ...
 
+    async def lifeline(self, holder: str) -> str | None:
+        """Return a file for whoever works for `holder` to keep locked: see `ropeway.lifeline`.
+
+        When nobody keeps it any more, the holder's leases end at once. None where the backend
+        cannot tell who is dead: leases end by time alone there.
+        """
+        ...
+
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         """Count what waits in each queue, for people; None names every queue that holds work.
 

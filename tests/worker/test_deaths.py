@@ -220,6 +220,23 @@ def test_no_orphan_runs_on(rig: Rig, eventually: Eventually) -> None:
         assert (row.state, row.attempt, row.failures, row.losses) == ("succeeded", 2, 0, 0)
 
 
+def test_a_killed_worker_is_not_waited_for(rig: Rig, eventually: Eventually) -> None:
+    """With leases of an hour, what a killed worker was running starts elsewhere within seconds."""
+    rig.set(lease=3600)
+    tasks = rig.tasks(WAITERS)
+    jobs = [tasks.wait.send(f"{i}") for i in range(20)]
+    first = rig.worker("--children", "2")
+    eventually(lambda: len(rig.executions()) >= 16)
+    other = rig.worker()
+    first.signal(signal.SIGKILL)
+    first.wait()
+    rig.open_gate()
+    assert results(jobs, 10) == [f"{i}" for i in range(20)]
+    assert "is dead: its" in other.said()
+    assert {row.losses for row in rig.rows()} == {0}
+    assert other.stop() == 0
+
+
 def test_workers_killed_under_load_lose_nothing(rig: Rig, eventually: Eventually) -> None:
     """Workers that are killed at any moment, three times, lose no job and settle each once."""
     tasks = rig.tasks("""

@@ -288,6 +288,9 @@ class MemoryBackend:
         job.lease_until = self._clock.boot() + lease
         return "held"
 
+    async def lifeline(self, holder: str) -> str | None:
+        return None  # whoever holds a lease lives and dies with the backend itself
+
     # -- records and people ---------------------------------------------------------------
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from ropeway import lifeline
 from ropeway.codecs import JSON
 from ropeway.errors import MessageTooLarge, RopewayError
 from ropeway.executor import Call, Executor
@@ -26,6 +27,7 @@ from ropeway.message import Failure, Kind, Outcome
 from ropeway.worker.cell import Cell
 from ropeway.worker.frames import (
     Ended,
+    Hold,
     Manifest,
     Recall,
     Recalled,
@@ -43,8 +45,9 @@ _PR_SET_PDEATHSIG = 1
 class Child:
     """Takes calls from the supervisor and hands each to the executor of its kind."""
 
-    def __init__(self, app: Application, cell: Cell, slots: dict[Kind, int]) -> None:
+    def __init__(self, app: Application, cell: Cell, slots: dict[Kind, int], parent: int) -> None:
         self._app = app
+        self._parent = parent
         self._cell = cell
         self._slots = slots
         self._outcomes: list[tuple[int, Outcome]] = []
@@ -91,6 +94,8 @@ class Child:
                     self._start(start)
             case Recall():
                 self._recall()
+            case Hold():
+                _hold(frame.path, self._parent)
             case _:
                 for slot in frame.slots:
                     kind = self._running.get(slot)
@@ -187,6 +192,13 @@ def _die_with(parent: int) -> None:
         os._exit(0)  # it died before the kernel was asked
 
 
+def _hold(path: str, parent: int) -> None:
+    """Keep the worker's lifeline until this process ends, and what it forks."""
+    if lifeline.join(path) is None and (os.path.exists(path) or os.getppid() != parent):
+        # The supervisor died before this was heard, and somebody has voided its leases.
+        os._exit(0)
+
+
 def main(arguments: list[str]) -> int:
     """Run a child: pipe descriptor, cell descriptor, parent's pid, loop and thread slots, app."""
     pipe, cell, parent, loop_slots, thread_slots = map(int, arguments[:5])
@@ -199,7 +211,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error.code}  {error}\n")
         return error.exit_code
     slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots}
-    child = Child(app, Cell(cell), slots)
+    child = Child(app, Cell(cell), slots, parent)
     asyncio.run(child.run(socket.socket(fileno=pipe)))
     return 0
 

@@ -34,6 +34,7 @@ class Fleet:
         self._tell = on_ended
         self._children: list[ChildProcess] = []
         self._spawning: set[asyncio.Task[None]] = set()
+        self._lifeline: str | None = None
         self._failures = 0
         self._proven = False
         self._draining = False
@@ -82,6 +83,12 @@ class Fleet:
             child.run(share)
         return excess
 
+    def hold(self, lifeline: str | None) -> None:
+        """Have every child, now and later, keep the worker's lifeline."""
+        self._lifeline = lifeline
+        for child in self._children:
+            child.hold(lifeline)
+
     def interrupt(self, ids: frozenset[str]) -> None:
         """Ask for the calls of these jobs to be stopped, wherever they run."""
         for child in self._children:
@@ -111,6 +118,7 @@ class Fleet:
         except OSError:
             self._children.remove(child)
             raise
+        child.hold(self._lifeline)
         try:
             await child.manifest
         except asyncio.CancelledError:

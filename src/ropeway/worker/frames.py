@@ -67,10 +67,16 @@ class Interrupt(Struct, frozen=True, tag=6, array_like=True):
     slots: list[int]
 
 
-FromChild = Manifest | Ended | Recalled
-ToChild = Run | Recall | Interrupt
+class Hold(Struct, frozen=True, tag=7, array_like=True):
+    """Supervisor: keep this lifeline, so that my death is not taken for yours."""
 
-CONTROL = (Recall, Interrupt, Recalled)
+    path: str
+
+
+FromChild = Manifest | Ended | Recalled
+ToChild = Run | Recall | Interrupt | Hold
+
+CONTROL = (Recall, Interrupt, Recalled, Hold)
 """Frames that go ahead of those that carry bodies."""
 
 encode = msgspec.msgpack.Encoder().encode

@@ -16,6 +16,7 @@ from ropeway.message import Delivery, Failure, Kind, Outcome
 from ropeway.worker.cell import SLOTS, Cell
 from ropeway.worker.frames import (
     Ended,
+    Hold,
     Interrupt,
     Manifest,
     Recall,
@@ -105,6 +106,11 @@ class ChildProcess:
             )
         if self._pipe is not None:
             self._pipe.send(Run(starts))
+
+    def hold(self, lifeline: str | None) -> None:
+        """Have it keep a lifeline, if there is one, before it runs what it is handed from now on."""
+        if self._pipe is not None and lifeline is not None:
+            self._pipe.send(Hold(lifeline))
 
     def interrupt(self, ids: frozenset[str]) -> None:
         """Ask for the calls of these jobs to be stopped."""

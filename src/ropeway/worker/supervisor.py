@@ -83,6 +83,7 @@ class Supervisor:
         backend = Connection.of(settings).looped(own=True)
         try:
             await backend.open()
+            fleet.hold(await backend.lifeline(self._holder))
             require(backend.capabilities, "shared", "a worker of several processes")
             self._greet(settings, manifest)
             return await self._work(backend, fleet, settings, manifest)

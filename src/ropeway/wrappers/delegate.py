@@ -42,6 +42,9 @@ class Delegate:
     async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
         return await self.inner.extend(fences, lease)
 
+    async def lifeline(self, holder: str) -> str | None:
+        return await self.inner.lifeline(holder)
+
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         return await self.inner.stats(queues, cap)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from ropeway.backends.sqlite import claim, commit, hints, query, retain
 from ropeway.backends.sqlite.database import Database
+from ropeway.backends.sqlite.holders import void_leases
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
@@ -16,6 +18,8 @@ from ropeway.claims import MAX_BATCH, Claim
 from ropeway.decide import Keep
 from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
 from ropeway.store import Filter, queue_name
+
+_logger = logging.getLogger("ropeway")
 
 _FEW = 4
 _SHORTEST_WAIT = 0.005
@@ -37,6 +41,9 @@ class SqliteBackend:
 
     async def open(self) -> None:
         await self._transport.read(self.database.open)
+
+    async def lifeline(self, holder: str) -> str | None:
+        return self.database.holders.add(holder)
 
     async def close(self) -> None:
         self._transport.close()
@@ -64,6 +71,7 @@ class SqliteBackend:
             return []
         deadline = time.monotonic() + wait
         names = [queue_name(claimed.queue) for claimed in claims]
+        await self._bury_the_dead()
         # Looking needs no turn, so an idle worker never stands in a writer's way.
         soon = self._ready_in(claims) if wait > 0 else 0.0
         while True:
@@ -75,7 +83,20 @@ class SqliteBackend:
             # Something that is due and still cannot be claimed must not turn this into a spin.
             patience = min(left, max(soon, _SHORTEST_WAIT), hints.POLL)
             hinted = await self._transport.wait(names, patience)
+            await self._bury_the_dead()
             soon = 0.0 if hinted else self._ready_in(claims)
+
+    async def _bury_the_dead(self) -> None:
+        holders = self.database.holders
+        for holder, lock in holders.dead():
+            done = False
+            try:
+                op = self.database.submit(partial(void_leases, holder), MAX_BATCH, "no")
+                voided = await self._transport.write(op)
+                done = True
+                _logger.info("worker %s is dead: its %d leases are over", holder, voided)
+            finally:
+                holders.bury(holder, lock, done=done)
 
     async def _claim(
         self, claims: Sequence[Claim], holder: str, lease: float, *, lone: bool

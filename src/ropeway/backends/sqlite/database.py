@@ -13,6 +13,7 @@ import apsw
 
 from ropeway.backends.sqlite import hints
 from ropeway.backends.sqlite.forks import every_database
+from ropeway.backends.sqlite.holders import Holders
 from ropeway.backends.sqlite.opened import Opened, kept_locked, open_database
 from ropeway.backends.sqlite.opening import FOREIGN, translated
 from ropeway.backends.sqlite.ops import Durable, Op, Writing
@@ -62,6 +63,7 @@ class Database:
         self._leader = threading.Lock()
         self._reading = threading.Lock()
         self._opened: Opened | None = None
+        self.holders = Holders(self.path)
         every_database.add(self)
 
     def open(self) -> None:
@@ -73,6 +75,7 @@ class Database:
         """Close the file; another use opens it again."""
         with self._leader, self._reading:
             self._close()
+            self.holders.close()
 
     def check_room(self) -> None:
         """Raise `Backpressure` when the disk has room for settles, but not for more work."""

@@ -178,6 +178,13 @@ returning id;
 -- After a reboot no holder is alive.
 update job set lease_until = -1 where state = 1;
 
+-- name: void_leases_of
+-- A holder is dead: its leases end now.
+-- in: holder   out: queue
+update job set lease_until = -1 where serial in (
+    select serial from job indexed by leased where state = 1 and holder = ?)
+returning queue;
+
 -- name: get_meta
 -- in: name   out: value
 select value from meta where name = ?;
