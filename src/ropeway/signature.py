@@ -75,7 +75,7 @@ class Signature:
             made = msgspec.defstruct(
                 "arguments",
                 fields,
-                kw_only=True,
+                kw_only=not self._bare,
                 forbid_unknown_fields=True,
             )
             msgspec.json.Decoder(made)
@@ -105,7 +105,7 @@ class Signature:
         """Bind, check and write the arguments; raises `BadArguments` or `NotEncodable`."""
         try:
             values = self._bind(args, kwargs)
-            body = codec.encode(self._struct(**values))
+            body = codec.encode(values)
         except NotEncodable as error:
             raise self._which(values, codec, error) from None
         except TypeError as error:
@@ -129,24 +129,23 @@ class Signature:
             }
         return self._spread(values)
 
-    def _which(self, values: dict[str, Any], codec: Codec, error: NotEncodable) -> NotEncodable:
+    def _which(self, values: msgspec.Struct, codec: Codec, error: NotEncodable) -> NotEncodable:
         """Say which argument it was that could not be encoded."""
-        for name, value in values.items():
+        for name in self._names:
             try:
-                codec.encode(value)
+                codec.encode(getattr(values, name))
             except NotEncodable as found:
                 hint = found.hint or "send something that JSON can hold, such as an id"
                 return NotEncodable(f"{self.task}: $.{name}: {found.fact}", hint=hint)
         return error
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        if self._bare and len(args) <= len(self._names):
-            values = dict(zip(self._names, args, strict=False))
-            if values.keys().isdisjoint(kwargs):
-                values.update(kwargs)
-                return values
-        bound = inspect.signature(self._function).bind(*args, **kwargs)
-        return dict(bound.arguments)
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> msgspec.Struct:
+        if self._bare:
+            try:
+                return self._struct(*args, **kwargs)
+            except TypeError:
+                pass  # said below, in Python's own words
+        return self._struct(**inspect.signature(self._function).bind(*args, **kwargs).arguments)
 
     def _spread(self, values: Any) -> Arguments:
         args: list[Any] = []

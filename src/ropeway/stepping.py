@@ -38,7 +38,7 @@ def step(twin: Coroutine[Any, Any, T]) -> T:
         return result
     finally:
         _local.depth -= 1
-        twin.close()
+    twin.close()
     raise RuntimeError("a stepped coroutine suspended: its backend was not the blocking one")
 
 

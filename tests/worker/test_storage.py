@@ -125,6 +125,7 @@ def test_a_deleted_database(rig: Rig, eventually: Eventually, how: str) -> None:
     for path in rig.folder.glob("jobs.db*"):
         if path.is_file():
             path.unlink()
+    time.sleep(0.02)  # the name is looked at a hundred times a second
     assert tasks.work.send(3).result(10) == 3
     assert "was removed or replaced" in worker.said()
     rig.open_gate()

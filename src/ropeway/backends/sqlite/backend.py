@@ -59,7 +59,9 @@ class SqliteBackend:
             durable = commit.durability(part)
             if durable == "after":
                 self.database.check_room()
-            op = self.database.submit(partial(_apply_all, part), len(part), durable)
+            single = durable == "after" and len(part) == 1 == len(part[0].publish)
+            work = partial(commit.apply_all, part)
+            op = self.database.submit(work, len(part), durable, single=single)
             part_answers = await self._transport.write(op, lone=len(transitions) <= _FEW)
             answers += part_answers
         return answers
@@ -165,7 +167,3 @@ class SqliteBackend:
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         return await self._transport.wait(names, timeout)
-
-
-def _apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answer]:
-    return commit.apply_all(writing, transitions)

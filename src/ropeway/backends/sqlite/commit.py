@@ -26,15 +26,17 @@ from ropeway.states import State
 from ropeway.store import queue_name
 
 
-def apply_all(writing: Writing, transitions: Sequence[Transition]) -> list[Answer]:
+def apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answer]:
     """Apply each transition, in order, and answer for each."""
     return [_apply(writing, transition) for transition in transitions]
 
 
 def durability(transitions: Sequence[Transition]) -> Durable:
     """Return when the transitions must be on the disk: messages alone may be seen before that."""
-    alone = all(not (each.fence or each.put or each.drop or each.expect) for each in transitions)
-    return "after" if alone else "before"
+    for each in transitions:
+        if each.fence or each.put or each.drop or each.expect:
+            return "before"
+    return "after"
 
 
 def _apply(writing: Writing, transition: Transition) -> Answer:

@@ -92,9 +92,11 @@ class Database:
         opened = self._opened
         return opened is None or opened.room.for_claims(opened.checkpoints.pages)
 
-    def submit(self, work: Callable[[Writing], T], items: int, durable: Durable) -> Op[T]:
+    def submit(
+        self, work: Callable[[Writing], T], items: int, durable: Durable, *, single: bool = False
+    ) -> Op[T]:
         """Queue work for the next transaction; `finish` sees it done, as durable as asked."""
-        op = Op(work, items, durable)
+        op = Op(work, items, durable, single=single)
         self._ops.append(op)
         return op
 
@@ -197,17 +199,19 @@ class Database:
         return ops
 
     def _transact(self, opened: Opened, ops: Sequence[Op[Any]], patience: float) -> set[str]:
-        writing = Writing(opened.writer, self.clock)
+        writing = Writing(opened.cursor, self.clock)
+        short = patience <= _MOMENT
         with translated():
             opened.synchronize(full=self._flushes and _any("before", ops))
-            _begin(writing, patience)
+            opened.wait_for_strangers(_MOMENT if short else FOREIGN)
             try:
-                for op in ops:
-                    op.run(writing)
-                writing.execute("commit")
-            except BaseException:
-                if opened.writer.in_transaction:
-                    writing.execute("rollback")
+                if len(ops) == 1 and ops[0].single:
+                    ops[0].run(writing)
+                else:
+                    _run_together(ops, writing)
+            except apsw.BusyError:
+                if short:
+                    raise _Locked from None
                 raise
         return writing.changed
 
@@ -280,14 +284,15 @@ def _any(durable: Durable, ops: Sequence[Op[Any]]) -> bool:
     return False
 
 
-def _begin(writing: Writing, patience: float) -> None:
-    short = patience <= _MOMENT
-    writing.connection.set_busy_timeout(int(1000 * (_MOMENT if short else FOREIGN)))
+def _run_together(ops: Sequence[Op[Any]], writing: Writing) -> None:
+    writing.execute("begin immediate")
     try:
-        writing.execute("begin immediate")
-    except apsw.BusyError:
-        if short:
-            raise _Locked from None
+        for op in ops:
+            op.run(writing)
+        writing.execute("commit")
+    except BaseException:
+        if writing.connection.in_transaction:
+            writing.execute("rollback")
         raise
 
 

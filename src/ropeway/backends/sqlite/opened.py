@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from ropeway.backends.sqlite import hints
 from ropeway.backends.sqlite.checkpoint import Checkpointer
 from ropeway.backends.sqlite.migrations import prepare
 from ropeway.backends.sqlite.opening import (
+    FOREIGN,
     connect,
     identity,
     refuse_network,
@@ -19,12 +21,16 @@ from ropeway.backends.sqlite.room import Room
 from ropeway.backends.sqlite.turnstile import Turnstile
 from ropeway.errors import BackendUnavailable
 
+_LOOK_EVERY = 0.01
+"""Seconds after which the file's name is looked at again: what is sent to a file in the moment of
+its deletion is lost with it."""
+
 
 class Opened:
     """One opening of a database: made whole by `open_database`, and closed whole."""
 
     def __init__(self, path: Path, turnstile: Turnstile) -> None:
-        self._path = path
+        self._name = str(path)
         self.turnstile = turnstile
         self.writer, self.reader = connect(path), connect(path)
         prepare(self.writer)
@@ -34,18 +40,30 @@ class Opened:
         self.checkpoints = Checkpointer(path, connect, self.room.reserve)
         self.writer.set_wal_hook(self.checkpoints.committed)
         self.room.reserve()
-        self.full = True
-        self._file = identity(path)
+        self.cursor = self.writer.cursor()
+        self.full, self._patience = True, FOREIGN
+        self._file = identity(self._name)
+        self._looked, self._replaced = time.monotonic(), False
 
     def is_replaced(self) -> bool:
         """Whether another file, or none, has the name of the one that is open."""
-        return identity(self._path) != self._file
+        now = time.monotonic()
+        if now - self._looked > _LOOK_EVERY:
+            self._looked = now
+            self._replaced = identity(self._name) != self._file
+        return self._replaced
 
     def synchronize(self, *, full: bool) -> None:
         """Have the next commits flush the log, or leave it to whoever calls `flush`."""
         if full is not self.full:
-            self.writer.cursor().execute(f"pragma synchronous = {'full' if full else 'normal'}")
+            self.cursor.execute(f"pragma synchronous = {'full' if full else 'normal'}")
             self.full = full
+
+    def wait_for_strangers(self, seconds: float) -> None:
+        """Have the next commits wait so long for a program that does not use the turnstile."""
+        if seconds != self._patience:
+            self.writer.set_busy_timeout(int(1000 * seconds))
+            self._patience = seconds
 
     def flush(self) -> None:
         """Have the log on the disk: all of it, so also what others wrote before."""

@@ -24,7 +24,7 @@ _PRAGMAS = (
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def identity(path: Path) -> tuple[int, int] | None:
+def identity(path: str) -> tuple[int, int] | None:
     """Tell one file from another that has the same name; None if there is none."""
     try:
         found = os.stat(path)

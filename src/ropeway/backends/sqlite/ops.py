@@ -15,9 +15,9 @@ T = TypeVar("T")
 class Writing:
     """What the work of one transaction needs: a cursor, the clocks, and the names it changed."""
 
-    def __init__(self, connection: apsw.Connection, clock: Clock) -> None:
-        self.connection = connection
-        self.execute = connection.cursor().execute
+    def __init__(self, cursor: apsw.Cursor, clock: Clock) -> None:
+        self.connection = cursor.connection
+        self.execute = cursor.execute
         self.clock = clock
         self.changed: set[str] = set()
 
@@ -32,10 +32,16 @@ who could lose one is dead by then too, and the next claim has another holder.
 
 
 class Op(Generic[T]):
-    """Work that waits to be done inside a transaction, whoever's."""
+    """Work that waits to be done inside a transaction, whoever's.
 
-    def __init__(self, work: Callable[[Writing], T], items: int, durable: Durable) -> None:
+    `single` work changes the file by one statement: alone it needs no transaction around it.
+    """
+
+    def __init__(
+        self, work: Callable[[Writing], T], items: int, durable: Durable, *, single: bool = False
+    ) -> None:
         self._work = work
+        self.single = single
         self.items = items
         self.durable = durable
         self.done = False

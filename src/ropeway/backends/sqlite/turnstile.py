@@ -19,6 +19,7 @@ OVERTAKE = 1.0
 """Seconds after which one who waits for the turn goes past whoever keeps it, dead slow or stopped."""
 
 _FIRST_NAP, _LONGEST_NAP, _LONGEST_NAP_OF_ALL = 0.00002, 0.001, 0.01
+_NOW = fcntl.LOCK_EX | fcntl.LOCK_NB
 _LOCKS = Path("/proc/locks")
 
 
@@ -51,11 +52,17 @@ class Turnstile:
                 fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def _enter_now(self) -> bool:
-        if not _try(self._turn):
+        try:
+            fcntl.flock(self._turn, _NOW)
+        except BlockingIOError:
             return False
-        entered = _try(self._write)
-        fcntl.flock(self._turn, fcntl.LOCK_UN)
-        return entered
+        try:
+            fcntl.flock(self._write, _NOW)
+        except BlockingIOError:
+            return False
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+        return True
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -87,7 +94,7 @@ def _open(path: Path) -> int:
 
 def _try(lock: int) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, _NOW)
     except BlockingIOError:
         return False
     return True
