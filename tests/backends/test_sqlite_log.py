@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -16,6 +17,7 @@ from ropeway.backends.sqlite.checkpoint import PAGES
 from ropeway.backends.sqlite.opened import Opened
 from ropeway.claims import Claim
 from ropeway.config import Durability
+from ropeway.errors import Indeterminate
 from ropeway.ids import new_id
 from ropeway.message import Finish, Message, Transition
 from ropeway.states import State
@@ -108,6 +110,38 @@ def test_closing_waits_for_a_checkpoint(database: Database) -> None:
     database.close()
     assert not [each for each in threading.enumerate() if "checkpoint" in each.name]
     write(database, 100)
+
+
+def test_after_an_error_of_the_disk_the_log_begins_anew(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows a flush that failed is acknowledged only when nothing rests on what it left."""
+    failures = [OSError(errno.EIO, "Input/output error"), None]
+
+    def flush(_: int) -> None:
+        if failures and (failure := failures.pop(0)):
+            raise failure
+
+    monkeypatch.setattr(os, "fdatasync", flush)
+    backend = SqliteBackend(database, Blocking(database))
+    sent = [Message(id=new_id(), task="t") for _ in range(3)]
+    write_one = [[Transition(publish=(each,))] for each in sent]
+    with pytest.raises(Indeterminate, match="Input/output error"):
+        step(backend.commit(write_one[0]))
+    step(backend.commit(write_one[1]))
+    assert pages_of_log(database) < 10  # of this commit alone
+    assert not opened(database).in_doubt
+    with pytest.MonkeyPatch.context() as broken:
+        opened(database).in_doubt = True
+        broken.setattr(Opened, "restore", still_broken)
+        with pytest.raises(Indeterminate, match="disk reported"):
+            step(backend.commit(write_one[2]))
+    assert step(backend.commit(write_one[2]))[0].status == "applied"
+    assert step(backend.commit(write_one[0]))[0].status == "repeated"
+
+
+def still_broken(_: Opened) -> None:
+    raise apsw.IOError("disk I/O error")
 
 
 @pytest.mark.parametrize(("durability", "flushes"), [("disk", 1), ("process", 0)])

@@ -140,10 +140,21 @@ class Database:
             self._fail_all(error)
             return True
         if entered:
-            return self._commit_next(opened, patience)
+            return self._restored(opened) and self._commit_next(opened, patience)
         if patience > _MOMENT:
             self._fail_all(kept_locked(opened.turnstile))
         return False
+
+    def _restored(self, opened: Opened) -> bool:
+        if opened.in_doubt:
+            try:
+                with translated():
+                    opened.restore()
+            except Exception as error:  # noqa: BLE001  every waiting caller must hear of it
+                opened.turnstile.leave()
+                self._fail_all(error)
+                return False
+        return True
 
     def _commit_next(self, opened: Opened, patience: float) -> bool:
         ops = self._next_ops(opened)
@@ -180,6 +191,7 @@ class Database:
         except _Locked:
             raise
         except Exception as error:  # noqa: BLE001  whoever asked raises it
+            opened.in_doubt = opened.in_doubt or isinstance(error, Indeterminate)
             if len(ops) == 1 or isinstance(error, BackendUnavailable | Indeterminate):
                 for op in ops:
                     op.fail(error)
@@ -300,5 +312,6 @@ def _flush(opened: Opened, ops: Sequence[Op[Any]]) -> None:
     try:
         opened.flush()
     except OSError as error:
+        opened.in_doubt = True
         for op in ops:
             op.fail(Indeterminate(f"the disk reported an error: {error.strerror}"))

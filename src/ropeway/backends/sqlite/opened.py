@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import apsw
+
 from ropeway.backends.sqlite import hints
 from ropeway.backends.sqlite.checkpoint import Checkpointer
 from ropeway.backends.sqlite.migrations import prepare
@@ -42,6 +44,7 @@ class Opened:
         self.room.reserve()
         self.cursor = self.writer.cursor()
         self.full, self._patience = True, FOREIGN
+        self.in_doubt = False
         self._file = identity(self._name)
         self._looked, self._replaced = time.monotonic(), False
 
@@ -68,6 +71,15 @@ class Opened:
     def flush(self) -> None:
         """Have the log on the disk: all of it, so also what others wrote before."""
         os.fdatasync(self.log)
+
+    def restore(self) -> None:
+        """After an error of the disk: have everything in the database, and begin a new log.
+
+        A kernel that could not write a page forgets that it has to. A later flush would succeed,
+        and what follows in the log would be lost behind the hole with the next power cut.
+        """
+        self.writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self.in_doubt = False
 
     def close(self) -> None:
         """Close everything."""
