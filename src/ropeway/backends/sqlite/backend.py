@@ -23,8 +23,8 @@ _logger = logging.getLogger("ropeway")
 
 _FEW = 4
 _SHORTEST_WAIT = 0.005
-_STEP = 100
-"""Jobs removed in one transaction."""
+_STEP = 300
+"""Jobs removed in one transaction: more than a transaction settles, so that they never pile up."""
 
 
 class SqliteBackend:
@@ -38,6 +38,7 @@ class SqliteBackend:
     def __init__(self, database: Database, transport: Transport | None = None) -> None:
         self.database = database
         self._transport = transport or Looped(database)
+        self._excess = retain.Excess()
 
     async def open(self) -> None:
         await self._transport.read(self.database.open)
@@ -149,7 +150,7 @@ class SqliteBackend:
         if await self._transport.read(read, lambda execute: retain.any_late(execute, now)):
             changed = await self._in_steps(partial(retain.expire, keep), limit)
         until = await self._transport.read(
-            read, lambda execute: retain.bounds(execute, keep.newest, now)
+            read, lambda execute: retain.bounds(execute, self._excess, keep.newest, now)
         )
         if until:
             changed += await self._in_steps(partial(retain.remove, until), limit - changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,30 +14,53 @@ from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import job_key
 from ropeway.states import State
 
+_SELDOM = 300
+"""How many times as long as a count took nothing is counted after it."""
+
 _FINAL = [state for state in State if state.final]
 Execute = Callable[..., Any]
 Bounds = Mapping[State, float]
 """Of each final state, up to which `purge` its records need not be kept."""
 
 
-def bounds(execute: Execute, newest: int, now: float) -> Bounds:
-    """Find the records whose time is over, and those that are not among the `newest`.
+class Excess:
+    """Up to which `purge` the records of each state are too many.
 
-    A value, not a number of rows: several workers that remove up to it do not remove more.
+    A value, not a number of rows: several workers that remove up to it do not remove more. To find
+    it takes 30 ms when a million records are kept, so that is done seldom, and not at all while
+    nothing changes; a value of some seconds ago keeps a few too many.
     """
-    found: dict[State, float] = {}
-    for state in _FINAL:
-        first = execute(sql.EARLIEST_PURGE, (NUMBERS[state],)).get
-        if first is not None:
-            until = max(now, _purge_of_too_many(execute, state, newest))
-            if first <= until:
-                found[state] = until
-    return found
+
+    def __init__(self) -> None:
+        self._found: Bounds = {}
+        self._asked = (-1, 0)
+        self._next = 0.0
+
+    def look(self, execute: Execute, newest: int) -> Bounds:
+        """Return the bounds, found anew if it is worth it."""
+        asked, start = (execute("pragma data_version").get, newest), time.monotonic()
+        if asked[1] != self._asked[1] or (asked != self._asked and start >= self._next):
+            self._found = {state: _purge_of_too_many(execute, state, newest) for state in _FINAL}
+            self._asked = asked
+            self._next = start + _SELDOM * (time.monotonic() - start)
+        return self._found
 
 
 def _purge_of_too_many(execute: Execute, state: State, newest: int) -> float:
     kept = execute(sql.PURGE_OF_NEWEST, (NUMBERS[state], newest - 1)).get
     return -math.inf if kept is None else math.nextafter(kept, -math.inf)
+
+
+def bounds(execute: Execute, excess: Excess, newest: int, now: float) -> Bounds:
+    """Find up to which `purge` records are to be removed, of the states that have any."""
+    found: dict[State, float] = {}
+    too_many = excess.look(execute, newest)
+    for state in _FINAL:
+        first = execute(sql.EARLIEST_PURGE, (NUMBERS[state],)).get
+        until = max(now, too_many[state])
+        if first is not None and first <= until:
+            found[state] = until
+    return found
 
 
 def any_late(execute: Execute, now: float) -> bool:
