@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
-
-import msgspec
+from typing import NoReturn
 
 from benchmarks import contenders, machine, scenarios
-from benchmarks.contenders import Contender
-from benchmarks.figures import Measure, Sample, table
 from benchmarks.processes import Failed, stop_all
+from benchmarks.rounds import describe, measure
 from benchmarks.scenarios import Plan, Scenario
-from benchmarks.session import Session
-
-_SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
-_CONDITIONS = (
-    Measure("loop_mops", "a loop of Python just before, millions of rounds a second"),
-    Measure("others_percent", "processor time of other programs meanwhile, per cent of a core"),
-)
+from benchmarks.show import Show
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,16 +23,17 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--quick", action="store_true", help="small numbers, one round: does it run?")
     add("--only", help=f"some of {','.join(scenarios.ALL)}")
-    add("--rounds", type=int, help="rounds, in which ropeway and the peer take turns (3)")
-    add("--n", type=int, help="tasks in the queue (50000; a fifth of it for the peer)")
+    add("--rounds", type=int, help="rounds, in which ropeway and the peers take turns (3)")
+    add("--n", type=int, help="tasks in the queue (50000; a tenth of it for the peers)")
     add("--idle-seconds", type=float, help="how long idleness is watched (60)")
     add("--json", type=Path, help="write every sample to this file")
+    add("--page", type=Path, help="put the tables into this page, where it says figures: NAME")
     add("--dir", type=Path, help="where databases are made: on a disk (./.bench)")
     add(
         "--venvs",
         type=Path,
         default=Path(os.environ.get("BENCH_VENVS", tempfile.gettempdir())) / "ropeway-bench-venvs",
-        help="where the peer is installed, to be used again (in the temporary directory)",
+        help="where the peers are installed, to be used again (in the temporary directory)",
     )
     add("--no-peers", action="store_true", help="ropeway alone; nothing is installed")
     add("--huey-fsync", choices=("0", "1"), default="", help="huey's fsync (its default)")
@@ -57,7 +48,10 @@ def _plan(options: argparse.Namespace, base: Path) -> Plan:
         sends=300 if quick else 2_000,
         latency_rounds=50 if quick else 300,
         idle_seconds=options.idle_seconds or (3.0 if quick else 60.0),
-        strace_seconds=2.0 if quick else 20.0,
+        strace_seconds=2.0 if quick else 10.0,
+        pruned=100_000 if quick else 600_000,
+        flat=5_000 if quick else 20_000,
+        twice=not quick,
     )
 
 
@@ -69,66 +63,21 @@ def _chosen(only: str | None) -> list[Scenario]:
     return [scenarios.ALL[name] for name in names]
 
 
-def _describe(base: Path, everyone: list[Contender]) -> dict[str, Any]:
-    about: dict[str, Any] = dict(machine.describe(base))
-    print(
-        f"Python {about['python']}, {about['system']}, {about['cores']} cores, load {about['load']}; "
-        f"{about['loop_mops']} million rounds of a loop a second"
-    )
-    print(
-        f"{about['file_system']}; an append of 4 KiB is durable after {about['sync_ms']} ms, "
-        f"after a pause of 15 ms {about['sync_paused_ms']} ms (medians)"
-    )
-    for module in dict.fromkeys(each.module for each in everyone):
-        one = next(each for each in everyone if each.module == module)
-        with Session(one, base) as session:
-            facts = about[module] = session.ask("facts")
-        print(
-            f"{facts['library']} on SQLite {facts['sqlite']}: journal {facts['journal']}, "
-            f"synchronous {_SYNCHRONOUS[facts['synchronous']]}"
-        )
-    if any(not each.ours for each in everyone):
-        print(
-            "huey takes a task from the queue before it runs (at most once): what a killed worker"
-        )
-        print("was running is gone. ropeway settles a task after its run (at least once).")
-    return about
-
-
-def _measure(
-    scenario: Scenario, everyone: list[Contender], plan: Plan, rounds: int
-) -> list[Sample]:
-    """Rounds in which the contenders take turns, so that the machine's moods meet all of them."""
-    takers = [each for each in everyone if scenario.takes(each)]
-    samples: list[Sample] = []
-    for number in range(min(rounds, scenario.most_rounds)):
-        for contender in takers:
-            if sys.stderr.isatty():
-                print(f"  round {number + 1}: {contender.name:<40}", end="\r", file=sys.stderr)
-            loop = machine.calibrate()
-            bystanders = machine.Bystanders()
-            values = scenario.run(contender, plan)
-            values |= {"loop_mops": loop, "others_percent": bystanders.percent()}
-            samples.append(Sample(scenario.name, contender.name, number, values))
-    return samples
-
-
-def _run(options: argparse.Namespace, base: Path) -> None:
+def _run(options: argparse.Namespace, base: Path) -> list[str]:
+    """Measure and show; return what went wrong."""
     chosen, plan = _chosen(options.only), _plan(options, base)
-    everyone = contenders.ropeway()
+    everyone, wrong = contenders.ropeway(), list[str]()
     if not options.no_peers:
-        everyone += contenders.huey(options.venvs, options.huey_fsync)
-    about = _describe(base, everyone)
-    ours = [each.name for each in everyone if each.ours]
-    samples: list[Sample] = []
+        peers, missing = contenders.peers(options.venvs, options.huey_fsync)
+        everyone += peers
+        wrong += [f"A PEER IS MISSING: {words}" for words in missing]
+    show = Show(everyone, plan, page=options.page, json_file=options.json)
+    show.machine(describe(everyone, base))
     for scenario in chosen:
         print(f"\n{scenario.name}: {scenario.words}", flush=True)
-        found = _measure(scenario, everyone, plan, options.rounds or (1 if options.quick else 3))
-        print("\n".join(table(found, (*scenario.measures, *_CONDITIONS), ours)), flush=True)
-        samples += found
-        if options.json:
-            text = {"machine": about, "plan": plan, "samples": samples}
-            options.json.write_text(json.dumps(msgspec.to_builtins(text, enc_hook=str), indent=1))
+        rounds = options.rounds or (1 if options.quick else 3)
+        show.scenario(scenario, measure(scenario, everyone, plan, rounds, wrong))
+    return wrong
 
 
 def _folder(given: Path | None) -> Path:
@@ -143,14 +92,14 @@ def _interrupted(*_: object) -> NoReturn:
 
 
 def main() -> int:
-    """Measure what was asked for; 2 if that cannot be done here."""
+    """Measure what was asked for; 1 if some of it failed, 2 if that cannot be done here."""
     options = _parser().parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
     base: Path | None = None
     try:
         base = _folder(options.dir)
-        _run(options, base)
+        wrong = _run(options, base)
     except (Failed, machine.Unusable) as error:
         print(f"\n{error}", file=sys.stderr)
         return 2
@@ -163,7 +112,9 @@ def main() -> int:
             shutil.rmtree(base, ignore_errors=True)
             if options.dir is None and not any(base.parent.iterdir()):
                 base.parent.rmdir()
-    return 0
+    for words in wrong:
+        print(f"\n{words}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

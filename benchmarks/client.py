@@ -13,25 +13,40 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.apps.verbs import Verbs
+from benchmarks.processes import written
 
 Answer = dict[str, Any]
 _GAP = (0.005, 0.025)
 _WARM_UP = 5
 
 
+class _Timed:
+    """What doing something `count` times costs, from now on."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._here = count, [os.getpid()]
+        self._written, self._cpu = written(self._here), time.process_time()
+        self._start = time.perf_counter()
+
+    def answer(self) -> Answer:
+        took, cpu = time.perf_counter() - self._start, time.process_time() - self._cpu
+        return {
+            "us": took / self._count * 1e6,
+            "cpu_us": cpu / self._count * 1e6,
+            "per_s": self._count / took,
+            "bytes": (written(self._here) - self._written) / self._count,
+        }
+
+
 def _timed(count: int, work: Callable[[], Any]) -> Answer:
-    cpu, start = time.process_time(), time.perf_counter()
+    measured = _Timed(count)
     work()
-    took = time.perf_counter() - start
-    return {
-        "us": took / count * 1e6,
-        "cpu_us": (time.process_time() - cpu) / count * 1e6,
-        "per_s": count / took,
-    }
+    return measured.answer()
 
 
 def fill(verbs: Verbs, file: str, count: str) -> Answer:
@@ -49,6 +64,35 @@ def send(verbs: Verbs, count: str) -> Answer:
     return _timed(int(count), lambda: [verbs.send(i) for i in range(int(count))])
 
 
+def send_by_threads(verbs: Verbs, count: str, threads: str) -> Answer:
+    """Send from several threads at once."""
+    verbs.send(0)
+    share = int(count) // int(threads)
+
+    def work() -> None:
+        with ThreadPoolExecutor(int(threads)) as pool:
+            list(pool.map(lambda _: [verbs.send(i) for i in range(share)], range(int(threads))))
+
+    return _timed(share * int(threads), work)
+
+
+def send_by_coroutines(verbs: Verbs, count: str, coroutines: str) -> Answer:
+    """Send from several coroutines of one loop."""
+    share = int(count) // int(coroutines)
+
+    async def one() -> None:
+        for i in range(share):
+            await verbs.asend(i)
+
+    async def main() -> Answer:
+        await verbs.asend(0)
+        measured = _Timed(share * int(coroutines))
+        await asyncio.gather(*(one() for _ in range(int(coroutines))))
+        return measured.answer()
+
+    return asyncio.run(main())
+
+
 def check(verbs: Verbs, file: str) -> Answer:
     """Read back every result of `fill`."""
     jobs = Path(file).read_text().split()
@@ -60,13 +104,14 @@ def check(verbs: Verbs, file: str) -> Answer:
     return answer
 
 
-def latency(verbs: Verbs, rounds: str) -> Answer:
+def latency(verbs: Verbs, rounds: str, verb: str = "round_trip") -> Answer:
     """Round trips with random gaps, the first few not counted."""
+    there_and_back = getattr(verbs, verb)
     took: list[float] = []
     for number in range(int(rounds) + _WARM_UP):
         time.sleep(random.uniform(*_GAP))
         start = time.perf_counter()
-        value = verbs.round_trip(number)
+        value = there_and_back(number)
         took.append(time.perf_counter() - start)
         assert value == 2 * number
     return {"seconds": took[_WARM_UP:]}
@@ -114,7 +159,18 @@ def facts(verbs: Verbs) -> Answer:
 
 ACTIONS: dict[str, Callable[..., Answer]] = {
     action.__name__: action
-    for action in (fill, send, check, latency, alatency, keep_sending, block, facts)
+    for action in (
+        fill,
+        send,
+        send_by_threads,
+        send_by_coroutines,
+        check,
+        latency,
+        alatency,
+        keep_sending,
+        block,
+        facts,
+    )
 }
 
 

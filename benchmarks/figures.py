@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -79,31 +79,53 @@ def ratios(ours: Sequence[Sample], theirs: Sequence[Sample], key: str) -> list[f
     return found
 
 
+def compared(ours: Sequence[Sample], theirs: Sequence[Sample], key: str) -> Spread | None:
+    """Our median by theirs, between the least and the most of the rounds, each by itself."""
+    rounds = ratios(ours, theirs, key)
+    if not rounds:
+        return None
+    middle = spread(values_of(ours, key)).middle / spread(values_of(theirs, key)).middle
+    return Spread(min(rounds), middle, max(rounds))
+
+
 def table(samples: Sequence[Sample], measures: Sequence[Measure], ours: Sequence[str]) -> list[str]:
-    """Lines for a scenario: each figure of each contender, and under a peer how we compare."""
-    names = list(dict.fromkeys(sample.contender for sample in samples))
-    by_name = {name: [s for s in samples if s.contender == name] for name in names}
-    lines = [f"{'':<44}{'min':>10}{'median':>10}{'max':>10}"]
-    for measure in measures:
-        rows: list[str] = []
-        for name in names:
-            values = [s.values[measure.key] for s in by_name[name] if measure.key in s.values]
-            if not values:
-                continue
-            rows.append(f"    {name:<40}{spread(values)}")
-            if measure.compared and name not in ours:
-                rows += _compared(by_name, ours, name, measure.key)
-        if rows:
-            lines += [f"  {measure.words}", *rows]
-    return lines
+    """Lines for a scenario: each figure of each contender, and under a peer how we compare.
+
+    Of ours, the first one is compared. Where there is one contender, it is not named.
+    """
+    by_name = by_contender(samples)
+    if len(by_name) == 1:
+        rows = [(f"  {each.words}", _spread(samples, each.key)) for each in measures]
+    else:
+        rows = [row for each in measures for row in _rows(by_name, each, ours)]
+    width = max(len(words) for words, _ in rows) + 2
+    heading = f"{'':<{width}}{'min':>10}{'median':>10}{'max':>10}"
+    return [heading, *(f"{words:<{width}}{found or ''}".rstrip() for words, found in rows)]
 
 
-def _compared(
-    by_name: dict[str, list[Sample]], ours: Sequence[str], name: str, key: str
-) -> list[str]:
-    lines: list[str] = []
-    for mine in ours:
-        found = ratios(by_name.get(mine, []), by_name[name], key)
-        if found:
-            lines.append(f"      {f'{mine} / this':<38}{spread(found)}")
-    return lines
+def by_contender(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """Sort samples by whose they are, in the order of the first of each."""
+    names = dict.fromkeys(sample.contender for sample in samples)
+    return {name: [s for s in samples if s.contender == name] for name in names}
+
+
+def _rows(
+    by_name: Mapping[str, Sequence[Sample]], measure: Measure, ours: Sequence[str]
+) -> Iterator[tuple[str, Spread | None]]:
+    mine = next((name for name in ours if name in by_name), None)
+    yield f"  {measure.words}", None
+    for name, samples in by_name.items():
+        if found := _spread(samples, measure.key):
+            yield f"    {name}", found
+        if measure.compared and mine is not None and name not in ours:
+            yield f"      {mine} / this", compared(by_name[mine], samples, measure.key)
+
+
+def _spread(samples: Sequence[Sample], key: str) -> Spread | None:
+    values = values_of(samples, key)
+    return spread(values) if values else None
+
+
+def values_of(samples: Sequence[Sample], key: str) -> list[float]:
+    """One of the values of each round that has it."""
+    return [sample.values[key] for sample in samples if key in sample.values]

@@ -98,7 +98,7 @@ def describe(folder: Path) -> dict[str, str | float | int]:
     load, _, _ = os.getloadavg()
     return {
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "cores": os.cpu_count() or 1,
         "load": round(load, 2),
         "file_system": file_system(folder),

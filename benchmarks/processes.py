@@ -93,6 +93,19 @@ def cpu_each(pids: Sequence[int]) -> dict[int, float]:
     return {pid: cpu_seconds([pid]) for pid in pids}
 
 
+def written(pids: Sequence[int]) -> int:
+    """The bytes that these processes have caused to be written to a disk."""
+    return sum(_written(pid) for pid in pids)
+
+
+def _written(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes"))
+
+
 def _own_seconds(pid: int) -> float:
     # The kernel's clock of another process: nanoseconds, where /proc/PID/stat has hundredths.
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 FOLDER = "BENCH_RECORDS"
 """The environment variable that names the folder of the files."""
 
-CAPACITY = 1 << 19
+CAPACITY = 1 << 20
 _STAMP = struct.Struct("d")
 _pack = _STAMP.pack_into
 _now = time.time

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks import census
 from benchmarks.apps.verbs import DATABASE, TASK
 from benchmarks.contenders import Contender
 from benchmarks.processes import Failed, Started
@@ -22,24 +23,33 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Session:
-    """Use it in a `with`: what it started ends with it, and its folder goes."""
+    """Use it in a `with`: what it started ends with it, and its folder goes.
 
-    def __init__(self, contender: Contender, base: Path) -> None:
+    With `counted` its processes count statements and transactions in `counts`, which is slow.
+    """
+
+    def __init__(self, contender: Contender, base: Path, *, counted: bool = False) -> None:
         self.contender = contender
         self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
         records = self.folder / "records"
         records.mkdir()
         self.records = Records(records)
         self.jobs = self.folder / "jobs"
+        self.database = self.folder / "jobs.db"
         self._started: list[Started] = []
         self._env = {name: text for name, text in os.environ.items() if not _ours(name)}
         self._env |= {
-            "PYTHONPATH": str(ROOT),
-            DATABASE: str(self.folder / "jobs.db"),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
+            DATABASE: str(self.database),
             FOLDER: str(records),
             TASK: contender.task,
             **contender.env,
         }
+        if counted:
+            self.counts = self.folder / "counts"
+            self.counts.mkdir()
+            self._env[census.FOLDER] = str(self.counts)
+            self._env["PYTHONPATH"] += f"{os.pathsep}{census.PLACE}"
 
     def __enter__(self) -> Self:
         return self
@@ -56,9 +66,10 @@ class Session:
 
     # -- the worker -----------------------------------------------------------------------
 
-    def worker(self) -> Started:
-        """Start a worker by its command line."""
-        started = Started(self.contender.worker, folder=self.folder, env=self._env)
+    def worker(self, prefix: Sequence[str] = ()) -> Started:
+        """Start a worker by its command line, with `prefix` before it."""
+        command = [*prefix, *self.contender.worker]
+        started = Started(command, folder=self.folder, env=self._env)
         self._started.append(started)
         return started
 

@@ -21,15 +21,24 @@ def available() -> bool:
     return True
 
 
-def prefix(report: Path, calls: str) -> list[str]:
-    """What to put before a command to have its `calls` counted in a file."""
-    return ["strace", "-f", "-c", "-e", f"trace={calls}", "-o", str(report)]
+def prefix(report: Path, calls: str, *, apart: bool = False) -> list[str]:
+    """What to put before a command to have its `calls` counted in a file.
+
+    With `apart` the process that is started is the command itself, so that it can be signalled.
+    """
+    beside = ["-D"] if apart else []
+    return ["strace", *beside, "-f", "-c", "-e", f"trace={calls}", "-o", str(report)]
 
 
 def counts(report: Path) -> dict[str, int]:
     """How often each call was made, by a report of `strace -c`."""
     text = report.read_text() if report.exists() else ""
     return {name: int(count) for count, name in _LINE.findall(text)}
+
+
+def total(report: Path) -> int:
+    """How many calls there were in all."""
+    return counts(report).get("total", 0)
 
 
 def watch(pids: Sequence[int], seconds: float, report: Path) -> int | None:
@@ -52,4 +61,4 @@ def watch(pids: Sequence[int], seconds: float, report: Path) -> int | None:
         said = words.decode(errors="replace").strip().splitlines()
         print(f"  system calls are not counted: {said[-1] if said else 'strace said nothing'}")
         return None
-    return counts(report).get("total", 0)
+    return total(report)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import sqlite3
+import time
 from typing import Any
 
-from benchmarks.apps.verbs import DATABASE, HUEY_FSYNC, IDLE_DELAY
+from benchmarks.apps.verbs import DATABASE, HUEY_FSYNC, IDLE_DELAY, NAP, TASK
 from benchmarks.recorder import hit
 
 _huey: Any = importlib.import_module("huey")
@@ -23,11 +25,22 @@ def _add(x: int, y: int) -> int:
     return x + y
 
 
-add: Any = queue.task(name="add")(_add)
+def _nap(x: int, y: int) -> int:
+    time.sleep(NAP)
+    hit()
+    return x + y
+
+
+_tasks: dict[str, Any] = {"add": queue.task(name="add")(_add), "nap": queue.task(name="nap")(_nap)}
+_task = _tasks[os.environ.get(TASK, "add")]
 
 
 def send(number: int) -> str:
-    return str(add(number, number).id)
+    return str(_task(number, number).id)
+
+
+async def asend(number: int) -> None:
+    await asyncio.to_thread(_task, number, number)  # it has no verb for coroutines
 
 
 def send_many(count: int) -> list[str]:
@@ -39,15 +52,19 @@ def result(job: str, timeout: float) -> int:
 
 
 def round_trip(number: int) -> int:
-    return int(add(number, number).get(timeout=30, **_POLL))
+    return int(_task(number, number).get(timeout=30, **_POLL))
 
 
 async def around_trip(number: int) -> int:
     raise NotImplementedError("huey runs no coroutines")
 
 
+def overtake(number: int) -> int:
+    return int(_task(number, number, priority=1).get(timeout=30, **_POLL))
+
+
 def wait_in_vain(seconds: float) -> None:
-    job = add.schedule((1, 1), delay=IDLE_DELAY)
+    job = _task.schedule((1, 1), delay=IDLE_DELAY)
     try:
         job.get(timeout=seconds, **_POLL)
     except _huey.exceptions.ResultTimeout:
@@ -62,4 +79,5 @@ def facts() -> dict[str, Any]:
         "sqlite": sqlite3.sqlite_version,
         "synchronous": connection.execute("pragma synchronous").fetchone()[0],
         "journal": connection.execute("pragma journal_mode").fetchone()[0],
+        "promise": "takes a task from the queue before its run (at most once)",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import apsw
 
 import ropeway
-from benchmarks.apps.verbs import DATABASE, IDLE_DELAY, TASK
+from benchmarks.apps.verbs import DATABASE, IDLE_DELAY, NAP, TASK
 from benchmarks.recorder import hit
 from ropeway import Ropeway
 from ropeway.backends.sqlite import Database
+from ropeway.backends.sqlite.ops import Writing
 from ropeway.errors import ResultTimeout
 
 _file = Path(os.environ[DATABASE])
@@ -31,11 +33,22 @@ async def add_async(x: int, y: int) -> int:
     return x + y
 
 
-_task = add_async if os.environ.get(TASK) == "add_async" else add
+@app.task
+async def nap(x: int, y: int) -> int:
+    await asyncio.sleep(NAP)
+    hit()
+    return x + y
+
+
+_task = {"add": add, "add_async": add_async, "nap": nap}[os.environ.get(TASK, "add")]
 
 
 def send(number: int) -> str:
     return _task.send(number, number).id
+
+
+async def asend(number: int) -> None:
+    await _task.asend(number, number)
 
 
 def send_many(count: int) -> list[str]:
@@ -56,6 +69,10 @@ async def around_trip(number: int) -> int:
     return int(await job.aresult(timeout=30))
 
 
+def overtake(number: int) -> int:
+    return int(_task.using(queue="urgent").send(number, number).result(timeout=30))
+
+
 def wait_in_vain(seconds: float) -> None:
     job = _task.using(delay=IDLE_DELAY).send(1, 1)
     try:
@@ -66,16 +83,22 @@ def wait_in_vain(seconds: float) -> None:
 
 
 def facts() -> dict[str, Any]:
-    database = Database(_file)
-    database.open()
+    database = Database(_file, durability=app.settings.durability)
+
+    def look(writing: Writing) -> dict[str, Any]:
+        return {
+            "synchronous": writing.execute("pragma synchronous").get,
+            "journal": writing.execute("pragma journal_mode").get,
+        }
+
     try:
-        synchronous = database.read(lambda execute: execute("pragma synchronous").get)
-        journal = database.read(lambda execute: execute("pragma journal_mode").get)
+        # In a transaction such as one with results has it, for others may ask for less.
+        found = database.finish(database.submit(look, 1, "before"))
     finally:
         database.close()
     return {
         "library": f"ropeway {ropeway.__version__}",
         "sqlite": apsw.sqlite_lib_version(),
-        "synchronous": synchronous,
-        "journal": journal,
+        "promise": "settles a task after its run (at least once)",
+        **found,
     }

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 TASK = "BENCH_TASK"
-"""The environment variable that names the task to use: `add` or `add_async`."""
+"""The environment variable that names the task to use: `add`, `add_async` or `nap`."""
 
 DATABASE = "BENCH_DATABASE"
 """The environment variable that names the database file."""
 
 HUEY_FSYNC = "BENCH_HUEY_FSYNC"
 """The environment variable that sets huey's `fsync` (1 or 0); without it huey's default applies."""
+
+POTATOQ_DURABLE = "BENCH_POTATOQ_DURABLE"
+"""The environment variable that, with 1, has potatoq's broker opened with `durable`."""
+
+NAP = 0.02
+"""Seconds for which the task `nap` waits, as if for an answer of another machine."""
 
 IDLE_DELAY = 3600.0
 """Seconds until the job is due that nobody will see run."""
@@ -22,6 +28,10 @@ class Verbs(Protocol):
 
     def send(self, number: int) -> str:
         """Ask for `add(number, number)`."""
+        ...
+
+    async def asend(self, number: int) -> None:
+        """The same from a coroutine, so that others of its loop go on meanwhile."""
         ...
 
     def send_many(self, count: int) -> list[str]:
@@ -38,6 +48,10 @@ class Verbs(Protocol):
 
     async def around_trip(self, number: int) -> int:
         """The same with the library's verbs for async code."""
+        ...
+
+    def overtake(self, number: int) -> int:
+        """A round trip past whatever is queued: by another queue, or by a priority."""
         ...
 
     def wait_in_vain(self, seconds: float) -> None:

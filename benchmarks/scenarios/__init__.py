@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from benchmarks.scenarios import beside, drain, idle, latency, send
+from benchmarks.scenarios import beside, drain, effort, flatness, idle, latency, pruning, send
 from benchmarks.scenarios.scenario import Plan, Scenario
 
 ALL: dict[str, Scenario] = {
     each.name: each
-    for each in (drain.SCENARIO, send.SCENARIO, latency.SCENARIO, beside.SCENARIO, idle.SCENARIO)
+    for each in (
+        drain.SCENARIO,
+        pruning.SCENARIO,
+        drain.IO,
+        send.SCENARIO,
+        send.CONCURRENT,
+        send.BULK,
+        effort.SCENARIO,
+        latency.SCENARIO,
+        latency.LOADED,
+        beside.SCENARIO,
+        idle.SCENARIO,
+        flatness.SCENARIO,
+    )
 }
 
 __all__ = ["ALL", "Plan", "Scenario"]

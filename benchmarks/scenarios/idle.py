@@ -61,6 +61,5 @@ SCENARIO = Scenario(
         Measure("waiter_calls", "the waiting process: system calls a second (counted apart)"),
     ),
     run=run,
-    takes=lambda contender: contender.name in ("ropeway, def", "huey, 2 processes"),
     most_rounds=1,
 )

@@ -20,21 +20,23 @@ class Plan(Struct, frozen=True, kw_only=True):
     latency_rounds: int
     idle_seconds: float
     strace_seconds: float
+    pruned: int
+    flat: int
+    twice: bool
 
     def tasks(self, contender: Contender) -> int:
         """How many tasks to queue: fewer for the slower, so that each needs some seconds."""
-        return self.n if contender.ours else self.n // 5
+        return self.n if contender.ours else self.n // 10
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
     """One thing to measure: `run` gives the values of one round for one contender.
 
-    `takes` says which contenders it makes sense for; `most_rounds` bounds what is slow.
+    `most_rounds` bounds what is slow. A contender says in which scenarios it is.
     """
 
     name: str
     words: str
     measures: tuple[Measure, ...]
     run: Callable[[Contender, Plan], dict[str, float]]
-    takes: Callable[[Contender], bool] = lambda _: True
     most_rounds: int = 100

@@ -1,53 +1,70 @@
-"""Sending, with nobody at work: one by one, and many at once."""
+"""Sending, with nobody at work: one by one, several at once, and many in one call."""
 
 from __future__ import annotations
 
-from benchmarks import tracing
 from benchmarks.contenders import Contender
 from benchmarks.figures import Measure
 from benchmarks.scenarios.scenario import Plan, Scenario
 from benchmarks.session import Session
 
+_THREADS, _COROUTINES = 8, 100
+
 
 def run(contender: Contender, plan: Plan) -> dict[str, float]:
-    """Two clients, each with a database of its own."""
-    with Session(contender, plan.base) as session:
-        single = session.ask("send", plan.sends)
-    with Session(contender, plan.base) as session:
-        many = session.ask("fill", session.jobs, plan.tasks(contender))
+    """One thread sends."""
+    return _ask(contender, plan, "send", plan.sends)
+
+
+def run_concurrent(contender: Contender, plan: Plan) -> dict[str, float]:
+    """Threads of one process send, then coroutines of one loop."""
+    threads = _ask(contender, plan, "send_by_threads", 2 * plan.sends, _THREADS)
+    loop = _ask(contender, plan, "send_by_coroutines", 2 * plan.sends, _COROUTINES)
     return {
-        **_flushes(contender, plan),
-        "us": single["us"],
-        "cpu_us": single["cpu_us"],
-        "many_us": many["us"],
-        "many_cpu_us": many["cpu_us"],
+        **{f"threads_{key}": value for key, value in threads.items()},
+        **{f"loop_{key}": value for key, value in loop.items()},
     }
 
 
-def _flushes(contender: Contender, plan: Plan) -> dict[str, float]:
-    """What 100 sends more have the disk flush more, so that opening the database is left out."""
-    if not tracing.available():
-        return {}
-    found: list[int] = []
-    for sends in (100, 200):
-        with Session(contender, plan.base) as session:
-            report = session.folder / "calls"
-            session.ask("send", sends, prefix=tracing.prefix(report, "fsync,fdatasync"))
-            found.append(tracing.counts(report).get("total", 0))
-    return {"flushes": (found[1] - found[0]) / 100}
+def run_bulk(contender: Contender, plan: Plan) -> dict[str, float]:
+    """As many as a drain needs, in the quickest way that the library has."""
+    with Session(contender, plan.base) as session:
+        return dict(session.ask("fill", session.jobs, plan.tasks(contender)))
+
+
+def _ask(contender: Contender, plan: Plan, action: str, *arguments: int) -> dict[str, float]:
+    with Session(contender, plan.base) as session:
+        return dict(session.ask(action, *arguments))
 
 
 SCENARIO = Scenario(
     name="send",
-    words="sending while nobody else uses the database; what was sent is durable",
+    words="sending one by one while nobody else uses the database; what was sent is durable",
     measures=(
-        Measure("us", "send, one by one, us", compared=True),
-        Measure("cpu_us", "its processor time, us", compared=True),
-        Measure("flushes", "flushes of the disk for each (counted apart)"),
-        Measure("many_us", "a call of send_many (huey: one by one), us", compared=True),
-        Measure("many_cpu_us", "its processor time, us"),
+        Measure("us", "a send, µs", compared=True),
+        Measure("cpu_us", "its processor time, µs", compared=True),
+        Measure("bytes", "bytes written to the disk for it"),
     ),
     run=run,
-    # Sending is the same whatever the worker is, and for both colours of task.
-    takes=lambda contender: contender.name in ("ropeway, def", "huey, 2 processes"),
+)
+CONCURRENT = Scenario(
+    name="concurrent",
+    words=f"sending by {_THREADS} threads, and by {_COROUTINES} coroutines of one loop",
+    measures=(
+        Measure("threads_us", "threads: µs between two sends", compared=True),
+        Measure("threads_cpu_us", "processor time of a send, µs", compared=True),
+        Measure("loop_us", "coroutines (huey, potatoq: in threads): µs between two", compared=True),
+        Measure("loop_cpu_us", "processor time of a send, µs", compared=True),
+    ),
+    run=run_concurrent,
+)
+BULK = Scenario(
+    name="bulk",
+    words="sending many at once: send_many; potatoq: groups of 1000; huey: one by one",
+    measures=(
+        Measure("per_s", "messages a second", compared=True),
+        Measure("us", "µs for each"),
+        Measure("cpu_us", "processor time of each, µs", compared=True),
+        Measure("bytes", "bytes written to the disk for each"),
+    ),
+    run=run_bulk,
 )
