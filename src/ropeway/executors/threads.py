@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections import deque
+from typing import Literal
 
 from ropeway.context import Running, running
 from ropeway.errors import TimeLimit
@@ -16,23 +17,26 @@ from ropeway.executor import Call, Ended, Interrupts, Trace
 from ropeway.executors.outcomes import raised, returned, timed_out, unbound
 from ropeway.message import Kind, Outcome
 
+_Reason = Literal["limit", "interrupt"]
+
 
 class _Post:
-    """One thread's place of work: what it runs, and whether it was told that time is up."""
+    """One thread's place of work: what it runs, and why it was told to stop, if it was."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.lock = threading.Lock()
         self.call: Call | None = None
-        self.told = False
+        self.told: _Reason | None = None
         self.thread_id = 0
 
 
 class ThreadExecutor:
     """At most `slots` plain functions at once.
 
-    A time limit raises `TimeLimit` in the function, at its next line of Python; a call that sits
-    in a blocking system call hears of it when that returns.
+    A time limit raises `TimeLimit` in the function, at its next line of Python, and so does an
+    interrupt; a call that sits in a blocking system call hears of it when that returns. Only a
+    time limit makes it a failure.
     """
 
     kind: Kind = "threads"
@@ -73,7 +77,7 @@ class ThreadExecutor:
         for post in self._posts:
             call = post.call
             if call is not None and call.slot == slot:
-                self._tell(post, call)
+                self._tell(post, call, "interrupt")
 
     def close(self) -> None:
         for _ in self._posts:
@@ -104,7 +108,7 @@ class ThreadExecutor:
         try:
             try:
                 # From here on `TimeLimit` may come at any line.
-                post.call, post.told = call, False
+                post.call, post.told = call, None
                 if call.timeout is not None:
                     self._loop.call_soon_threadsafe(self._limit, post, call)
                 value = call.function(*args, **kwargs)
@@ -112,7 +116,10 @@ class ThreadExecutor:
                 _untell(post)
         except BaseException as error:  # noqa: BLE001
             # Whatever user code raises, SystemExit too, is its own outcome and not the child's end.
-            return timed_out(call, error) if isinstance(error, TimeLimit) else raised(call, error)
+            if not isinstance(error, TimeLimit):
+                return raised(call, error)
+            told = post.told == "interrupt"
+            return Outcome(ending="interrupted") if told else timed_out(call, error)
         return returned(call, value)
 
     # -- on the loop ----------------------------------------------------------------------
@@ -129,14 +136,16 @@ class ThreadExecutor:
 
     def _limit(self, post: _Post, call: Call) -> None:
         if post.call is call and call.timeout is not None:
-            self._limits[call.slot] = self._loop.call_later(call.timeout, self._tell, post, call)
+            self._limits[call.slot] = self._loop.call_later(
+                call.timeout, self._tell, post, call, "limit"
+            )
 
     @staticmethod
-    def _tell(post: _Post, call: Call) -> None:
+    def _tell(post: _Post, call: Call, reason: _Reason) -> None:
         # Whatever comes late finds another call, or none.
         with post.lock:
             if post.call is call and not post.told:
-                post.told = True
+                post.told = reason
                 _raise_in(post.thread_id, TimeLimit)
 
 

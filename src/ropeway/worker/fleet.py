@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Sequence
 
-from ropeway.message import Delivery, Kind, Outcome
+from ropeway.message import Delivery, Fence, Kind, Outcome
 from ropeway.worker.frames import Manifest
 from ropeway.worker.process import ChildProcess, OnEnded
 
@@ -89,10 +89,10 @@ class Fleet:
         for child in self._children:
             child.hold(lifeline)
 
-    def interrupt(self, ids: frozenset[str]) -> None:
-        """Ask for the calls of these jobs to be stopped, wherever they run."""
+    def interrupt(self, lost: frozenset[Fence]) -> None:
+        """Ask for the calls of these attempts to be stopped, wherever they run."""
         for child in self._children:
-            child.interrupt(ids)
+            child.interrupt(lost)
 
     async def recall(self) -> None:
         """Have every child give back what it has not started; none is replaced from now on."""

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from ropeway.message import Delivery, Failure, Kind, Outcome
+from ropeway.message import Delivery, Failure, Fence, Kind, Outcome
 from ropeway.worker.cell import SLOTS, Cell
 from ropeway.worker.frames import (
     Ended,
@@ -112,10 +112,13 @@ class ChildProcess:
         if self._pipe is not None and lifeline is not None:
             self._pipe.send(Hold(lifeline))
 
-    def interrupt(self, ids: frozenset[str]) -> None:
-        """Ask for the calls of these jobs to be stopped."""
+    def interrupt(self, lost: frozenset[Fence]) -> None:
+        """Ask for the calls of these attempts, or of earlier ones of the same jobs, to be stopped."""
+        newest = {fence.id: fence.attempt for fence in lost}
         slots = [
-            slot for slot, (delivery, _, _) in self._handed.items() if delivery.fence.id in ids
+            slot
+            for slot, (delivery, _, _) in self._handed.items()
+            if delivery.fence.attempt <= newest.get(delivery.fence.id, 0)
         ]
         if slots and self._pipe is not None:
             self._pipe.send(Interrupt(slots))

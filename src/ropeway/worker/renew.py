@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ropeway.broker import Broker
 from ropeway.errors import RopewayError
+from ropeway.message import Fence
 from ropeway.worker.held import Held
 
 log = logging.getLogger("ropeway.worker")
@@ -17,7 +18,7 @@ class Renewer:
     """Keeps what is held from being handed to others, and tells `on_lost` of what was."""
 
     def __init__(
-        self, backend: Broker, held: Held, lease: float, on_lost: Callable[[frozenset[str]], None]
+        self, backend: Broker, held: Held, lease: float, on_lost: Callable[[frozenset[Fence]], None]
     ) -> None:
         self._backend, self._held, self._lease, self._on_lost = backend, held, lease, on_lost
 
@@ -38,11 +39,10 @@ class Renewer:
         except RopewayError as error:
             log.warning("%d leases cannot be renewed yet: %s", len(fences), error.fact)
             return False
-        lost = frozenset(
-            fence.id for fence, answer in zip(fences, answers, strict=True) if answer != "held"
-        )
-        # What was settled while the answer was on its way is not lost: it is done.
-        lost &= {fence.id for fence in self._held.fences()}
+        lost = {fence for fence, answer in zip(fences, answers, strict=True) if answer != "held"}
+        # What was settled while the answer was on its way is not lost: it is done. And of a job
+        # that was given back and has come again, only the attempt before is gone.
+        lost.intersection_update(self._held.fences())
         if lost:
-            self._on_lost(lost)
+            self._on_lost(frozenset(lost))
         return True
