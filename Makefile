@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # What exists of the trees that are checked (some are added as the project grows).
 CODE := $(wildcard src tests tools benchmarks chaos examples)
-TYPED := $(wildcard src tests tools benchmarks examples)
+TYPED := $(wildcard src tests tools benchmarks chaos examples)
 CHECKS := check-style check-format check-types check-imports check-sizes check-docs
 
 .PHONY: help
@@ -27,6 +27,10 @@ check: $(CHECKS) ## style, types, import direction, sizes, documentation
 .PHONY: bench
 bench: .venv/stamp-dev ## measure throughput and latency (ARGS goes to the benchmarks)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: torture
+torture: .venv/stamp-dev ## kill workers and cut the power, and see that nothing is lost (root; ARGS)
+	@$(BIN)/python -m chaos torture $(ARGS)
 
 .PHONY: docs
 docs: .venv/stamp-docs ## build the documentation into site/; a dead link is an error

@@ -139,7 +139,8 @@ class Fleet:
         try:
             await self._spawn()
         except StartFailed as error:
-            log.warning("%s; trying again", error)
+            if not self._draining:
+                log.warning("%s; trying again", error)
         except OSError as error:
             log.warning("no child can be started: %s; trying again", error)
             self._spawn_later(random.uniform(0.5, 1.0) * _LONGEST_PAUSE / 10)

@@ -105,6 +105,8 @@ class Checkpointer:
                 return
             try:
                 self.run_once()
+            except apsw.BusyError:
+                pass  # somebody opens or closes it just now
             except (apsw.Error, OSError) as error:
                 # Nothing is lost: the log goes on growing, and the next one tries again.
                 _logger.warning("the log of %s cannot be taken in: %s", self._path, error)

@@ -1,0 +1,66 @@
+"""Every job is somewhere, its counters add up, and the storage is whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from chaos.evidence import FINAL, Evidence
+from chaos.invariants.finding import Example, Finding, judge
+from chaos.witness import Row
+
+
+def conservation(evidence: Evidence) -> Finding:
+    """I8: nothing is left open, both ways to look agree, and the counters explain the attempts."""
+    wrong = [
+        Example(row.id, fact)
+        for row in evidence.raw.values()
+        for fact in (*_disagreements(row, evidence.public.get(row.id)), *_sums(row, evidence))
+    ]
+    hidden = evidence.public.keys() - evidence.raw.keys()
+    wrong += [Example(job_id, "is shown, and not stored") for job_id in sorted(hidden)]
+    states = Counter(row.state for row in evidence.raw.values())
+    return judge("I8", "every job is accounted for", wrong, dict(states))
+
+
+def _disagreements(row: Row, public: Row | None) -> Iterator[str]:
+    if public is None:
+        yield "is stored, and not shown"
+    elif public != row:
+        yield f"is stored as {row} and shown as {public}"
+    if row.state not in FINAL:
+        yield f"is {row.state} at the end"
+
+
+def _sums(row: Row, evidence: Evidence) -> Iterator[str]:
+    issued = len(evidence.claims.get(row.id, ()))
+    if row.attempt != issued:
+        yield f"has attempt {row.attempt} after {issued} claims"
+    charged = row.failures + row.losses + row.releases
+    # Each attempt is charged once at most, and the one that succeeded is charged nothing.
+    if charged > row.attempt - (row.state == "succeeded"):
+        yield f"was charged {charged} times in {row.attempt} attempts"
+    failed = sum(
+        run.ended is not None and run.value is None for run in evidence.runs.get(row.id, ())
+    )
+    if row.failures > failed:
+        yield f"was charged {row.failures} failures, and failed {failed} times"
+
+
+def none_quarantined(evidence: Evidence) -> Finding:
+    """I15: without poison in the workload, nothing goes into quarantine or fails."""
+    wrong = [
+        Example(row.id, f"is {row.state} after {row.losses} losses, {row.failures} failures")
+        for row in evidence.raw.values()
+        if row.state in {"failed", "quarantined"}
+    ]
+    losses = sum(row.losses for row in evidence.raw.values())
+    twice = sum(row.losses > 1 for row in evidence.raw.values())
+    counts = {"losses charged": losses, "charged twice or more": twice}
+    return judge("I15", "no innocent goes into quarantine", wrong, counts)
+
+
+def sound_storage(evidence: Evidence) -> Finding:
+    """The backend's own check of its storage finds nothing."""
+    wrong = [Example("", evidence.damage)] if evidence.damage else []
+    return judge("S", "the storage is sound", wrong)

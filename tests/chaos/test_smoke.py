@@ -1,0 +1,48 @@
+"""One short run against a backend that lies: each lie is caught, and nothing else is called one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos import runner
+from chaos.evidence import Setup
+from chaos.plan import plan
+from chaos.profile import Enough, Profile
+from chaos.stage import Stage
+from chaos.verdict import judge_folder
+from tests.chaos.sabotage import Sabotaged
+
+PROFILE = Profile(
+    tasks=600,
+    sending=3.0,
+    warm_up=0.5,
+    faults=3.0,
+    lease=1.0,
+    patience=30.0,
+    restart_every=0.0,
+    stop_every=0.0,
+    enough=Enough(kills=1, takeovers=0, refused=0),
+)
+
+
+@pytest.mark.timeout(180)
+def test_every_lie_of_a_backend_is_caught(tmp_path: Path) -> None:
+    """While processes are killed: the intended checker names the jobs, and no others."""
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    setup = Setup(seed=7, url=url, profile=PROFILE, faults=plan(7, PROFILE))
+    stage = Stage(setup, tmp_path / "run")
+    stage.witness = backend = Sabotaged(stage.witness, url)
+    runner.torture(stage)
+    verdict = judge_folder(stage.folder)
+    assert (verdict.word, verdict.missing) == ("violation", [])
+    victims = backend.victims()
+    assert set(victims) == {"I1", "I2", "I3", "I4", "I6"}
+    for invariant, ids in victims.items():
+        finding = verdict.finding(invariant)
+        assert {example.id for example in finding.examples} <= ids, invariant
+        assert finding.violations >= len(ids), invariant
+    # Attempts that are reset do not add up either.
+    invalid = {each.invariant for each in verdict.findings if each.judgement == "invalid"}
+    assert invalid == {*victims, "I8"}
