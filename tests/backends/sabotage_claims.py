@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from ropeway.backends.memory import MemoryBackend, _Job
+from ropeway.backends.memory.backend import MemoryBackend, _Job
 from ropeway.broker import Held
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ropeway.backends.memory import MemoryBackend, _Job, _matches
+from ropeway.backends.memory.backend import MemoryBackend, _Job, _matches
 from ropeway.broker import QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
