@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from ropeway.capabilities import Capabilities
-from ropeway.claims import Claim
-from ropeway.message import Answer, Delivery, Fence, Transition
+from ropeway.claims import Claim, Limit
+from ropeway.message import Delivery, Fence, JobRecord
+from ropeway.transition import Answer, Transition
 
 Held = Literal["held", "lost", "cancelled"]
 
@@ -65,12 +66,18 @@ class Broker(Protocol):
 
         Messages whose lease has expired come first, then what is due: higher bands before lower
         ones, earlier due times before later, and equal ones in the order they were published.
-        Waits up to `wait` seconds for something to come; an empty list is a normal answer.
+        Waiting lifts a message: one that has been due for `AGEING` seconds longer than another
+        counts as one band higher. Of the messages of one key in a queue only the first that is
+        not settled can be handed out; keys that have a message ready take turns. Waits up to `wait` seconds for something to come; an empty list is a normal answer.
         """
         ...
 
     async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
-        """Renew each lease to `lease` seconds from now, and say for each whether it is held."""
+        """Renew each lease to `lease` seconds from now, and say for each whether it is held.
+
+        "cancelled" is one that is held and whose cancellation was asked for. Wait for
+        `holder_name` to hear of that at once.
+        """
         ...
 
     async def lifeline(self, holder: str) -> str | None:
@@ -79,6 +86,19 @@ class Broker(Protocol):
         When nobody keeps it any more, the holder's leases end at once. None where the backend
         cannot tell who is dead: leases end by time alone there.
         """
+        ...
+
+    async def declare(self, limits: Sequence[Limit]) -> None:
+        """Make limits, or change those of the same names. A limit nobody declared limits nothing.
+
+        Enforced inside `receive`, whoever asks: no more of its messages are ever leased at once,
+        or handed out in a time, than the limit says. A message that has to wait for a limit holds
+        back none that has not.
+        """
+        ...
+
+    async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
+        """Show what waits in a queue, for people, by due time, what is due ahead included."""
         ...
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:

@@ -18,6 +18,22 @@ class Claim(Struct, frozen=True):
     highest: int = HIGHEST_BAND
 
 
+AGEING = 60.0
+"""Seconds of waiting that lift a message by one band, so that low bands are not starved."""
+
+
+class Limit(Struct, frozen=True, kw_only=True):
+    """How many messages that name it may be leased at once, and how many may be handed out.
+
+    `rate` is per second, on average; after a pause up to `burst` come at once. None is no limit.
+    """
+
+    name: str
+    in_flight: int | None = None
+    rate: float | None = None
+    burst: int = 1
+
+
 MAX_BATCH = 200
 """Messages in one claim or commit: larger batches gain little and make others wait."""
 

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ropeway.message import (
-    Delivery,
-    Failure,
-    Finish,
-    Outcome,
-    Reject,
-    Release,
-    Settle,
-    Transition,
-)
+from ropeway.message import Delivery, Failure, Outcome
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
+from ropeway.transition import Finish, Reject, Release, Settle, Transition
 
 
 class Keep(Struct, frozen=True):

@@ -1,14 +1,12 @@
-"""The values that travel: a message, its deliveries, and the changes that are committed for it.
+"""The values that travel: a message, its deliveries, and what becomes of them.
 
 All are frozen. Durations are seconds; instants are seconds since the Unix epoch, UTC.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal
 
-import msgspec
 from msgspec import Struct, field
 
 from ropeway.retry import RetryPolicy
@@ -29,6 +27,9 @@ class Message(Struct, frozen=True, gc=False, kw_only=True):
     `due` is an absolute date that a user gave; `delay` is relative, and the backend adds its own
     clock to it. `signature` covers the message without itself; all that changes later (attempts,
     the current due time) is kept by the backend, outside the message.
+
+    Messages of one queue with the same `key` are handed out one at a time, in the order they were
+    published, also through retries. `limits` names those that its runs are counted against.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Message(Struct, frozen=True, gc=False, kw_only=True):
     trace: str | None = None
     content_type: str = "application/json"
     signature: bytes | None = None
+    limits: tuple[str, ...] = ()
     version: int = ENVELOPE_VERSION
 
 
@@ -120,117 +122,6 @@ class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     retryable: bool = True
 
 
-class Finish(Struct, frozen=True, gc=False, tag="finish", array_like=True):
-    """Settle for good; the record is kept for `keep` seconds."""
-
-    state: State
-    value: bytes | None = None
-    error: Failure | None = None
-    keep: float = 86_400.0
-    counts: Literal["failures", "none"] = "none"
-
-
-class Release(Struct, frozen=True, gc=False, tag="release", array_like=True):
-    """Give the message back, due `delay` seconds from the backend's now, or `at` a date.
-
-    Without either it returns to its old place in the queue. `counts` names what is charged.
-    """
-
-    counts: Literal["failures", "losses", "releases", "none"]
-    delay: float | None = None
-    at: float | None = None
-    error: Failure | None = None
-
-
-class Reject(Struct, frozen=True, gc=False, tag="reject", array_like=True):
-    """Put the message in quarantine, bytes intact, for a person to look at."""
-
-    reason: str
-    detail: str = ""
-    counts: Literal["failures", "losses", "none"] = "none"
-    keep: float = 604_800.0
-
-
-Settle = Finish | Release | Reject
-
-
-class Put(Struct, frozen=True, gc=False, array_like=True):
-    """Write a record. Keys that `job_key` makes are the backend's own: a `ValueError`."""
-
-    key: str
-    value: bytes
-
-    def __post_init__(self) -> None:
-        if self.key.startswith(JOB_PREFIX):
-            raise ValueError(f"{self.key!r} names a job: it changes by settles alone")
-
-
-class Record(Struct, frozen=True):
-    """A kept value and the number that grows with every write of its key."""
-
-    key: str
-    version: int
-    value: bytes
-
-
-class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
-    """All-or-nothing change: every guard is checked before anything is written.
-
-    Guards: `fence` (that attempt still holds its lease) and `expect` (key -> version, 0 for
-    absent). Writes: `put`, `drop`, `publish`, and `settle` of the fenced message.
-    """
-
-    fence: Fence | None = None
-    expect: dict[str, int] = field(default_factory=dict)
-    put: tuple[Put, ...] = ()
-    drop: tuple[str, ...] = ()
-    publish: tuple[Message, ...] = ()
-    settle: Settle | None = None
-
-
-_encode = msgspec.msgpack.Encoder().encode
-
-
-def digest(transition: Transition) -> bytes:
-    """Return 8 bytes that tell this transition from any other that the same attempt might send."""
-    return hashlib.blake2b(_encode(transition), digest_size=8).digest()
-
-
-def size(transition: Transition) -> int:
-    """Return roughly how many bytes of content the transition carries."""
-    total = sum(len(message.body) for message in transition.publish)
-    total += sum(len(put.value) for put in transition.put)
-    if isinstance(transition.settle, Finish) and transition.settle.value:
-        total += len(transition.settle.value)
-    return total
-
-
-Refusal = Literal["lost", "conflict", "duplicate", "full", "cancelled"]
-
-
-class Answer(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What a backend did with one transition.
-
-    `repeated` says that exactly this was applied before, so a caller that lost a reply may send
-    it again. When refused, `key` names what stood in the way and `current` its version.
-    """
-
-    status: Literal["applied", "repeated", "refused"]
-    reason: Refusal | None = None
-    key: str | None = None
-    current: int | None = None
-    versions: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the change stands."""
-        return self.status != "refused"
-
-
-APPLIED = Answer(status="applied")
-REPEATED = Answer(status="repeated")
-
-
 class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a store tells of one job: its message, counters and, when settled, how it ended."""
 
@@ -247,6 +138,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     holder: str | None = None
     value: bytes | None = None
     error: Failure | None = None
+    cancelling: bool = False
 
 
 def job_key(job_id: str) -> str:

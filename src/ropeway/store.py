@@ -10,8 +10,9 @@ from msgspec import Struct
 from ropeway.broker import Broker
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
-from ropeway.message import Answer, JobRecord, Record, Transition
+from ropeway.message import JobRecord
 from ropeway.states import State
+from ropeway.transition import Answer, Entry, Record, Transition
 
 
 class Store(Protocol):
@@ -45,6 +46,20 @@ class Store(Protocol):
         """
         ...
 
+    async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
+        """Return the records whose keys begin with `prefix` and come after `after`, by key.
+
+        Keys are in the order of their UTF-8 bytes. Jobs are not among them.
+        """
+        ...
+
+    async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
+        """Return the entries of a log after an offset, in the order they were committed.
+
+        An entry that is not there yet never appears before one that has been read.
+        """
+        ...
+
     async def prune(self, keep: Keep, limit: int) -> int:
         """End what waits past its `expires`, and remove settled jobs that need not be kept.
 
@@ -59,7 +74,8 @@ class Store(Protocol):
 
         A hint: it may be late or false, and nothing may depend on it. The first wait for a name
         reports it at once and remembers it; later ones report what changed since the last. So
-        `wait`, then `get`, in a loop, misses nothing. Names: those of `job_key`, and `queue_name`.
+        `wait`, then `get`, in a loop, misses nothing. Names: the keys of records, those of
+        `job_key`, `queue_name`, `log_name` and `holder_name`.
         """
         ...
 
@@ -93,3 +109,13 @@ class Backend(Broker, Store, Search, Protocol):
 def queue_name(queue: str) -> str:
     """Return the name to wait for to hear of new messages in `queue`."""
     return "queue/" + queue
+
+
+def log_name(log: str) -> str:
+    """Return the name to wait for to hear of new entries in `log`."""
+    return "log/" + log
+
+
+def holder_name(holder: str) -> str:
+    """Return the name to wait for to hear that something `holder` runs is to be cancelled."""
+    return "holder/" + holder

@@ -13,21 +13,13 @@ from ropeway.codecs import JSON, MSGPACK
 from ropeway.config import Settings, seconds
 from ropeway.errors import Backpressure, BadArguments, ConfigError, MessageTooLarge, Refused
 from ropeway.ids import new_id
-from ropeway.message import (
-    DEFAULT_BAND,
-    DEFAULT_QUEUE,
-    HIGHEST_BAND,
-    LOWEST_BAND,
-    Answer,
-    Kind,
-    Message,
-    Transition,
-)
+from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Kind, Message
 from ropeway.results import Job
 from ropeway.retry import DEFAULT, RetryPolicy
 from ropeway.signature import Signature
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.transition import Answer, Transition
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -13,21 +13,10 @@ from msgspec.structs import replace
 from ropeway.backends.memory import MemoryBackend
 from ropeway.claims import MAX_BATCH, Claim
 from ropeway.clock import ManualClock
-from ropeway.message import (
-    APPLIED,
-    REPEATED,
-    Answer,
-    Delivery,
-    Fence,
-    Finish,
-    Message,
-    Reject,
-    Release,
-    Transition,
-    size,
-)
+from ropeway.message import Delivery, Fence, Message
 from ropeway.states import State
 from ropeway.store import Backend
+from ropeway.transition import APPLIED, REPEATED, Answer, Finish, Reject, Release, Transition, size
 from ropeway.wrappers.delegate import Delegate
 
 LOST = Answer(status="refused", reason="lost")

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from ropeway.backends.memory import MemoryBackend, _Job
+from ropeway.backends.memory.backend import MemoryBackend, _Job
 from ropeway.broker import Held
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
-from ropeway.message import Answer, Delivery, Fence, Message, Release, Transition
+from ropeway.message import Delivery, Fence, Message
 from ropeway.states import State
 from ropeway.store import Backend
+from ropeway.transition import Answer, Release, Transition
 from ropeway.wrappers.delegate import Delegate
 
 

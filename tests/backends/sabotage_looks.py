@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ropeway.backends.memory import MemoryBackend, _Job, _matches
+from ropeway.backends.memory.backend import MemoryBackend, _Job, _matches
 from ropeway.broker import QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
-from ropeway.message import Answer, Delivery, JobRecord, Put, Record, Transition
+from ropeway.message import Delivery, JobRecord
 from ropeway.states import State
 from ropeway.store import Filter
+from ropeway.transition import Answer, Put, Record, Transition
 
 # -- records ---------------------------------------------------------------------------------------
 

@@ -11,9 +11,10 @@ from ropeway.backends.memory import MemoryBackend
 from ropeway.claims import MAX_BATCH, Claim
 from ropeway.clock import ManualClock
 from ropeway.errors import BackendUnavailable, Indeterminate
-from ropeway.message import Answer, Put, Transition, job_key
+from ropeway.message import job_key
 from ropeway.testing.conformance import BackendSuite, ManualHarness, MissedHintCases
 from ropeway.testing.conformance.steps import job, message, value_of
+from ropeway.transition import Answer, Put, Transition
 from ropeway.wrappers.batched import MAX_BYTES, Batched
 from ropeway.wrappers.delegate import Delegate
 

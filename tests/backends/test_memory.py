@@ -8,7 +8,7 @@ import pytest
 
 from ropeway.backends.memory import MemoryBackend
 from ropeway.clock import ManualClock
-from ropeway.message import Transition, job_key
+from ropeway.message import job_key
 from ropeway.stepping import step
 from ropeway.testing.conformance import (
     BackendSuite,
@@ -17,6 +17,7 @@ from ropeway.testing.conformance import (
     MissedHintCases,
 )
 from ropeway.testing.conformance.steps import message
+from ropeway.transition import Transition
 
 
 class TestMemory(BackendSuite, MissedHintCases, LocalClockCases):

@@ -13,10 +13,10 @@ from ropeway.claims import Claim
 from ropeway.clock import ManualClock
 from ropeway.errors import Indeterminate
 from ropeway.events import Event, Events
-from ropeway.message import Answer, Transition
 from ropeway.store import Backend, Filter
 from ropeway.testing.conformance import BackendSuite, ManualHarness, MissedHintCases
 from ropeway.testing.conformance.steps import message
+from ropeway.transition import Answer, Transition
 from ropeway.wrappers.observed import Observed
 
 

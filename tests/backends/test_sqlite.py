@@ -10,7 +10,6 @@ import pytest
 
 from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend, hints
 from ropeway.clock import ManualClock
-from ropeway.message import Transition
 from ropeway.store import Backend
 from ropeway.testing.conformance import (
     BackendSuite,
@@ -22,6 +21,7 @@ from ropeway.testing.conformance import (
     SteppedSuite,
 )
 from ropeway.testing.conformance.steps import message
+from ropeway.transition import Transition
 from ropeway.wrappers.batched import Batched
 
 Face = Callable[[Database], Backend]

@@ -14,9 +14,10 @@ from ropeway.claims import Claim
 from ropeway.decide import Keep
 from ropeway.errors import Backpressure
 from ropeway.ids import new_id
-from ropeway.message import Delivery, Finish, Message, Transition, job_key
+from ropeway.message import Delivery, Message, job_key
 from ropeway.states import State
 from ropeway.stepping import step
+from ropeway.transition import Finish, Transition
 from tests.conftest import Eventually
 from tests.disks import fill, free_bytes, small_disk
 

@@ -15,8 +15,9 @@ from ropeway import lifeline
 from ropeway.backends.sqlite import Blocking, Database, SqliteBackend
 from ropeway.claims import Claim
 from ropeway.ids import new_id
-from ropeway.message import Message, Transition
+from ropeway.message import Message
 from ropeway.stepping import step
+from ropeway.transition import Transition
 from tests.conftest import Eventually
 
 LONG = 3600.0

@@ -23,10 +23,11 @@ from ropeway.claims import Claim
 from ropeway.clock import ManualClock
 from ropeway.errors import BackendUnavailable, Indeterminate
 from ropeway.ids import new_id
-from ropeway.message import Fence, Finish, Message, Transition, job_key
+from ropeway.message import Fence, Message, job_key
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import queue_name
+from ropeway.transition import Finish, Transition
 
 Eventually = Callable[..., None]
 

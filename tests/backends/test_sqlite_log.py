@@ -19,9 +19,10 @@ from ropeway.claims import Claim
 from ropeway.config import Durability
 from ropeway.errors import Indeterminate
 from ropeway.ids import new_id
-from ropeway.message import Finish, Message, Transition
+from ropeway.message import Message
 from ropeway.states import State
 from ropeway.stepping import step
+from ropeway.transition import Finish, Transition
 
 Eventually = Callable[..., None]
 

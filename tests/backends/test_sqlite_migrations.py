@@ -15,9 +15,10 @@ from ropeway.claims import Claim
 from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable
 from ropeway.ids import new_id
-from ropeway.message import Finish, Message, Transition, job_key
+from ropeway.message import Message, job_key
 from ropeway.states import State
 from ropeway.stepping import step
+from ropeway.transition import Finish, Transition
 
 FIRST = Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8")
 

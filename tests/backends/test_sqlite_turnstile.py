@@ -17,8 +17,9 @@ from ropeway.backends.sqlite import Blocking, Database, SqliteBackend, database
 from ropeway.backends.sqlite.turnstile import OVERTAKE, Turnstile
 from ropeway.errors import BackendUnavailable
 from ropeway.ids import new_id
-from ropeway.message import Message, Transition
+from ropeway.message import Message
 from ropeway.stepping import step
+from ropeway.transition import Transition
 
 WRITES = """
 import sys

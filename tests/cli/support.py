@@ -16,10 +16,11 @@ from click.testing import CliRunner, Result
 from ropeway.claims import Claim
 from ropeway.cli import main
 from ropeway.connect import Connection
-from ropeway.message import Failure, Finish, Message, Reject, Release, Settle, Transition
+from ropeway.message import Failure, Message
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.transition import Finish, Reject, Release, Settle, Transition
 
 Eventually = Callable[..., Any]
 

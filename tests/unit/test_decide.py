@@ -9,19 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ropeway.decide import AFTER_LOSS, Keep, Rules, decide, screen
-from ropeway.message import (
-    Delivery,
-    Failure,
-    Fence,
-    Finish,
-    Message,
-    Outcome,
-    Reject,
-    Release,
-    Settle,
-)
+from ropeway.message import Delivery, Failure, Fence, Message, Outcome
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
+from ropeway.transition import Finish, Reject, Release, Settle
 
 NOW = 10_000.0
 RULES = Rules(keep=Keep(result=1.0, failure=2.0), unknown_grace=100.0)

@@ -10,27 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ropeway.message import (
+from ropeway.message import Delivery, Failure, Fence, JobRecord, Message, job_key
+from ropeway.retry import RetryPolicy
+from ropeway.states import State
+from ropeway.transition import (
     APPLIED,
     REPEATED,
     Answer,
-    Delivery,
-    Failure,
-    Fence,
+    Drop,
     Finish,
-    JobRecord,
-    Message,
     Put,
     Reject,
     Release,
     Settle,
     Transition,
     digest,
-    job_key,
     size,
 )
-from ropeway.retry import RetryPolicy
-from ropeway.states import State
 
 FENCE = Fence("id", 2, "holder")
 FINISH = Transition(fence=FENCE, settle=Finish(State.SUCCEEDED, b"1"))
@@ -66,7 +62,7 @@ OTHERS = [
     replace(FINISH, put=(Put("a", b""),)),
     replace(FINISH, put=(Put("a", b"1"),)),
     replace(FINISH, put=(Put("a", b""), Put("a", b""))),
-    replace(FINISH, drop=("a",)),
+    replace(FINISH, drop=(Drop("a"),)),
     replace(FINISH, publish=(Message(id="a", task="t"),)),
     replace(FINISH, publish=(Message(id="a", task="t", headers={"a": "b"}),)),
     replace(FINISH, publish=(Message(id="a", task="t", delay=1.0),)),

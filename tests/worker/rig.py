@@ -19,9 +19,10 @@ import apsw
 import pytest
 
 from ropeway.backends.sqlite.rows import STATES
-from ropeway.message import JobRecord, Message, Transition
+from ropeway.message import JobRecord, Message
 from ropeway.results import Job
 from ropeway.stepping import step
+from ropeway.transition import Transition
 
 PRELUDE = """
 import asyncio, os, signal, sys, threading, time

@@ -216,8 +216,8 @@ def test_unknown_tasks_do_not_stop_the_known(rig: Rig, eventually: Eventually) -
     """Thousands of unknown jobs in front do not keep a known job from being run."""
     tasks = rig.tasks(SUM)
     module = tasks.app.connection.blocking()
-    from ropeway.message import Transition
     from ropeway.stepping import step
+    from ropeway.transition import Transition
 
     step(
         module.commit(

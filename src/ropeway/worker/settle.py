@@ -14,9 +14,10 @@ from ropeway.broker import Broker
 from ropeway.claims import MAX_BATCH
 from ropeway.decide import Rules, decide
 from ropeway.errors import RopewayError
-from ropeway.message import Answer, Delivery, Finish, Outcome, Reject, Release, Transition
+from ropeway.message import Delivery, Outcome
 from ropeway.retry import DEFAULT
 from ropeway.states import State
+from ropeway.transition import Answer, Finish, Reject, Release, Transition
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from ropeway.claims import MAX_BATCH
 from ropeway.errors import BackendUnavailable, Indeterminate
-from ropeway.message import Answer, Transition, size
 from ropeway.store import Backend
+from ropeway.transition import Answer, Transition, size
 from ropeway.wrappers.delegate import Delegate
 
 MAX_BYTES = 4_194_304

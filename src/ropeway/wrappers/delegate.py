@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
-from ropeway.claims import Claim
+from ropeway.claims import Claim, Limit
 from ropeway.decide import Keep
-from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
+from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.store import Backend, Filter
+from ropeway.transition import Answer, Entry, Record, Transition
 
 
 class Delegate:
@@ -45,11 +46,23 @@ class Delegate:
     async def lifeline(self, holder: str) -> str | None:
         return await self.inner.lifeline(holder)
 
+    async def declare(self, limits: Sequence[Limit]) -> None:
+        await self.inner.declare(limits)
+
+    async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
+        return await self.inner.peek(queue, limit)
+
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         return await self.inner.stats(queues, cap)
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         return await self.inner.get(keys)
+
+    async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
+        return await self.inner.scan(prefix, after, limit)
+
+    async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
+        return await self.inner.read(log, after, limit)
 
     async def prune(self, keep: Keep, limit: int) -> int:
         return await self.inner.prune(keep, limit)

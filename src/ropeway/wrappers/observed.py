@@ -9,8 +9,9 @@ from typing import Self
 from ropeway.broker import Held, QueueStats
 from ropeway.claims import Claim
 from ropeway.events import Events, VerbDone
-from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
+from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.store import Backend, Filter
+from ropeway.transition import Answer, Record, Transition
 from ropeway.wrappers.delegate import Delegate
 
 

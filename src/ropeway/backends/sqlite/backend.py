@@ -14,10 +14,11 @@ from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
-from ropeway.claims import MAX_BATCH, Claim
+from ropeway.claims import MAX_BATCH, Claim, Limit
 from ropeway.decide import Keep
-from ropeway.message import Answer, Delivery, Fence, JobRecord, Record, Transition
+from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.store import Filter, queue_name
+from ropeway.transition import Answer, Entry, Record, Transition
 
 _logger = logging.getLogger("ropeway")
 
@@ -142,6 +143,18 @@ class SqliteBackend:
         return await self._transport.read(
             self.database.read, lambda execute: query.search(execute, which, before, limit)
         )
+
+    async def declare(self, limits: Sequence[Limit]) -> None:
+        raise NotImplementedError
+
+    async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
+        raise NotImplementedError
+
+    async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
+        raise NotImplementedError
+
+    async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
+        raise NotImplementedError
 
     async def prune(self, keep: Keep, limit: int) -> int:
         read, now = self.database.read, self.database.clock.now()

@@ -7,23 +7,19 @@ from collections.abc import Sequence
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
-from ropeway.message import (
+from ropeway.message import JOB_PREFIX, Failure, Fence, Message, job_key
+from ropeway.states import State
+from ropeway.store import queue_name
+from ropeway.transition import (
     APPLIED,
-    JOB_PREFIX,
     REPEATED,
     Answer,
-    Failure,
-    Fence,
     Finish,
-    Message,
     Reject,
     Release,
     Transition,
     digest,
-    job_key,
 )
-from ropeway.states import State
-from ropeway.store import queue_name
 
 
 def apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answer]:
@@ -119,7 +115,7 @@ def _write(writing: Writing, transition: Transition) -> Answer:
     for put in transition.put:
         versions[put.key] = writing.execute(sql.PUT, (put.key, put.value)).get
         writing.changed.add(put.key)
-    for key in transition.drop:
+    for key in (each.key for each in transition.drop):
         writing.execute(sql.DROP, (key,))
         writing.changed.add(key)
     for message in transition.publish:

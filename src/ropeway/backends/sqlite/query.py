@@ -9,8 +9,9 @@ from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.claim import earliest_due
 from ropeway.backends.sqlite.rows import NUMBERS, job_of, record_of
 from ropeway.broker import QueueStats
-from ropeway.message import JOB_PREFIX, JobRecord, Record
+from ropeway.message import JOB_PREFIX, JobRecord
 from ropeway.store import Filter
+from ropeway.transition import Record
 
 _LAST = "\U0010ffff"  # sorts after every other character
 Execute = Callable[..., Any]

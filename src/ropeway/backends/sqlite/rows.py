@@ -15,11 +15,11 @@ from ropeway.message import (
     JobRecord,
     Kind,
     Message,
-    Record,
     job_key,
 )
 from ropeway.retry import RetryPolicy
 from ropeway.states import State
+from ropeway.transition import Record
 
 STATES = (
     State.QUEUED,
@@ -47,6 +47,7 @@ class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace: str | None = None
     content_type: str = "application/json"
     signature: bytes | None = None
+    limits: tuple[str, ...] = ()
     version: int = ENVELOPE_VERSION
 
 
@@ -78,6 +79,7 @@ def _is_plain(message: Message) -> bool:
         and not message.headers
         and message.trace is None
         and message.signature is None
+        and not message.limits
         and message.content_type == _DEFAULT_HEAD.content_type
         and message.version == ENVELOPE_VERSION
     )

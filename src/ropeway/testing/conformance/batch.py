@@ -7,7 +7,7 @@ import asyncio
 from msgspec.structs import replace
 
 from ropeway.claims import MAX_BATCH
-from ropeway.message import Answer, Finish, Message, Put, Transition, job_key
+from ropeway.message import Message, job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
@@ -23,6 +23,7 @@ from ropeway.testing.conformance.steps import (
     value_of,
     version_of,
 )
+from ropeway.transition import Answer, Drop, Finish, Put, Transition
 
 
 class BatchCases:
@@ -81,7 +82,7 @@ class BatchCases:
         answers = await harness.backend.commit(
             [
                 *(Transition(expect={"r": i}, put=(Put("r", b"%d" % i),)) for i in range(5)),
-                Transition(drop=("r",), expect={"r": 5}),
+                Transition(drop=(Drop("r"),), expect={"r": 5}),
                 Transition(put=(Put("r", b"again"),), expect={"r": 0}),
                 Transition(publish=(new,)),
                 Transition(publish=(new,)),

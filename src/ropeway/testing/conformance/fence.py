@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ropeway.message import Answer, Fence, Finish, Put, Reject, Release, Transition, job_key
+from ropeway.message import Fence, job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
@@ -19,6 +19,7 @@ from ropeway.testing.conformance.steps import (
     value_of,
     version_of,
 )
+from ropeway.transition import Answer, Drop, Finish, Put, Reject, Release, Transition
 
 
 def _assert_lost(answer: Answer, job_id: str, version: int) -> None:
@@ -156,7 +157,7 @@ async def _everything(harness: Harness, settle: Transition) -> list[Answer]:
     whole = replace(
         settle,
         put=(Put("new", b"new"),),
-        drop=("kept",),
+        drop=(Drop("kept"),),
         publish=(message(body=b"follower"),),
     )
     alone = Transition(fence=settle.fence, put=(Put("alone", b""),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ropeway.message import Delivery, Finish, Release, job_key
+from ropeway.message import Delivery, job_key
 from ropeway.states import State
 from ropeway.store import Backend, queue_name
 from ropeway.testing.conformance.harness import Harness, MutedHarness
@@ -20,6 +20,7 @@ from ropeway.testing.conformance.steps import (
     sent,
     waiting,
 )
+from ropeway.transition import Finish, Release
 
 
 async def _heard(backend: Backend, name: str, *others: str) -> None:

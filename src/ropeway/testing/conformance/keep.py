@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ropeway.decide import NOT_STARTED, Keep
-from ropeway.message import Finish, Reject, Release, job_key
+from ropeway.message import job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import claimer, ids, job, message, send, sent, value_of
+from ropeway.transition import Finish, Reject, Release
 
 _KEEP = Keep()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ropeway.claims import Claim
-from ropeway.message import DEFAULT_QUEUE, Fence, Finish, Release
+from ropeway.message import DEFAULT_QUEUE, Fence
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import claimer, counts, ids, second_claimer, send, sent
 from ropeway.testing.conformance.steps import message as make
+from ropeway.transition import Finish, Release
 
 
 class LeaseCases:

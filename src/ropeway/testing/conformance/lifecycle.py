@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ropeway.message import Finish, Put, Transition
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import claimer, ids, job, put, second_claimer, sent, value_of
+from ropeway.transition import Finish, Put, Transition
 
 
 class LifecycleCases:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ropeway.message import Finish, Release
 from ropeway.states import State
 from ropeway.store import Filter
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import claimer, counts, ids, job, message, send, sent
+from ropeway.transition import Finish, Release
 
 
 class StatsCases:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ropeway.message import Finish, Message, Put, Transition, job_key
+from ropeway.message import Message, job_key
 from ropeway.retry import RetryPolicy
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
@@ -19,6 +19,7 @@ from ropeway.testing.conformance.steps import (
     value_of,
     version_of,
 )
+from ropeway.transition import Finish, Put, Transition
 
 
 def full_message() -> Message:

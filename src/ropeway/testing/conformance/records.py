@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropeway.message import Answer, Finish, Put, Record, Transition, job_key
+from ropeway.message import job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
@@ -15,6 +15,7 @@ from ropeway.testing.conformance.steps import (
     value_of,
     version_of,
 )
+from ropeway.transition import Answer, Drop, Finish, Put, Record, Transition
 
 
 class RecordCases:
@@ -55,7 +56,7 @@ class RecordCases:
         """
         await put(harness.backend, "r")
         for _ in range(2):
-            (answer,) = await harness.backend.commit([Transition(drop=("r", "never"))])
+            (answer,) = await harness.backend.commit([Transition(drop=(Drop("r"), Drop("never")))])
             assert answer.status == "applied"
             assert await value_of(harness.backend, "r") is None
         (answer,) = await harness.backend.commit([Transition(expect={"r": 0})])
@@ -91,7 +92,7 @@ class RecordCases:
             Finish(State.FAILED),
             expect={"other": 0, "r": 0},
             put=(Put("other", b""), Put("r", b"2")),
-            drop=("r",),
+            drop=(Drop("r"),),
             publish=(message(),),
         )
         (answer,) = await harness.backend.commit([refused])

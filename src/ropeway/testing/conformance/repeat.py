@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropeway.message import Finish, Put, Reject, Release, Settle, job_key
+from ropeway.message import job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
@@ -14,6 +14,7 @@ from ropeway.testing.conformance.steps import (
     sent,
     version_of,
 )
+from ropeway.transition import Finish, Put, Reject, Release, Settle
 
 _ENDS: tuple[Settle, ...] = (
     Finish(State.SUCCEEDED, b"1"),

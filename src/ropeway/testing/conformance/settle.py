@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropeway.message import Failure, Finish, Reject, Release, job_key
+from ropeway.message import Failure, job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
@@ -16,6 +16,7 @@ from ropeway.testing.conformance.steps import (
     sent,
     version_of,
 )
+from ropeway.transition import Finish, Reject, Release
 
 _ERROR = Failure(type="builtins.KeyError", message="'ä'", traceback="Traceback ...\n")
 

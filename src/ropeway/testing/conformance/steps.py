@@ -12,20 +12,10 @@ import msgspec
 from ropeway.broker import QueueStats
 from ropeway.claims import Claim
 from ropeway.ids import new_id
-from ropeway.message import (
-    APPLIED,
-    DEFAULT_QUEUE,
-    Answer,
-    Delivery,
-    JobRecord,
-    Message,
-    Put,
-    Settle,
-    Transition,
-    job_key,
-)
+from ropeway.message import DEFAULT_QUEUE, Delivery, JobRecord, Message, job_key
 from ropeway.store import Backend
 from ropeway.testing.conformance.harness import Harness
+from ropeway.transition import APPLIED, Answer, Put, Settle, Transition
 
 T = TypeVar("T")
 

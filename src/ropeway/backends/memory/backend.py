@@ -12,31 +12,26 @@ import msgspec
 
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
-from ropeway.claims import Claim
+from ropeway.claims import Claim, Limit
 from ropeway.clock import Clock, SystemClock
 from ropeway.decide import NOT_STARTED, Keep
-from ropeway.message import (
+from ropeway.message import JOB_PREFIX, Delivery, Failure, Fence, JobRecord, Message, job_key
+from ropeway.states import State
+from ropeway.stepping import stepping
+from ropeway.store import Filter, queue_name
+from ropeway.transition import (
     APPLIED,
-    JOB_PREFIX,
     REPEATED,
     Answer,
-    Delivery,
-    Failure,
-    Fence,
+    Entry,
     Finish,
-    JobRecord,
-    Message,
     Put,
     Record,
     Reject,
     Release,
     Transition,
     digest,
-    job_key,
 )
-from ropeway.states import State
-from ropeway.stepping import stepping
-from ropeway.store import Filter, queue_name
 
 POLL = 0.25
 """Seconds after which a waiter looks by itself: a clock that is moved by hand gives no hint."""
@@ -67,6 +62,7 @@ class _Job(msgspec.Struct, kw_only=True):
     settled: bytes | None = None
     value: bytes | None = None
     error: Failure | None = None
+    cancelling: bool = False
 
 
 class MemoryBackend:
@@ -107,7 +103,7 @@ class MemoryBackend:
         if answer is not None:
             return answer
         versions = {put.key: self._write(put) for put in transition.put}
-        for key in transition.drop:
+        for key in (each.key for each in transition.drop):
             self._records.pop(key, None)
             self._hint(key)
         for message in transition.publish:
@@ -325,6 +321,18 @@ class MemoryBackend:
             leased=min(cap, len(mine) - len(waiting)),
             oldest_due=min(waiting, default=None),
         )
+
+    async def declare(self, limits: Sequence[Limit]) -> None:
+        raise NotImplementedError
+
+    async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
+        raise NotImplementedError
+
+    async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
+        raise NotImplementedError
+
+    async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
+        raise NotImplementedError
 
     async def prune(self, keep: Keep, limit: int) -> int:
         late = [job for job in self._jobs.values() if self._is_late(job)][:limit]

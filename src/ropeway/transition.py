@@ -1,0 +1,221 @@
+"""The one way to change anything: transitions as values, and a backend's answers to them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from ropeway.message import JOB_PREFIX, Failure, Fence, Message
+from ropeway.states import State
+
+
+class Finish(Struct, frozen=True, gc=False, tag="finish", array_like=True):
+    """Settle for good; the record is kept for `keep` seconds."""
+
+    state: State
+    value: bytes | None = None
+    error: Failure | None = None
+    keep: float = 86_400.0
+    counts: Literal["failures", "none"] = "none"
+
+
+class Release(Struct, frozen=True, gc=False, tag="release", array_like=True):
+    """Give the message back, due `delay` seconds from the backend's now, or `at` a date.
+
+    Without either it returns to its old place in the queue. `counts` names what is charged. A
+    message whose cancellation was asked for does not go back: it is settled as cancelled.
+    """
+
+    counts: Literal["failures", "losses", "releases", "none"]
+    delay: float | None = None
+    at: float | None = None
+    error: Failure | None = None
+
+
+class Reject(Struct, frozen=True, gc=False, tag="reject", array_like=True):
+    """Put the message in quarantine, bytes intact, for a person to look at."""
+
+    reason: str
+    detail: str = ""
+    counts: Literal["failures", "losses", "none"] = "none"
+    keep: float = 604_800.0
+
+
+Settle = Finish | Release | Reject
+
+
+class Put(Struct, frozen=True, gc=False, array_like=True):
+    """Write a record; after `ttl` seconds it is gone. `owner` is kept with it.
+
+    With `if_owner` the write is skipped, and nothing is refused, unless the record is absent or
+    has that owner. Keys that `job_key` makes are the backend's own: a `ValueError`.
+    """
+
+    key: str
+    value: bytes
+    ttl: float | None = None
+    owner: str = ""
+    if_owner: str | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_job(self.key)
+
+
+class Drop(Struct, frozen=True, gc=False, array_like=True):
+    """Remove a record if it is there; with `if_owner` only one that has that owner."""
+
+    key: str
+    if_owner: str | None = None
+
+    def __post_init__(self) -> None:
+        _refuse_job(self.key)
+
+
+class Append(Struct, frozen=True, gc=False, array_like=True):
+    """Add an entry to the end of a log, which begins with its first entry."""
+
+    log: str
+    value: bytes
+
+
+class Join(Struct, frozen=True, gc=False, array_like=True):
+    """Have `then` published when `need` distinct members have arrived, at once if they have.
+
+    The same join made again keeps its `then` and raises `need` to the larger of the two; it never
+    lowers it. When it has fired it stays as it is: later arrivals and joins change nothing.
+    """
+
+    name: str
+    need: int
+    then: tuple[Message, ...] = ()
+
+
+class Arrive(Struct, frozen=True, gc=False, array_like=True):
+    """Count `member` in, once however often it arrives, also before the join is made.
+
+    Arrivals never conflict with each other.
+    """
+
+    join: str
+    member: str
+
+
+class Cancel(Struct, frozen=True, gc=False, array_like=True):
+    """End a job that waits as cancelled, its record kept for `keep` seconds; flag one that runs.
+
+    A flagged job's holder hears of it from `extend`, and is hinted to ask at once. Whatever then
+    ends its attempt without finishing it, also the end of its lease, settles it as cancelled. A
+    job that is settled or unknown stays as it is: nothing is refused.
+    """
+
+    id: str
+    keep: float = 604_800.0
+
+
+class Update(Struct, frozen=True, gc=False, array_like=True):
+    """Change a job that waits, keeping its counters; None leaves a field as it is.
+
+    Refused as a conflict if the job is running, settled or unknown.
+    """
+
+    id: str
+    due: float | None = None
+    queue: str | None = None
+    band: int | None = None
+    body: bytes | None = None
+
+
+class Record(Struct, frozen=True):
+    """A kept value and the number that grows with every write of its key."""
+
+    key: str
+    version: int
+    value: bytes
+    owner: str = ""
+
+
+class Entry(Struct, frozen=True):
+    """One entry of a log; offsets grow by one, from 1, in the order of commits."""
+
+    offset: int
+    value: bytes
+    appended: float
+
+
+class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
+    """All-or-nothing change: every guard is checked before anything is written.
+
+    Guards: `fence` (that attempt still holds its lease), `expect` (key -> version, 0 for absent),
+    and that every updated job waits. Writes, in the order of the fields: `put`, `drop`, `append`,
+    `publish`, `join`, `arrive`, `cancel`, `update`, and `settle` of the fenced message.
+    """
+
+    fence: Fence | None = None
+    expect: dict[str, int] = field(default_factory=dict)
+    put: tuple[Put, ...] = ()
+    drop: tuple[Drop, ...] = ()
+    append: tuple[Append, ...] = ()
+    publish: tuple[Message, ...] = ()
+    join: tuple[Join, ...] = ()
+    arrive: tuple[Arrive, ...] = ()
+    cancel: tuple[Cancel, ...] = ()
+    update: tuple[Update, ...] = ()
+    settle: Settle | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def digest(transition: Transition) -> bytes:
+    """Return 8 bytes that tell this transition from any other that the same attempt might send."""
+    return hashlib.blake2b(_encode(transition), digest_size=8).digest()
+
+
+def size(transition: Transition) -> int:
+    """Return roughly how many bytes of content the transition carries."""
+    total = sum(len(message.body) for message in transition.publish)
+    total += sum(len(put.value) for put in transition.put)
+    total += sum(len(append.value) for append in transition.append)
+    if isinstance(transition.settle, Finish) and transition.settle.value:
+        total += len(transition.settle.value)
+    return total
+
+
+Refusal = Literal["lost", "conflict", "duplicate", "full", "cancelled"]
+
+
+class Answer(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+    """What a backend did with one transition.
+
+    `repeated` says that exactly this was applied before, so a caller that lost a reply may send
+    it again. When refused, `key` names what stood in the way and `current` its version. Effects:
+    `versions` of what was put, `offsets` of what was appended (the last one for each log), joins
+    that `fired`, and which jobs `cancel` ended or flagged.
+    """
+
+    status: Literal["applied", "repeated", "refused"]
+    reason: Refusal | None = None
+    key: str | None = None
+    current: int | None = None
+    versions: dict[str, int] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
+    fired: tuple[str, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    flagged: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the change stands."""
+        return self.status != "refused"
+
+
+APPLIED = Answer(status="applied")
+REPEATED = Answer(status="repeated")
+
+
+def _refuse_job(key: str) -> None:
+    if key.startswith(JOB_PREFIX):
+        raise ValueError(f"{key!r} names a job: it changes by settles alone")
