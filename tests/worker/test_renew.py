@@ -13,8 +13,9 @@ from ropeway.clock import ManualClock
 from ropeway.executor import Call
 from ropeway.executors.threads import ThreadExecutor
 from ropeway.ids import new_id
-from ropeway.message import Fence, Message, Outcome, Release, Transition
+from ropeway.message import Fence, Message, Outcome
 from ropeway.retry import DEFAULT
+from ropeway.transition import Release, Transition
 from ropeway.worker.held import Held
 from ropeway.worker.renew import Renewer
 
