@@ -61,11 +61,11 @@ class Store(Protocol):
         ...
 
     async def prune(self, keep: Keep, limit: int) -> int:
-        """End what waits past its `expires`, and remove settled jobs that need not be kept.
+        """End what waits past its `expires`, and remove what need not be kept.
 
-        Those are the ones whose own time is over, and in each final state those older than the
-        `keep.newest`. At most `limit` jobs are changed, in steps so small that others get their
-        turn; returns how many.
+        That is: settled jobs whose own time is over, and in each final state those older than the
+        `keep.newest`; records past their `ttl`; joins, with their members. At most `limit` of all
+        these are changed, in steps so small that others get their turn; returns how many.
         """
         ...
 

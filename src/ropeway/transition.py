@@ -46,12 +46,20 @@ class Reject(Struct, frozen=True, gc=False, tag="reject", array_like=True):
 
 Settle = Finish | Release | Reject
 
+FIRED_KEPT = 86_400.0
+"""Seconds for which a join is remembered after it has fired, so that it cannot fire again."""
+
+OPEN_KEPT = 31_536_000.0
+"""Seconds after which a join that has not fired is given up, longer than anybody waits for one: what
+it holds back is owed, so that only what nobody can complete any more may go."""
+
 
 class Put(Struct, frozen=True, gc=False, array_like=True):
     """Write a record; after `ttl` seconds it is gone. `owner` is kept with it.
 
-    With `if_owner` the write is skipped, and nothing is refused, unless the record is absent or
-    has that owner. Keys that `job_key` makes are the backend's own: a `ValueError`.
+    A record that is over is absent for everybody. With `if_owner` the write is skipped, and
+    nothing is refused, unless the record is absent or has that owner; then the answer has no
+    version of it. Keys that `job_key` makes are the backend's own: a `ValueError`.
     """
 
     key: str
@@ -85,7 +93,10 @@ class Join(Struct, frozen=True, gc=False, array_like=True):
     """Have `then` published when `need` distinct members have arrived, at once if they have.
 
     The same join made again keeps its `then` and raises `need` to the larger of the two; it never
-    lowers it. When it has fired it stays as it is: later arrivals and joins change nothing.
+    lowers it. When it has fired it stays as it is: later arrivals and joins change nothing. A
+    message of `then` whose id is already there is not published again, whatever is in it.
+    `Store.prune` forgets a join, with its members, `FIRED_KEPT` seconds after it has fired, and
+    one that has not `OPEN_KEPT` seconds after it was last made, or first arrived at.
     """
 
     name: str
@@ -174,11 +185,25 @@ def digest(transition: Transition) -> bytes:
     return hashlib.blake2b(_encode(transition), digest_size=8).digest()
 
 
+def is_plain(transition: Transition) -> bool:
+    """Whether all that the transition writes is messages and a settle, as nearly every one."""
+    return not (
+        transition.put
+        or transition.drop
+        or transition.append
+        or transition.join
+        or transition.arrive
+        or transition.cancel
+        or transition.update
+    )
+
+
 def size(transition: Transition) -> int:
     """Return roughly how many bytes of content the transition carries."""
     total = sum(len(message.body) for message in transition.publish)
     total += sum(len(put.value) for put in transition.put)
     total += sum(len(append.value) for append in transition.append)
+    total += sum(len(message.body) for join in transition.join for message in join.then)
     if isinstance(transition.settle, Finish) and transition.settle.value:
         total += len(transition.settle.value)
     return total

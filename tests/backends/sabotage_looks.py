@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ropeway.backends.memory.backend import MemoryBackend, _Job, _matches
+from ropeway.backends.memory.records import Records
 from ropeway.broker import QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
 from ropeway.message import Delivery, JobRecord
 from ropeway.states import State
 from ropeway.store import Filter
-from ropeway.transition import Answer, Put, Record, Transition
+from ropeway.transition import Answer, Drop, Put, Record, Transition
 
 # -- records ---------------------------------------------------------------------------------------
 
@@ -21,10 +22,9 @@ from ropeway.transition import Answer, Put, Record, Transition
 class VersionsStay(MemoryBackend):
     """Counts a record when it is made."""
 
-    def _write(self, put: Put) -> int:
-        super()._write(put)
-        self._records[put.key] = Record(put.key, 1, put.value)
-        return 1
+    def _write(self, put: Put) -> int | None:
+        self._records.drop(Drop(put.key))
+        return super()._write(put)
 
 
 class LeavesOutTheAbsent(MemoryBackend):
@@ -147,7 +147,7 @@ class OpensAnew(MemoryBackend):
 
     async def open(self) -> None:
         self._ready.clear()
-        self._records.clear()
+        self._records = Records(self._clock)
 
 
 class ClosesForAll(MemoryBackend):

@@ -68,6 +68,8 @@ async def test_each_verb_is_told() -> None:
     (delivery,) = await observed.receive([Claim("default", 5)], "h", 60.0)
     await observed.extend([delivery.fence, replace(delivery.fence, attempt=9)], 60.0)
     await observed.get(["a", "b", "c"])
+    await observed.scan("a")
+    await observed.read("l")
     await observed.stats(["default"], 10)
     await observed.search(Filter())
     told = [(each.verb, each.items, each.refused, each.error) for each in heard]
@@ -76,6 +78,8 @@ async def test_each_verb_is_told() -> None:
         ("receive", 1, 0, None),
         ("extend", 2, 1, None),
         ("get", 3, 0, None),
+        ("scan", 0, 0, None),
+        ("read", 0, 0, None),
         ("stats", 1, 0, None),
         ("search", 1, 0, None),
     ]

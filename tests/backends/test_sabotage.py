@@ -20,6 +20,7 @@ from ropeway.testing.conformance import (
 from tests.backends import sabotage as writes
 from tests.backends import sabotage_claims as claims
 from tests.backends import sabotage_looks as looks
+from tests.backends import sabotage_records as records
 
 
 class Suite(BackendSuite, MissedHintCases, LocalClockCases):
@@ -125,7 +126,49 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (looks.ExpectsNothing, "test_expect_guards_a_record"),
     (looks.ConflictsSettle, "test_a_conflict_changes_nothing"),
     (looks.JobVersionsStay, "test_a_jobs_record_has_a_version_too"),
+    (records.DropsBeforePuts, "test_puts_come_before_drops"),
+    # owners and time to live
+    (records.KeepsForEver, "test_a_record_ends_with_its_ttl"),
+    (records.KeepsTheFirstTtl, "test_each_write_has_its_own_ttl"),
+    (records.GuardsSeeWhatIsOver, "test_what_is_over_is_absent_for_guards"),
+    (records.VersionsComeBack, "test_a_version_does_not_come_back"),
+    (records.KeepsTheFirstOwner, "test_the_owner_is_kept"),
+    (records.RefusesForAnotherOwner, "test_a_put_for_another_owner_is_skipped"),
+    (records.PutsForAnotherOwner, "test_a_put_for_another_owner_is_skipped"),
+    (records.OwnersOutliveTheirTime, "test_an_owner_whose_time_is_over_holds_nothing"),
+    (records.DropsForAnotherOwner, "test_a_drop_for_another_owner_is_skipped"),
+    # scans
+    (records.ScansByPattern, "test_a_prefix_is_taken_literally"),
+    (records.ScansUpToTheLastCharacter, "test_a_prefix_is_taken_literally"),
+    (records.OrdersByUtf16, "test_keys_are_in_the_order_of_their_bytes"),
+    (records.PagesOverlap, "test_pages_meet"),
+    (records.LimitsBeforeItLeavesOut, "test_only_what_get_finds_is_listed"),
+    (records.ScansJobs, "test_only_what_get_finds_is_listed"),
+    # logs
+    (records.NumbersAllLogsTogether, "test_offsets_count_each_log_from_one"),
+    (records.TellsTheFirstOffset, "test_offsets_count_each_log_from_one"),
+    (records.StampsWhenRead, "test_entries_come_back_as_they_were_appended"),
+    (records.ReadsTheSeamTwice, "test_reading_goes_on_after_an_offset"),
+    (records.AppendsWhatIsRefused, "test_a_refused_transition_appends_nothing"),
+    (records.AppendsWhatIsRepeated, "test_a_repeated_settle_appends_nothing_again"),
+    (records.NumbersBeforeItCommits, "test_a_reader_beside_writers_misses_nothing"),
+    # joins
+    (records.FiresOneEarly, "test_the_last_arrival_fires"),
+    (records.FiresWithTheNextCommit, "test_the_last_arrival_fires"),
+    (records.CountsArrivals, "test_a_member_counts_once"),
+    (records.ForgetsTheEarly, "test_arrivals_before_the_join_count"),
+    (records.NeedsSomebody, "test_a_join_of_none_fires_at_once"),
+    (records.LastNeedHolds, "test_need_is_raised_and_never_lowered"),
+    (records.LastThenHolds, "test_a_join_made_again_keeps_what_it_holds"),
+    (records.FiresAgain, "test_a_join_fires_once"),
+    (records.ForgetsWhatHasFired, "test_a_join_fires_once"),
+    (records.PublishesAgain, "test_what_is_there_is_not_published_again"),
+    (records.DelaysFromTheJoin, "test_a_delay_counts_from_the_firing"),
+    (records.TellsOneJoin, "test_every_join_that_fires_is_told"),
+    (records.LostAttemptsArrive, "test_only_a_settle_that_stands_arrives"),
+    (records.ArrivesByCompareAndSet, "test_arrivals_never_conflict"),
     # what is kept
+    (records.PrunesRecordsAtOnce, "test_removing_records_is_bounded"),
     (looks.KeepsAllAlike, "test_what_is_over_goes_and_nothing_else"),
     (looks.PrunesAllAtOnce, "test_pruning_is_bounded"),
     (looks.PrunesAllAtOnce, "test_expiring_is_bounded"),
@@ -142,6 +185,7 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (claims.ReleasesAreNotTold, "test_messages_are_told_to_those_who_wait_for_a_queue"),
     (claims.HintsRequired, "test_a_missed_hint_delays_a_worker_only"),
     (claims.HintsRequired, "test_a_missed_hint_delays_a_client_only"),
+    (records.RecordsAreNotTold, "test_records_and_logs_are_told"),
     # what people look at
     (looks.DelayedIsReady, "test_counts_of_a_queue"),
     (looks.CountsToTheEnd, "test_counting_stops_at_the_cap"),
@@ -154,6 +198,7 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (looks.OpensAnew, "test_opening_again_changes_nothing"),
     (looks.ClosesForAll, "test_closing_again_changes_nothing"),
     (looks.ClosesForAll, "test_what_was_acknowledged_survives"),
+    (records.KeepsNamesInMemory, "test_logs_and_joins_survive"),
     (looks.TellsMilliseconds, "test_the_clock_only_advances"),
     (looks.ClaimsToBeDurable, "test_capabilities_are_tested"),
 ]
@@ -192,7 +237,7 @@ def test_every_case_can_fail() -> None:
 
 def test_every_broken_backend_is_caught() -> None:
     """No defect is written down and then not tried."""
-    modules = (writes, claims, looks)
+    modules = (writes, claims, looks, records)
     written = {
         value
         for module in modules

@@ -11,7 +11,7 @@ from ropeway.claims import Claim
 from ropeway.events import Events, VerbDone
 from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.store import Backend, Filter
-from ropeway.transition import Answer, Record, Transition
+from ropeway.transition import Answer, Entry, Record, Transition
 from ropeway.wrappers.delegate import Delegate
 
 
@@ -75,6 +75,18 @@ class Observed(Delegate):
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         with _Timed(self.events, "get", len(keys)):
             return await self.inner.get(keys)
+
+    async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
+        with _Timed(self.events, "scan", 0) as timed:
+            found = await self.inner.scan(prefix, after, limit)
+            timed.items = len(found)
+            return found
+
+    async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
+        with _Timed(self.events, "read", 0) as timed:
+            found = await self.inner.read(log, after, limit)
+            timed.items = len(found)
+            return found
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         with _Timed(self.events, "stats", 0) as timed:

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ropeway.backends.memory.joins import Joins
+from ropeway.backends.memory.logs import Logs
+from ropeway.backends.memory.records import Records
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim, Limit
@@ -18,11 +21,12 @@ from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import JOB_PREFIX, Delivery, Failure, Fence, JobRecord, Message, job_key
 from ropeway.states import State
 from ropeway.stepping import stepping
-from ropeway.store import Filter, queue_name
+from ropeway.store import Filter, log_name, queue_name
 from ropeway.transition import (
-    APPLIED,
     REPEATED,
     Answer,
+    Append,
+    Drop,
     Entry,
     Finish,
     Put,
@@ -31,6 +35,7 @@ from ropeway.transition import (
     Release,
     Transition,
     digest,
+    is_plain,
 )
 
 POLL = 0.25
@@ -73,7 +78,9 @@ class MemoryBackend:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._jobs: dict[str, _Job] = {}
-        self._records: dict[str, Record] = {}
+        self._records = Records(self._clock)
+        self._logs = Logs(self._clock)
+        self._joins = Joins(self._clock)
         # Waiting messages by queue and band, earliest first; entries that no longer hold are
         # dropped when they are met.
         self._ready: dict[str, Bands] = defaultdict(lambda: defaultdict(list))
@@ -102,16 +109,17 @@ class MemoryBackend:
         answer = self._guard(transition)
         if answer is not None:
             return answer
-        versions = {put.key: self._write(put) for put in transition.put}
-        for key in (each.key for each in transition.drop):
-            self._records.pop(key, None)
-            self._hint(key)
-        for message in transition.publish:
-            if message.id not in self._jobs:
-                self._publish(message)
+        versions = {put.key: version for put in transition.put if (version := self._write(put))}
+        for drop in transition.drop:
+            self._drop(drop)
+        offsets = {append.log: self._append(append) for append in transition.append}
+        self._publish_new(transition.publish)
+        fired = self._joins.apply(transition)
+        for then in fired.values():
+            self._publish_new(then)
         if transition.fence is not None and transition.settle is not None:
             self._settle(transition)
-        return Answer(status="applied", versions=versions) if versions else APPLIED
+        return Answer(status="applied", versions=versions, offsets=offsets, fired=tuple(fired))
 
     def _guard(self, transition: Transition) -> Answer | None:
         if transition.fence is not None:
@@ -129,7 +137,7 @@ class MemoryBackend:
                 key = job_key(message.id)
                 current = self._version(key)
                 return Answer(status="refused", reason="duplicate", key=key, current=current)
-        only_publishes = not (transition.fence or transition.put or transition.drop)
+        only_publishes = transition.fence is None and is_plain(transition)
         if only_publishes and transition.publish and not first:
             return REPEATED
         return None
@@ -151,11 +159,25 @@ class MemoryBackend:
         record = self._records.get(key)
         return record.version if record else 0
 
-    def _write(self, put: Put) -> int:
-        version = self._version(put.key) + 1
-        self._records[put.key] = Record(put.key, version, put.value)
-        self._hint(put.key)
+    def _write(self, put: Put) -> int | None:
+        version = self._records.put(put)
+        if version is not None:
+            self._hint(put.key)
         return version
+
+    def _drop(self, drop: Drop) -> None:
+        if self._records.drop(drop):
+            self._hint(drop.key)
+
+    def _append(self, append: Append) -> int:
+        offset = self._logs.append(append)
+        self._hint(log_name(append.log))
+        return offset
+
+    def _publish_new(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if message.id not in self._jobs:
+                self._publish(message)
 
     def _publish(self, message: Message) -> None:
         now = self._clock.now()
@@ -329,10 +351,10 @@ class MemoryBackend:
         raise NotImplementedError
 
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
-        raise NotImplementedError
+        return self._records.scan(prefix, after, limit)
 
     async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
-        raise NotImplementedError
+        return self._logs.read(log, after, limit)
 
     async def prune(self, keep: Keep, limit: int) -> int:
         late = [job for job in self._jobs.values() if self._is_late(job)][:limit]
@@ -341,7 +363,9 @@ class MemoryBackend:
         over = [job for state in State if state.final for job in self._over(state, keep.newest)]
         for job in over[: limit - len(late)]:
             del self._jobs[job.message.id]
-        return min(limit, len(late) + len(over))
+        changed = min(limit, len(late) + len(over))
+        changed += self._records.prune(limit - changed)
+        return changed + self._joins.prune(limit - changed)
 
     def _is_late(self, job: _Job) -> bool:
         expires = job.message.expires

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ropeway.backends.sqlite import claim, commit, hints, query, retain
+from ropeway.backends.sqlite import claim, commit, hints, joins, logs, query, records, retain
 from ropeway.backends.sqlite.database import Database
 from ropeway.backends.sqlite.holders import void_leases
 from ropeway.backends.sqlite.ops import Writing
@@ -135,7 +135,8 @@ class SqliteBackend:
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         # A probe of an index each: done where it is asked, quicker than any other thread is.
-        return self.database.read(lambda execute: query.get_all(execute, keys))
+        now = self.database.clock.now()
+        return self.database.read(lambda execute: query.get_all(execute, keys, now))
 
     async def search(
         self, which: Filter, before: str | None = None, limit: int = 50
@@ -151,10 +152,15 @@ class SqliteBackend:
         raise NotImplementedError
 
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
-        raise NotImplementedError
+        now = self.database.clock.now()
+        return await self._transport.read(
+            self.database.read, lambda execute: records.scan(execute, prefix, after, limit, now)
+        )
 
     async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
-        raise NotImplementedError
+        return await self._transport.read(
+            self.database.read, lambda execute: logs.read(execute, log, after, limit)
+        )
 
     async def prune(self, keep: Keep, limit: int) -> int:
         read, now = self.database.read, self.database.clock.now()
@@ -167,6 +173,9 @@ class SqliteBackend:
         )
         if until:
             changed += await self._in_steps(partial(retain.remove, until), limit - changed)
+        for any_over, remove in (records.any_over, records.remove), (joins.any_over, joins.remove):
+            if await self._transport.read(read, partial(any_over, now=now)):
+                changed += await self._in_steps(remove, limit - changed)
         return changed
 
     async def _in_steps(self, work: Callable[[int, Writing], int], limit: int) -> int:

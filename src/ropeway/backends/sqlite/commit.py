@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ropeway.backends.sqlite import joins, logs, records
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
@@ -19,6 +20,7 @@ from ropeway.transition import (
     Release,
     Transition,
     digest,
+    is_plain,
 )
 
 
@@ -30,13 +32,13 @@ def apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answe
 def durability(transitions: Sequence[Transition]) -> Durable:
     """Return when the transitions must be on the disk: messages alone may be seen before that."""
     for each in transitions:
-        if each.fence or each.put or each.drop or each.expect:
+        if each.fence or each.expect or not is_plain(each):
             return "before"
     return "after"
 
 
 def _apply(writing: Writing, transition: Transition) -> Answer:
-    simple = not (transition.expect or transition.put or transition.drop)
+    simple = not transition.expect and is_plain(transition)
     if simple and transition.fence is None and len(transition.publish) == 1:
         return _publish_one(writing, transition.publish[0])
     if simple and transition.fence is not None and transition.settle and not transition.publish:
@@ -65,7 +67,7 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
         if same is False or given.setdefault(message.id, message) != message:
             return _duplicate(writing, message)
         known += same is True
-    only_publishes = not (transition.fence or transition.put or transition.drop)
+    only_publishes = transition.fence is None and is_plain(transition)
     if known and only_publishes and known == len(transition.publish):
         return REPEATED
     return None
@@ -88,7 +90,7 @@ def _version(writing: Writing, key: str) -> int:
     if key.startswith(JOB_PREFIX):
         found = writing.execute(sql.JOB_VERSION, (key.removeprefix(JOB_PREFIX),))
     else:
-        found = writing.execute(sql.RECORD_VERSION, (key,))
+        found = writing.execute(sql.RECORD_VERSION, (key, writing.clock.now()))
     row = found.fetchone()
     return int(row[0]) if row else 0
 
@@ -111,18 +113,16 @@ def _duplicate(writing: Writing, message: Message) -> Answer:
 
 
 def _write(writing: Writing, transition: Transition) -> Answer:
-    versions: dict[str, int] = {}
-    for put in transition.put:
-        versions[put.key] = writing.execute(sql.PUT, (put.key, put.value)).get
-        writing.changed.add(put.key)
-    for key in (each.key for each in transition.drop):
-        writing.execute(sql.DROP, (key,))
-        writing.changed.add(key)
+    versions = records.write(writing, transition)
+    offsets = logs.append_all(writing, transition.append)
     for message in transition.publish:
+        _insert(writing, message)
+    fired = joins.apply(writing, transition)
+    for message in (each for then in fired.values() for each in then):
         _insert(writing, message)
     if transition.fence is not None and transition.settle is not None:
         _settle(writing, transition, transition.fence)
-    return Answer(status="applied", versions=versions) if versions else APPLIED
+    return Answer(status="applied", versions=versions, offsets=offsets, fired=tuple(fired))
 
 
 def _publish_one(writing: Writing, message: Message) -> Answer:

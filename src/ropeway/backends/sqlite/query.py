@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ropeway.backends.sqlite import records
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.claim import earliest_due
 from ropeway.backends.sqlite.rows import NUMBERS, job_of, record_of
@@ -17,17 +18,16 @@ _LAST = "\U0010ffff"  # sorts after every other character
 Execute = Callable[..., Any]
 
 
-def get_all(execute: Execute, keys: Sequence[str]) -> list[Record | None]:
+def get_all(execute: Execute, keys: Sequence[str], now: float) -> list[Record | None]:
     """Return the record of each key, in the order asked."""
-    return [_get(execute, key) for key in keys]
+    return [_get(execute, key, now) for key in keys]
 
 
-def _get(execute: Execute, key: str) -> Record | None:
+def _get(execute: Execute, key: str, now: float) -> Record | None:
     if key.startswith(JOB_PREFIX):
         row = execute(sql.GET_JOB, (key.removeprefix(JOB_PREFIX),)).fetchone()
         return record_of(row) if row else None
-    row = execute(sql.GET_RECORD, (key,)).fetchone()
-    return Record(key, *row) if row else None
+    return records.get(execute, key, now)
 
 
 def search(execute: Execute, which: Filter, before: str | None, limit: int) -> list[JobRecord]:

@@ -79,22 +79,112 @@ select version, state, attempt, holder, settled from job where id = ?;
 select version from job where id = ?;
 
 -- name: record_version
--- in: key   out: version
-select version from record where key = ?;
+-- in: key, now   out: version
+select version from record where key = ? and (expires is null or expires > ?);
 
 -- name: put
--- in: key, value   out: version
-insert into record (key, version, value) values (?, 1, ?)
-on conflict (key) do update set version = version + 1, value = excluded.value
+-- Writes nothing, and returns nothing, if the record has another owner than asked for.
+-- in: key, value, owner, expires, if_owner, if_owner, now   out: version
+insert into record (key, version, value, owner, expires) values (?, 1, ?, ?, ?)
+on conflict (key) do update set version = version + 1, value = excluded.value,
+    owner = excluded.owner, expires = excluded.expires
+where ? is null or owner = ? or expires <= ?
 returning version;
 
 -- name: drop
--- in: key
-delete from record where key = ?;
+-- in: key, if_owner, if_owner
+delete from record where key = ? and (? is null or owner = ?);
 
 -- name: get_record
--- in: key   out: version, value
-select version, value from record where key = ?;
+-- in: key, now   out: key, version, value, owner
+select key, version, value, owner from record where key = ? and (expires is null or expires > ?);
+
+-- name: scan
+-- in: first key, before key, now, limit   out: key, version, value, owner
+select key, version, value, owner from record
+where key >= ? and key < ? and (expires is null or expires > ?) order by key limit ?;
+
+-- name: earliest_record_expiry
+-- out: expires or null
+select min(expires) from record indexed by record_expiring where expires is not null;
+
+-- name: prune_records
+-- Removes records past their time.
+-- in: now, limit
+delete from record where key in (
+    select key from record indexed by record_expiring
+    where expires is not null and expires <= ? order by expires limit ?);
+
+-- name: next_offset
+-- in: log   out: id of the log, offset
+insert into log (name, last) values (?, 1)
+on conflict (name) do update set last = last + 1
+returning id, last;
+
+-- name: append
+-- in: id of the log, offset, appended, value
+insert into entry (log, offset, appended, value) values (?, ?, ?, ?);
+
+-- name: read
+-- in: log, after, limit   out: offset, value, appended
+select offset, value, appended from entry
+where log = (select id from log where name = ?) and offset > ? order by offset limit ?;
+
+-- name: make_join
+-- Makes a join, or raises what it needs; does nothing, and returns nothing, if it has fired.
+-- in: name, need, purge   out: whether it is complete
+insert into join_point (name, need, purge) values (?, ?, ?)
+on conflict (name) do update set need = max(coalesce(need, excluded.need), excluded.need),
+    purge = excluded.purge
+where not fired
+returning arrived >= need;
+
+-- name: keep_then
+-- What the first making of a join gave; does nothing at the next ones.
+-- in: name, messages
+insert into join_then (name, messages) values (?, ?) on conflict (name) do nothing;
+
+-- name: add_member
+-- Does nothing if the member is known, or the join has fired.
+-- in: join, member, join
+insert into join_member (name, member)
+select ?, ? where not exists (select 1 from join_point where name = ? and fired)
+on conflict (name, member) do nothing;
+
+-- name: count_member
+-- in: join, purge   out: whether it is complete; null if it is not made yet
+insert into join_point (name, arrived, purge) values (?, 1, ?)
+on conflict (name) do update set arrived = arrived + 1
+returning arrived >= need;
+
+-- name: fire
+-- in: purge, join
+update join_point set fired = 1, purge = ? where name = ?;
+
+-- name: take_then
+-- in: join   out: messages
+delete from join_then where name = ? returning messages;
+
+-- name: earliest_join_purge
+-- out: purge or null
+select min(purge) from join_point indexed by join_over;
+
+-- name: joins_over
+-- in: now, limit   out: name
+select name from join_point indexed by join_over where purge <= ? order by purge limit ?;
+
+-- name: drop_members
+-- in: join, limit
+delete from join_member where (name, member) in (
+    select name, member from join_member where name = ? limit ?);
+
+-- name: drop_then
+-- in: join
+delete from join_then where name = ?;
+
+-- name: drop_join
+-- in: join
+delete from join_point where name = ?;
 
 -- name: get_job
 -- in: id   out: see rows.RECORD

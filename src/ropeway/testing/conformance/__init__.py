@@ -24,15 +24,19 @@ from ropeway.testing.conformance.harness import (
     MutedHarness,
 )
 from ropeway.testing.conformance.hints import HintCases, MissedHintCases
+from ropeway.testing.conformance.joins import JoinCases
 from ropeway.testing.conformance.keep import KeepCases
 from ropeway.testing.conformance.leases import LeaseCases
 from ropeway.testing.conformance.lifecycle import DurableCases, LifecycleCases
+from ropeway.testing.conformance.logs import LogCases
 from ropeway.testing.conformance.order import OrderCases
+from ropeway.testing.conformance.owners import OwnerCases
 from ropeway.testing.conformance.people import SearchCases, StatsCases
 from ropeway.testing.conformance.publish import PublishCases
 from ropeway.testing.conformance.receive import ReceiveCases, WaitingCases
 from ropeway.testing.conformance.records import RecordCases
 from ropeway.testing.conformance.repeat import RepeatCases
+from ropeway.testing.conformance.scan import ScanCases
 from ropeway.testing.conformance.settle import SettleCases
 
 
@@ -46,6 +50,10 @@ class SteppedSuite(
     RepeatCases,
     BatchCases,
     RecordCases,
+    OwnerCases,
+    ScanCases,
+    LogCases,
+    JoinCases,
     KeepCases,
     StatsCases,
     SearchCases,

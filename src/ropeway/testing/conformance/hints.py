@@ -6,7 +6,7 @@ import asyncio
 
 from ropeway.message import Delivery, job_key
 from ropeway.states import State
-from ropeway.store import Backend, queue_name
+from ropeway.store import Backend, log_name, queue_name
 from ropeway.testing.conformance.harness import Harness, MutedHarness
 from ropeway.testing.conformance.steps import (
     LATE,
@@ -20,7 +20,7 @@ from ropeway.testing.conformance.steps import (
     sent,
     waiting,
 )
-from ropeway.transition import Finish, Release
+from ropeway.transition import Append, Drop, Finish, Put, Release, Transition
 
 
 async def _heard(backend: Backend, name: str, *others: str) -> None:
@@ -140,6 +140,23 @@ class HintCases:
             await other.settle(delivery, Release("releases"))
             async with promptly("a release"):
                 await waiter
+
+    async def test_records_and_logs_are_told(self, harness: Harness) -> None:
+        """A put and a drop are told under the record's key, and an append under the log's name.
+
+        Broken: progress and events are seen only when somebody looks by himself.
+        """
+        other, log = await harness.second(), log_name("l")
+        await harness.backend.wait(["r", log], 0)
+        for name, change in (
+            ("r", Transition(put=(Put("r", b"1"),))),
+            ("r", Transition(drop=(Drop("r"),))),
+            (log, Transition(append=(Append("l", b"1"),))),
+        ):
+            async with waiting(_heard(harness.backend, name)) as waiter:
+                await other.commit([change])
+                async with promptly(f"a change of {name}"):
+                    await waiter
 
 
 class MissedHintCases:

@@ -6,7 +6,16 @@ from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
-from ropeway.testing.conformance.steps import claimer, ids, job, message, send, sent, value_of
+from ropeway.testing.conformance.steps import (
+    claimer,
+    ids,
+    job,
+    message,
+    put,
+    send,
+    sent,
+    value_of,
+)
 from ropeway.transition import Finish, Reject, Release
 
 _KEEP = Keep()
@@ -111,6 +120,22 @@ class KeepCases:
         await harness.advance(2 * unit)
         assert await backend.prune(_KEEP, 100) == 0
         assert (await me.settle(delivery, Finish(State.SUCCEEDED, b"1"))).ok
+
+    async def test_removing_records_is_bounded(self, harness: Harness) -> None:
+        """One call removes at most `limit` records that are over, and none that is not.
+
+        Broken: a million records that ended together are removed in one step.
+        """
+        backend, unit = harness.backend, harness.unit
+        await put(backend, "stays", b"1")
+        await put(backend, "lasts", b"2", ttl=9 * unit)
+        for number in range(5):
+            await put(backend, f"over/{number}", ttl=unit)
+        await harness.advance(2 * unit)
+        removed = [await backend.prune(_KEEP, 2) for _ in range(6)]
+        assert max(removed) <= 2
+        assert removed[-1] == 0
+        assert [each.key for each in await backend.scan("")] == ["lasts", "stays"]
 
     async def test_expiring_is_bounded(self, harness: Harness) -> None:
         """One call ends and removes at most `limit` jobs together, and keeps what it just ended.

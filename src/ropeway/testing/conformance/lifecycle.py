@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
-from ropeway.testing.conformance.steps import claimer, ids, job, put, second_claimer, sent, value_of
-from ropeway.transition import Finish, Put, Transition
+from ropeway.testing.conformance.steps import (
+    apply,
+    claimer,
+    ids,
+    job,
+    message,
+    put,
+    second_claimer,
+    sent,
+    value_of,
+)
+from ropeway.transition import Append, Arrive, Finish, Join, Put, Transition
 
 
 class LifecycleCases:
@@ -81,3 +91,22 @@ class DurableCases:
         assert ids(await other.take(9)) == [ready.id]
         assert await other.backend.extend([leased.fence], harness.unit) == ["held"]
         assert (await job(other.backend, held.id)).state is State.RUNNING
+
+    async def test_logs_and_joins_survive(self, harness: Harness) -> None:
+        """After all handles are closed, a log goes on where it was, and so does a join.
+
+        Broken: offsets begin anew, or a join waits for ever for members that have arrived.
+        """
+        then = message()
+        await apply(
+            harness.backend,
+            append=(Append("l", b"1"),),
+            join=(Join("j", 2, (then,)),),
+            arrive=(Arrive("j", "a"),),
+        )
+        await harness.backend.close()
+        other = await second_claimer(harness)
+        answer = await apply(other.backend, append=(Append("l", b"2"),), arrive=(Arrive("j", "b"),))
+        assert (answer.offsets, answer.fired) == ({"l": 2}, ("j",))
+        assert [each.value for each in await other.backend.read("l")] == [b"1", b"2"]
+        assert ids(await other.take(9)) == [then.id]

@@ -6,6 +6,7 @@ from ropeway.message import job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
+    apply,
     claimer,
     job,
     message,
@@ -61,6 +62,17 @@ class RecordCases:
             assert await value_of(harness.backend, "r") is None
         (answer,) = await harness.backend.commit([Transition(expect={"r": 0})])
         assert answer.status == "applied"
+
+    async def test_puts_come_before_drops(self, harness: Harness) -> None:
+        """The puts of a transition are written in their order, and then its drops are done.
+
+        Broken: a record that was to go is there, or the first of two values stays.
+        """
+        twice = (Put("r", b"1"), Put("r", b"2"), Put("gone", b""))
+        answer = await apply(harness.backend, put=twice, drop=(Drop("gone"),))
+        assert answer.versions["r"] == 2
+        assert await value_of(harness.backend, "r") == b"2"
+        assert await value_of(harness.backend, "gone") is None
 
     async def test_expect_guards_a_record(self, harness: Harness) -> None:
         """A write that expects another version is refused, with the key and its version.

@@ -46,11 +46,16 @@ async def sent(backend: Backend, count: int = 1, **fields: Any) -> list[Message]
     return messages
 
 
-async def put(backend: Backend, key: str, value: bytes = b"") -> int:
-    """Write one record and return its version."""
-    (answer,) = await backend.commit([Transition(put=(Put(key, value),))])
+async def apply(backend: Backend, **fields: Any) -> Answer:
+    """Commit one transition, which must be applied, and return its answer."""
+    (answer,) = await backend.commit([Transition(**fields)])
     assert answer.status == "applied"
-    return answer.versions[key]
+    return answer
+
+
+async def put(backend: Backend, key: str, value: bytes = b"", **more: Any) -> int:
+    """Write one record and return its version; `more` are further fields of the `Put`."""
+    return (await apply(backend, put=(Put(key, value, **more),))).versions[key]
 
 
 async def value_of(backend: Backend, key: str) -> bytes | None:

@@ -1,0 +1,109 @@
+"""Logs: entries by offset, in the order of commits."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ropeway.states import State
+from ropeway.store import Backend
+from ropeway.testing.conformance.harness import Harness
+from ropeway.testing.conformance.steps import apply, claimer, put, sent, settled
+from ropeway.transition import Append, Finish, Transition
+
+_ALL = 1_000
+
+
+async def _append(backend: Backend, log: str, *values: bytes) -> int:
+    """Append in one transition and return the last offset."""
+    answer = await apply(backend, append=tuple(Append(log, value) for value in values))
+    return answer.offsets[log]
+
+
+async def _values(backend: Backend, log: str) -> list[bytes]:
+    return [each.value for each in await backend.read(log, 0, _ALL)]
+
+
+class LogCases:
+    """`append` in a transition, and the verb `read`."""
+
+    async def test_offsets_count_each_log_from_one(self, harness: Harness) -> None:
+        """Each log has its own offsets, from 1 without a gap; the last of a log is answered.
+
+        Broken: logs share a counter, or who appends two is told where the first one is.
+        """
+        both = (Append("a", b"1"), Append("b", b"1"), Append("a", b"2"))
+        first, second = Transition(append=both), Transition(append=both[:2])
+        answers = await harness.backend.commit([first, second])
+        assert [each.offsets for each in answers] == [{"a": 2, "b": 1}, {"a": 3, "b": 2}]
+        assert await _append(await harness.second(), "a", b"4") == 4
+        for log, count in (("a", 4), ("b", 2), ("never", 0)):
+            found = await harness.backend.read(log)
+            assert [each.offset for each in found] == list(range(1, count + 1))
+
+    async def test_entries_come_back_as_they_were_appended(self, harness: Harness) -> None:
+        """A value is read as it was written, with the time at which it was, from any handle.
+
+        Broken: an empty entry is left out, a large one is cut, or the time is that of the look.
+        """
+        values = [b"", b"\x00\xff" * 500_000, b"1"]
+        before = await harness.backend.now()
+        await _append(harness.backend, "a/ä", *values)
+        after = await harness.backend.now()
+        await harness.advance(harness.unit)
+        found = await (await harness.second()).read("a/ä")
+        assert [each.value for each in found] == values
+        assert all(before <= each.appended <= after for each in found)
+
+    async def test_reading_goes_on_after_an_offset(self, harness: Harness) -> None:
+        """A read begins behind the offset that it names, and ends at its limit or with the log.
+
+        Broken: the entry at the seam is read twice or never.
+        """
+        values = [b"%d" % number for number in range(25)]
+        await _append(harness.backend, "l", *values)
+        for after in (0, 10, 20, 25):
+            found = await harness.backend.read("l", after, 10)
+            assert [each.value for each in found] == values[after : after + 10]
+        assert await harness.backend.read("l", 99) == []
+        assert await _append(harness.backend, "l", b"25") == 26
+        assert [each.offset for each in await harness.backend.read("l", 25)] == [26]
+
+    async def test_a_refused_transition_appends_nothing(self, harness: Harness) -> None:
+        """What is refused leaves no entry, and no gap where it would have been.
+
+        Broken: a log tells of what never happened, or a reader waits at a gap for ever.
+        """
+        await put(harness.backend, "r")
+        await _append(harness.backend, "l", b"1")
+        refused = Transition(expect={"r": 0}, append=(Append("l", b"refused"),))
+        answers = await harness.backend.commit([refused, Transition(append=(Append("l", b"2"),))])
+        assert [each.status for each in answers] == ["refused", "applied"]
+        assert answers[1].offsets == {"l": 2}
+        assert await _values(harness.backend, "l") == [b"1", b"2"]
+
+    async def test_a_repeated_settle_appends_nothing_again(self, harness: Harness) -> None:
+        """What is appended with a settle is appended once, however often its reply is lost.
+
+        Broken: subscribers hear of the end of a job twice.
+        """
+        await sent(harness.backend)
+        delivery = await claimer(harness).take_one()
+        end = settled(delivery, Finish(State.SUCCEEDED), append=(Append("ends", b"1"),))
+        answers = [*await harness.backend.commit([end]), *await harness.backend.commit([end])]
+        assert [each.status for each in answers] == ["applied", "repeated"]
+        assert await _values(harness.backend, "ends") == [b"1"]
+
+    async def test_a_reader_beside_writers_misses_nothing(self, harness: Harness) -> None:
+        """Whoever follows a log that many append to sees every entry, in the order of offsets.
+
+        Broken: an offset is given before the commit, a later one is seen first, and is gone past.
+        """
+        backend, other = harness.backend, await harness.second()
+        appends = [_append(each, "l", b"1") for _ in range(20) for each in (backend, other)]
+        writers, offsets, written = asyncio.gather(*appends), [0], False
+        while not written:
+            await asyncio.sleep(0)
+            written = writers.done()
+            offsets += [each.offset for each in await other.read("l", offsets[-1])]
+        assert sorted(await writers) == list(range(1, 41))
+        assert offsets == list(range(41))
