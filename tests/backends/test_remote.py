@@ -1,30 +1,15 @@
-"""A backend that is asked for over a line keeps every promise of the one that serves it."""
+"""A backend that is asked over a line keeps every promise of the one that serves it."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Protocol
 
-import msgspec
 import pytest
 
 from ropeway.backends.memory import MemoryBackend
 from ropeway.backends.sqlite import Database, Looped, SqliteBackend, hints
 from ropeway.clock import ManualClock
-from ropeway.errors import (
-    BackendUnavailable,
-    Backpressure,
-    Indeterminate,
-    RopewayError,
-    Unsupported,
-)
-from ropeway.message import job_key
-from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.testing.conformance import (
     BackendSuite,
@@ -34,94 +19,22 @@ from ropeway.testing.conformance import (
     MissedHintCases,
     SteppedSuite,
 )
-from ropeway.testing.conformance.steps import job, message, promptly
-from ropeway.transition import APPLIED, Answer, Put, Transition
-from ropeway.worker import lines
-from ropeway.worker.lines import Door, LoopLine, ThreadLines
-from ropeway.worker.reception import Reception
+from ropeway.worker.lines import LoopLine, ThreadLines
 from ropeway.wrappers.batched import Batched
-from ropeway.wrappers.delegate import Delegate
 from ropeway.wrappers.remote import Remote
-from ropeway.wrappers.wire import VERBS, Call, encode
+from tests.backends.served import Counter, Elsewhere
 
-Served = Callable[[Backend], Door]
-
-
-class Face(Protocol):
-    """Makes the asking end of a backend that is already open."""
-
-    def __call__(self, served: Backend) -> Backend: ...
-
-
-@pytest.fixture
-async def receive() -> AsyncIterator[Served]:
-    """Return what serves a backend on the test's own loop, and opens a door to it."""
-    receptions: list[Reception] = []
-
-    def serve(backend: Backend) -> Door:
-        receptions.append(reception := Reception())
-        reception.serve(backend)
-        return Door(reception.door)
-
-    yield serve
-    for reception in receptions:
-        reception.close()
-        reception.door.close()
-    await asyncio.sleep(0.01)  # the loop sees their ends
-
-
-class Elsewhere:
-    """An event loop in another thread, which serves those who block in theirs."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-        self._receptions: list[Reception] = []
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Run something there."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    def serve(self, backend: Backend) -> Door:
-        """Serve `backend` there, and open a door to it."""
-        self._receptions.append(reception := Reception())
-
-        async def start() -> None:
-            reception.serve(backend)
-
-        self.run(start())
-        return Door(reception.door)
-
-    def close(self) -> None:
-        """Hang up, and end the thread."""
-        self.run(self._hang_up())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _hang_up(self) -> None:
-        for reception in self._receptions:
-            reception.close()
-            reception.door.close()
-        await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Elsewhere]:
-    """Return a loop in another thread, until the end of the test."""
-    elsewhere = Elsewhere()
-    yield elsewhere
-    elsewhere.close()
+Face = Callable[[Backend], Backend]
+"""Makes the asking end of a backend."""
 
 
 class FromLoop:
     """Asked from a loop: many calls at once."""
 
     @pytest.fixture
-    def face(self, receive: Served) -> Face:
+    def face(self, counter: Counter) -> Face:
         def make(served: Backend) -> Backend:
-            return Remote(LoopLine(receive(served)), served.capabilities)
+            return Remote(LoopLine(counter.serve(served)), served.capabilities)
 
         return make
 
@@ -202,8 +115,8 @@ class TestBatchedLoop(OnSqlite, BackendSuite, DurableCases, MissedHintCases, Loc
     """As a child has it: what its tasks send in the same moment is one call."""
 
     @pytest.fixture
-    def face(self, receive: Served) -> Face:
+    def face(self, counter: Counter) -> Face:
         def make(served: Backend) -> Backend:
-            return Batched(Remote(LoopLine(receive(served)), served.capabilities))
+            return Batched(Remote(LoopLine(counter.serve(served)), served.capabilities))
 
         return make
