@@ -83,6 +83,32 @@ def inner_loop(x: int) -> int:
     assert tasks.inner_loop.send(4).result(10) == 8
 
 
+def test_a_task_that_closes_leaves_its_neighbours_alone(rig: Rig, eventually: Eventually) -> None:
+    """What one task gives up on the shared loop is not taken from those that wait there."""
+    tasks = rig.tasks(
+        BOTH
+        + """
+@app.task
+async def waiter() -> int:
+    job = await double.using(queue="later").asend(1)
+    witness()
+    return await job.aresult(10)
+
+@app.task
+async def closer() -> int:
+    await adouble.asend(1)
+    await app.aclose()
+    return await (await adouble.asend(2)).aresult(5)
+"""
+    )
+    rig.worker("-Q", "default")
+    waiters = [tasks.waiter.send() for _ in range(5)]
+    eventually(lambda: len(rig.executions()) == 5)
+    assert tasks.closer.send().result(5) == 4
+    rig.worker("-Q", "later")
+    assert results(waiters) == [2] * 5
+
+
 def test_errors_from_inside_are_the_usual_ones(rig: Rig) -> None:
     """What the backend refuses is raised in the task, with its class and its words."""
     tasks = rig.tasks("""

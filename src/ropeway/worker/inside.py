@@ -26,18 +26,18 @@ class InsideConnection:
 
     def __init__(self, own: Connecting, door: Door) -> None:
         self._own, self.events = own, own.events
-        self._door = door
         self._process, self._loop = os.getpid(), asyncio.get_running_loop()
-        self._capabilities = own.blocking().capabilities
-        remote = Remote(ThreadLines(door), self._capabilities, patience=_PATIENCE)
-        self._blocking = Observed(remote, self.events)
+        capabilities = own.blocking().capabilities
+        called = Batched(Remote(LoopLine(door), capabilities))
+        blocking = Remote(ThreadLines(door), capabilities, patience=_PATIENCE)
+        self._looped = _Shared(called, self.events)
+        self._blocking = _Shared(blocking, self.events)
 
     def looped(self, *, own: bool = False) -> Backend:
-        """Make a backend for the running event loop; whoever asks closes it."""
+        """Return the backend for the running event loop."""
         if self._forked() or asyncio.get_running_loop() is not self._loop:
             return self._own.looped(own=own)
-        remote = Remote(LoopLine(self._door), self._capabilities)
-        return Observed(Batched(remote), self.events)
+        return self._looped
 
     def blocking(self) -> Backend:
         """Return the backend that works in the caller's own thread."""
@@ -45,3 +45,10 @@ class InsideConnection:
 
     def _forked(self) -> bool:
         return os.getpid() != self._process
+
+
+class _Shared(Observed):
+    """One for all tasks of a child: none of them closes it for the others."""
+
+    async def close(self) -> None:
+        pass

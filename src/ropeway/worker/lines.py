@@ -15,12 +15,11 @@ from ropeway.worker.framing import PIECE, Unframer, pieces
 from ropeway.worker.pipe import Pipe
 from ropeway.wrappers.wire import Call, Forget, Reply, Unreadable, decode_reply, encode
 
-CREDIT = 64
+CREDIT, WAITING_CREDIT = 64, 256
 """Calls that one loop may have in the supervisor at once; further ones wait in the child."""
 
-WAITING_CREDIT = 1_000
 _WAITING = frozenset({"wait", "receive"})
-"""Verbs that may take long and cost nothing meanwhile: they have a credit of their own."""
+"""Verbs that may take long: those that do not must not wait behind them."""
 
 
 class Door:
@@ -44,7 +43,7 @@ class Door:
 def lost() -> BackendUnavailable:
     """Say that no reply can come any more."""
     return BackendUnavailable(
-        "the worker's supervisor does not answer: this child is about to end",
+        "the line to the worker's supervisor is lost",
         hint="what was asked last may have been done, or not",
     )
 
@@ -65,7 +64,8 @@ class LoopLine:
         async with self._waiting_credit if verb in _WAITING else self._credit:
             pipe = self._pipe or self._connect()
             number = next(self._numbers)
-            reply = self._replies[number] = asyncio.get_running_loop().create_future()
+            reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            self._replies[number] = reply
             pipe.send(Call(number, verb, Raw(arguments)))
             try:
                 return await reply
