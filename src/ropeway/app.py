@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 import msgspec
 
 from ropeway.config import load, seconds
-from ropeway.connect import Connection
+from ropeway.connect import Connecting, Connection
 from ropeway.errors import BadTask
 from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, Kind
 from ropeway.results import Job
@@ -66,7 +66,7 @@ class Ropeway:
         if url is not None:
             given["url"] = url
         self.settings = load(given)
-        self.connection = Connection.of(self.settings)
+        self.connection: Connecting = Connection.of(self.settings)
         self.tasks: dict[str, Task[..., Any]] = {}
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()

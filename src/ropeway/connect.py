@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from ropeway.config import Durability, Settings
@@ -38,6 +38,26 @@ def _memory(url: str, durability: Durability) -> Faces:
 
 
 _BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {"sqlite": _sqlite, "memory": _memory}
+
+
+class Connecting(Protocol):
+    """Makes the backends that an app uses."""
+
+    @property
+    def events(self) -> Events:
+        """Hears of every verb that these backends are asked for."""
+        ...
+
+    def looped(self, *, own: bool = False) -> Backend:
+        """Make a backend for the running event loop; whoever asks closes it.
+
+        `own` says that the loop is ropeway's, with no user code on it: short work may block it.
+        """
+        ...
+
+    def blocking(self) -> Backend:
+        """Return the backend that works where it is asked, in the caller's own thread."""
+        ...
 
 
 class Connection:

@@ -1,6 +1,6 @@
 """A child process: imports the app, runs its calls, and reports how they ended.
 
-No input or output on any backend happens here.
+What its calls ask of the backend is asked of the supervisor.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from ropeway.worker.frames import (
     TaskInfo,
     decode_to_child,
 )
+from ropeway.worker.inside import InsideConnection
+from ropeway.worker.lines import Door
 from ropeway.worker.locate import Application, load_app
 from ropeway.worker.pipe import Pipe
 
@@ -56,9 +58,10 @@ class Child:
         self._pipe: Pipe | None = None
         self._limit = app.settings.max_message
 
-    async def run(self, connection: socket.socket) -> None:
-        """Serve the supervisor until it closes the pipe."""
+    async def run(self, connection: socket.socket, door: socket.socket) -> None:
+        """Serve the supervisor until it closes the pipe; the app's own calls go out at `door`."""
         loop = asyncio.get_running_loop()
+        self._app.connection = InsideConnection(self._app.connection, Door(door))
         over = asyncio.Event()
         self._executors = {
             "loop": LoopExecutor(self._slots["loop"], self._cell, self._ended),
@@ -200,19 +203,20 @@ def _hold(path: str, parent: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a child: pipe descriptor, cell descriptor, parent's pid, loop and thread slots, app."""
-    pipe, cell, parent, loop_slots, thread_slots = map(int, arguments[:5])
+    """Run a child: descriptors of pipe, door and cell, parent's pid, loop and thread slots, app."""
+    pipe, door, cell, parent, loop_slots, thread_slots = map(int, arguments[:6])
+    os.set_inheritable(door, False)
     _die_with(parent)
     _leave_signals_to_the_supervisor()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed lasts
     try:
-        app = load_app(arguments[5])
+        app = load_app(arguments[6])
     except RopewayError as error:
         sys.stderr.write(f"{error.code}  {error}\n")
         return error.exit_code
     slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots}
     child = Child(app, Cell(cell), slots, parent)
-    asyncio.run(child.run(socket.socket(fileno=pipe)))
+    asyncio.run(child.run(socket.socket(fileno=pipe), socket.socket(fileno=door)))
     return 0
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 from ropeway.message import Delivery, Fence, Kind, Outcome
+from ropeway.store import Backend
 from ropeway.worker.frames import Manifest
 from ropeway.worker.process import ChildProcess, OnEnded
 
@@ -35,6 +36,7 @@ class Fleet:
         self._children: list[ChildProcess] = []
         self._spawning: set[asyncio.Task[None]] = set()
         self._lifeline: str | None = None
+        self._backend: Backend | None = None
         self._failures = 0
         self._proven = False
         self._draining = False
@@ -89,6 +91,12 @@ class Fleet:
         for child in self._children:
             child.hold(lifeline)
 
+    def serve(self, backend: Backend) -> None:
+        """Have `backend` do what tasks in the children ask of theirs, now and later."""
+        self._backend = backend
+        for child in self._children:
+            child.serve(backend)
+
     def interrupt(self, lost: frozenset[Fence]) -> None:
         """Ask for the calls of these attempts to be stopped, wherever they run."""
         for child in self._children:
@@ -119,6 +127,7 @@ class Fleet:
             self._children.remove(child)
             raise
         child.hold(self._lifeline)
+        child.serve(self._backend)
         try:
             await child.manifest
         except asyncio.CancelledError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from ropeway.config import Settings, project_table
+from ropeway.connect import Connecting
 from ropeway.errors import AppNotFound
 
 CANDIDATES = ("tasks.py", "app.py", "main.py")
@@ -22,6 +23,7 @@ class Application(Protocol):
 
     settings: Settings
     tasks: dict[str, Any]
+    connection: Connecting
 
 
 def choose_target(given: str | None) -> str:

@@ -1,18 +1,15 @@
-"""Frames over a socket pair: length, lane, payload; large ones in pieces, control frames first."""
+"""Frames over a socket pair, on an event loop: control frames first."""
 
 from __future__ import annotations
 
 import asyncio
-import struct
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from ropeway.worker.frames import CONTROL, encode
-
-_HEADER = struct.Struct("!IB")
-_CONTROL, _DATA, _MORE = 0, 1, 2
-PIECE = 65_536
+from ropeway.worker.framing import Unframer, control, pieces
 
 
 class Pipe(asyncio.Protocol):
@@ -26,14 +23,21 @@ class Pipe(asyncio.Protocol):
         self._on_frame, self._on_close = on_frame, on_close
         self._transport: asyncio.Transport | None = None
         self._paused = False
+        self._aborted = False
         self._control: deque[bytes] = deque()
         self._data: deque[bytes] = deque()
-        self._received = bytearray()
-        self._pieces: list[bytes] = []
+        self._unframer = Unframer()
+
+    async def connect(self, connection: socket.socket) -> None:
+        """Speak over `connection`, which this closes in the end."""
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: self, connection)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self._aborted:
+            transport.abort()
+        self._push()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -48,19 +52,21 @@ class Pipe(asyncio.Protocol):
         """Send a frame, sooner or later; what is sent to a closed pipe is gone."""
         payload = encode(frame)
         if isinstance(frame, CONTROL):
-            self._control.append(_HEADER.pack(len(payload), _CONTROL) + payload)
+            self._control.append(control(payload))
         else:
-            view = memoryview(payload)
-            for start in range(0, max(1, len(payload)), PIECE):
-                piece = view[start : start + PIECE]
-                lane = _DATA if start + PIECE >= len(payload) else _MORE
-                self._data.append(_HEADER.pack(len(piece), lane) + piece)
+            self._data.extend(pieces(payload))
         self._push()
 
     def close(self) -> None:
         """Close once everything is written."""
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Close now, also if the other side reads no more; what is not written is gone."""
+        self._aborted = True
+        if self._transport is not None:
+            self._transport.abort()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -79,24 +85,5 @@ class Pipe(asyncio.Protocol):
                 return
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        start, end = 0, len(self._received)
-        while end - start >= _HEADER.size:
-            length, lane = _HEADER.unpack_from(self._received, start)
-            stop = start + _HEADER.size + length
-            if stop > end:
-                break
-            self._take(bytes(self._received[start + _HEADER.size : stop]), lane)
-            start = stop
-        del self._received[:start]
-
-    def _take(self, payload: bytes, lane: int) -> None:
-        if lane == _MORE:
-            self._pieces.append(payload)
-        elif lane == _DATA and self._pieces:
-            self._pieces.append(payload)
-            whole = b"".join(self._pieces)
-            self._pieces.clear()
-            self._on_frame(whole)
-        else:
+        for payload in self._unframer.feed(data):
             self._on_frame(payload)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ropeway.message import Delivery, Failure, Fence, Kind, Outcome
+from ropeway.store import Backend
 from ropeway.worker.cell import SLOTS, Cell
 from ropeway.worker.frames import (
     Ended,
@@ -25,6 +26,7 @@ from ropeway.worker.frames import (
     decode_from_child,
 )
 from ropeway.worker.pipe import Pipe
+from ropeway.worker.reception import Reception
 from ropeway.worker.window import Window
 
 _LAST_WORDS = 0.5
@@ -52,6 +54,7 @@ class ChildProcess:
         self._recalled = asyncio.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe | None = None
+        self._reception = Reception()
         self.stopping = False
 
     @property
@@ -66,17 +69,19 @@ class ChildProcess:
     async def spawn(self, target: str, slots: dict[Kind, int]) -> None:
         """Start the process. Must be called on the main thread, whose death it will follow."""
         ours, theirs = socket.socketpair()
-        numbers = (theirs.fileno(), self._cell.descriptor, os.getpid())
-        command = [sys.executable, "-m", "ropeway.worker.child", *map(str, numbers)]
-        command += [str(slots["loop"]), str(slots["threads"]), target]
+        door = self._reception.door
+        passed = (theirs.fileno(), door.fileno(), self._cell.descriptor)
+        command = [sys.executable, "-m", "ropeway.worker.child", *map(str, passed)]
+        command += [str(os.getpid()), str(slots["loop"]), str(slots["threads"]), target]
         # A process group of its own: Ctrl-C in a terminal is for the supervisor alone.
         self._process = subprocess.Popen(  # noqa: ASYNC220  see the promise above
             command,
-            pass_fds=(theirs.fileno(), self._cell.descriptor),
+            pass_fds=passed,
             process_group=0,
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
+        door.close()
         self._watch_death(self._process.pid)
         self._life = asyncio.create_task(self._see_out())
         _, self._pipe = await asyncio.get_running_loop().connect_accepted_socket(
@@ -111,6 +116,11 @@ class ChildProcess:
         """Have it keep a lifeline, if there is one, before it runs what it is handed from now on."""
         if self._pipe is not None and lifeline is not None:
             self._pipe.send(Hold(lifeline))
+
+    def serve(self, backend: Backend | None) -> None:
+        """Have `backend`, if it is there yet, do what tasks in the child ask of theirs."""
+        if backend is not None:
+            self._reception.serve(backend)
 
     def interrupt(self, lost: frozenset[Fence]) -> None:
         """Ask for the calls of these attempts, or of earlier ones of the same jobs, to be stopped."""
@@ -207,6 +217,7 @@ class ChildProcess:
         self.exit_code = code
         if self._pipe is not None:
             self._pipe.close()
+        self._reception.close()
         # Only now is it certain that nothing of it runs any more.
         guilty = self._guilty()
         self._ended([(slot, self._outcome_of_death(slot, guilty)) for slot in list(self._handed)])

@@ -28,6 +28,7 @@ from ropeway.worker.held import Held
 from ropeway.worker.prune import Pruner
 from ropeway.worker.renew import Renewer
 from ropeway.worker.settle import Settler
+from ropeway.wrappers.batched import Batched
 
 log = logging.getLogger("ropeway.worker")
 
@@ -81,15 +82,18 @@ class Supervisor:
             return 0
         settings = msgspec.convert(manifest.settings, Settings)
         backend = Connection.of(settings).looped(own=True)
+        # What tasks of several children send in the same moment becomes one commit.
+        shared = Batched(backend)
         try:
             await backend.open()
             fleet.hold(await backend.lifeline(self._holder))
             require(backend.capabilities, "shared", "a worker of several processes")
+            fleet.serve(shared)
             self._greet(settings, manifest)
             return await self._work(backend, fleet, settings, manifest)
         finally:
             await fleet.close(kill=True)
-            await backend.close()
+            await shared.close()
 
     async def _work(
         self, backend: Backend, fleet: Fleet, settings: Settings, manifest: Manifest
