@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ropeway.message import DEFAULT_BAND, Message
-from ropeway.transition import Answer, Cancel, Finish, Put, Reject, Transition
+from ropeway.message import DEFAULT_BAND, Fence, JobRecord, Message
+from ropeway.states import State
+from ropeway.transition import Answer, Cancel, Finish, Put, Reject, Release, Transition
 
 OWED = "owed/"
 """Records of what a settled job still has to publish, each under the job's id."""
@@ -73,12 +76,29 @@ def ending(message: Message) -> Transition:
     return Transition(publish=(message,), cancel=(Cancel(message.id),))
 
 
-def told(answer: Answer, transition: Transition) -> Answer:
-    """Return the answer without the effects that `transition` did not ask for."""
-    asked = {put.key for put in transition.put}
-    if answer.versions.keys() <= asked:
+def taking_over(job: JobRecord) -> Transition | None:
+    """Give a running job back in the name of its holder; refused if that one settles first."""
+    if job.state is not State.RUNNING or job.holder is None:
+        return None
+    fence = Fence(job.message.id, job.attempt, job.holder)
+    return Transition(fence=fence, settle=Release("none"))
+
+
+def over(transitions: Sequence[Transition], answers: Sequence[Answer]) -> list[Fence]:
+    """Return the attempts that have ended: settled by this, or taken over by another before."""
+    return [
+        each.fence
+        for each, answer in zip(transitions, answers, strict=True)
+        if each.fence and (answer.reason == "lost" or (each.settle and answer.ok))
+    ]
+
+
+def asked(answer: Answer, transition: Transition) -> Answer:
+    """Return the answer with nothing in it that `transition` did not ask for."""
+    keys = {put.key for put in transition.put}
+    if answer.versions.keys() <= keys:
         return answer
-    versions = {key: value for key, value in answer.versions.items() if key in asked}
+    versions = {key: value for key, value in answer.versions.items() if key in keys}
     return replace(answer, versions=versions)
 
 

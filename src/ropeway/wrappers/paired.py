@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -18,11 +19,20 @@ from ropeway.claims import Claim
 from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
 from ropeway.message import DEFAULT_BAND, Delivery, Fence, JobRecord, Message, job_key
-from ropeway.states import State
 from ropeway.store import Backend, queue_name
-from ropeway.transition import APPLIED, Answer, Drop, Record, Release, Transition
+from ropeway.transition import APPLIED, Answer, Drop, Record, Transition
 from ropeway.wrappers.delegate import Delegate
-from ropeway.wrappers.halves import OWED, Part, ending, owed, part, taking_in, told
+from ropeway.wrappers.halves import (
+    OWED,
+    Part,
+    asked,
+    ending,
+    over,
+    owed,
+    part,
+    taking_in,
+    taking_over,
+)
 
 POLL = 0.25
 """Seconds after which a waiting `receive` looks by itself, whatever hints it gets."""
@@ -79,8 +89,8 @@ class Paired(Delegate):
             if not stored:
                 raise
             raise Indeterminate("the store has it, the broker was not reached") from error
-        await self._ack(_over(transitions, answers))
-        return [told(*pair) for pair in zip(answers, transitions, strict=True)]
+        await self._ack(over(transitions, answers))
+        return [asked(*pair) for pair in zip(answers, transitions, strict=True)]
 
     async def _publish(self, parts: list[Part], answers: list[Answer]) -> None:
         """Send what the store has let pass; who repeats a settle may have died before that."""
@@ -130,39 +140,43 @@ class Paired(Delegate):
         return found
 
     async def _claim(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
-        arrivals = await self._arrivals(claims)
-        if arrivals:
-            await self._take_in(arrivals)
-        found = await self.inner.receive(claims, holder, lease)
+        arrivals: list[Arrival] = []
+        try:
+            for claim in claims:
+                if claim.lowest <= DEFAULT_BAND <= claim.highest:
+                    arrivals += await self.broker.get(claim.queue, claim.n)
+            if arrivals:
+                await self._take_in(arrivals)
+            found = await self.inner.receive(claims, holder, lease)
+        except (Exception, asyncio.CancelledError):
+            with suppress(BackendUnavailable):
+                await self.broker.nack([each.tag for each in arrivals], requeue=True)
+            raise
+        await self._hold(found, arrivals)
+        return found
+
+    async def _take_in(self, arrivals: list[Arrival]) -> None:
+        """Make what arrived the store's own; from there it is claimed like everything else."""
+        answers = await self.inner.commit([taking_in(each.message) for each in arrivals])
+        told = defaultdict[str, list[Arrival]](list)
+        for each, answer in zip(arrivals, answers, strict=True):
+            told[answer.reason or answer.status].append(each)
+        if known := told["repeated"]:
+            await self._meet_again(known)
+        if called_off := told["conflict"]:
+            await self.inner.commit([ending(each.message) for each in called_off])
+        if clashing := told["duplicate"]:
+            # Its sender was told that it is kept, so it goes to where dead letters are looked at.
+            arrivals[:] = [each for each in arrivals if each not in clashing]
+            await self.broker.nack([each.tag for each in clashing], requeue=False)
+
+    async def _hold(self, found: list[Delivery], arrivals: list[Arrival]) -> None:
+        """Keep the tags of what was claimed; the rest is safe with the store, for whoever asks."""
         mine = {each.fence.id: each.fence for each in found}
         for each in arrivals:
             if fence := mine.get(each.message.id):
                 self._tags.setdefault(fence, []).append(each.tag)
         await self._ack_tags([each.tag for each in arrivals if each.message.id not in mine])
-        return found
-
-    async def _arrivals(self, claims: Sequence[Claim]) -> list[Arrival]:
-        asked = [claim for claim in claims if claim.lowest <= DEFAULT_BAND <= claim.highest]
-        return [each for claim in asked for each in await self.broker.get(claim.queue, claim.n)]
-
-    async def _take_in(self, arrivals: list[Arrival]) -> None:
-        """Make what arrived the store's own; from there it is claimed like everything else."""
-        try:
-            answers = await self.inner.commit([taking_in(each.message) for each in arrivals])
-        except Exception:
-            await self.broker.nack([each.tag for each in arrivals], requeue=True)
-            raise
-        known, clashing, called_off = (
-            [each for each, answer in zip(arrivals, answers, strict=True) if said(answer)]
-            for said in (_is_known, _clashes, _was_called_off)
-        )
-        if known:
-            await self._meet_again(known)
-        if called_off:
-            await self.inner.commit([ending(each.message) for each in called_off])
-        if clashing:
-            # Its sender was told that it is kept, so it goes to where dead letters are looked at.
-            await self.broker.nack([each.tag for each in clashing], requeue=False)
 
     async def _meet_again(self, arrivals: list[Arrival]) -> None:
         """See to messages that the store had before: a redelivery, or a publisher's duplicate.
@@ -174,7 +188,7 @@ class Paired(Delegate):
         jobs = [_decode_job(each.value) if each else None for each in records]
         pairs = list(zip(arrivals, jobs, strict=True))
         await self._replay([OWED + job.message.id for _, job in pairs if job and job.state.final])
-        left = [_taking_over(job) for each, job in pairs if job and each.redelivered]
+        left = [taking_over(job) for each, job in pairs if job and each.redelivered]
         if taken := [each for each in left if each]:
             await self.inner.commit(taken)
 
@@ -212,36 +226,6 @@ class Paired(Delegate):
 
     async def _hints(self, queues: Sequence[str], timeout: float) -> list[str]:
         return [queue_name(queue) for queue in await self.broker.wait(queues, timeout)]
-
-
-def _over(transitions: Sequence[Transition], answers: list[Answer]) -> list[Fence]:
-    """The attempts that have ended: settled by this, or taken over by another before."""
-    pairs = zip(transitions, answers, strict=True)
-    return [
-        each.fence
-        for each, answer in pairs
-        if each.fence and (answer.reason == "lost" or (each.settle and answer.ok))
-    ]
-
-
-def _is_known(answer: Answer) -> bool:
-    return answer.status == "repeated"
-
-
-def _clashes(answer: Answer) -> bool:
-    return answer.reason == "duplicate"
-
-
-def _was_called_off(answer: Answer) -> bool:
-    return answer.reason == "conflict"
-
-
-def _taking_over(job: JobRecord) -> Transition | None:
-    """Give a running job back in the name of its holder; refused if that one settles first."""
-    if job.state is not State.RUNNING or job.holder is None:
-        return None
-    fence = Fence(job.message.id, job.attempt, job.holder)
-    return Transition(fence=fence, settle=Release("none"))
 
 
 async def _first(*waits: Coroutine[Any, Any, list[str]]) -> list[str]:
