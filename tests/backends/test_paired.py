@@ -35,7 +35,7 @@ from ropeway.testing.conformance.steps import (
     waiting,
 )
 from ropeway.testing.halves import FakeBroker, FakeHalf
-from ropeway.transition import Finish, Transition
+from ropeway.transition import Answer, Finish, Transition
 from ropeway.wrappers.halves import OWED
 from ropeway.wrappers.paired import Paired
 
@@ -303,4 +303,20 @@ async def test_a_receive_that_is_cancelled_keeps_nothing(
         patch.setattr(one.store, "commit", slow)
         async with waiting(one.take()):
             pass
+    assert ids(await two.take()) == [message.id]
+
+
+async def test_what_the_store_has_no_room_for_waits_in_the_broker(
+    one: Worker, two: Worker, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is full refuses what arrives; nothing of it is thrown away."""
+    (message,) = await sent(one.backend)
+
+    async def full(transitions: Sequence[Transition]) -> list[Answer]:
+        return [Answer(status="refused", reason="full") for _ in transitions]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.store, "commit", full)
+        assert await one.take() == []
+    assert broker.depths([DEFAULT_QUEUE]) == {DEFAULT_QUEUE: 1}
     assert ids(await two.take()) == [message.id]

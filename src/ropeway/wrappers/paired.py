@@ -47,7 +47,8 @@ class Paired(Delegate):
     Plain messages travel through the broker; what has a date, a delay, a band, a key, a limit or
     an end rests in the store, which is a full backend. What arrives is taken into the store
     before it is handed out, and the claim that the store keeps of it is the fence. So whatever
-    dies, and however often a message arrives, the store knows what is still to do.
+    dies, and however often a message arrives, the store knows what is still to do; its records
+    have to be kept for longer than a message may rest in the broker.
     """
 
     def __init__(self, broker: BrokerHalf, store: Backend) -> None:
@@ -161,14 +162,16 @@ class Paired(Delegate):
         told = defaultdict[str, list[Arrival]](list)
         for each, answer in zip(arrivals, answers, strict=True):
             told[answer.reason or answer.status].append(each)
-        if known := told["repeated"]:
+        if known := told.pop("repeated", None):
             await self._meet_again(known)
-        if called_off := told["conflict"]:
+        if called_off := told.pop("conflict", None):
             await self.inner.commit([ending(each.message) for each in called_off])
-        if clashing := told["duplicate"]:
-            # Its sender was told that it is kept, so it goes to where dead letters are looked at.
-            arrivals[:] = [each for each in arrivals if each not in clashing]
-            await self.broker.nack([each.tag for each in clashing], requeue=False)
+        told.pop("applied", None)
+        for reason, refused in told.items():
+            # A known id with other content goes to where dead letters are looked at: its sender
+            # was told that it is kept. What the store has no room for waits in the broker.
+            arrivals[:] = [each for each in arrivals if each not in refused]
+            await self.broker.nack([each.tag for each in refused], requeue=reason != "duplicate")
 
     async def _hold(self, found: list[Delivery], arrivals: list[Arrival]) -> None:
         """Keep the tags of what was claimed; the rest is safe with the store, for whoever asks."""
