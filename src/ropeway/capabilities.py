@@ -13,6 +13,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     `broker`: holds messages. `store`: holds records. `atomic`: a settle, its record and what it
     publishes are one step. `durable`: what was acknowledged survives the death of its processes.
     `search`: jobs can be listed by state, task and queue. `shared`: other processes see it.
+    `recorded`: a job is on record, and its id known, from the moment it is sent; where that is
+    missing, from the moment it is first handed over.
     """
 
     broker: bool = True
@@ -21,11 +23,13 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     durable: bool = True
     search: bool = True
     shared: bool = True
+    recorded: bool = True
 
 
 _REMEDIES = {
     "durable": "use sqlite:// instead",
     "shared": "use sqlite:// instead, so that other processes can see the jobs",
+    "recorded": "use sqlite:// instead, or send with a `delay`, so that the store has it at once",
     "search": "look the job up by its id",
 }
 

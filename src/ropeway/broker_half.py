@@ -1,0 +1,74 @@
+"""The contract of a broker that cannot take part in a transaction: one half of a pair.
+
+In the words of AMQP. What it promises is little: a message that was confirmed is handed over at
+least once, and comes back while nobody has acknowledged it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from ropeway.capabilities import Capabilities
+from ropeway.message import Message
+
+
+class Arrival(Struct, frozen=True, gc=False, kw_only=True):
+    """One message as a broker handed it over; it is this connection's until its `tag` is settled.
+
+    `redelivered` says that a connection which has gone had it before. A message that its sender
+    published twice arrives twice, and neither is redelivered.
+    """
+
+    message: Message
+    tag: int
+    redelivered: bool = False
+
+
+class BrokerHalf(Protocol):
+    """One connection to a broker. Messages that nobody has acknowledged when it ends come back.
+
+    A verb may raise `BackendUnavailable`, and `publish` also `Indeterminate` or `Backpressure`.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this broker can do; of interest are `durable` and `shared`."""
+        ...
+
+    async def open(self) -> None:
+        """Connect. May be called again."""
+        ...
+
+    async def close(self) -> None:
+        """Give up the connection, and with it what is not acknowledged. May be called again."""
+        ...
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Return when the broker has confirmed that each message rests in its queue for good."""
+        ...
+
+    async def get(self, queue: str, n: int) -> list[Arrival]:
+        """Take at most `n` messages of a queue, oldest first, without waiting."""
+        ...
+
+    async def ack(self, tags: Sequence[int]) -> None:
+        """Remove messages that arrived; the tags of an earlier connection are passed over.
+
+        Each tag is settled once, by this verb or by `nack`.
+        """
+        ...
+
+    async def nack(self, tags: Sequence[int], *, requeue: bool) -> None:
+        """Give messages back to their old places, or else to where dead letters are kept."""
+        ...
+
+    async def depths(self, queues: Sequence[str] | None = None) -> dict[str, int]:
+        """Count what rests in each queue and is with nobody; None names all that hold some."""
+        ...
+
+    async def wait(self, queues: Sequence[str], timeout: float) -> list[str]:
+        """Return the queues that may have got a message, as `Store.wait` does for names."""
+        ...
