@@ -264,13 +264,12 @@ class World:
 
     # -- the programs ------------------------------------------------------------------------------
 
-    async def _send(self, pair: Paired, _: str, todo: list[Message]) -> None:
-        """Send each message, some twice, as a publisher does that has lost a reply."""
+    async def _send(self, pair: Paired, name: str, todo: list[Message]) -> None:
+        """Send each message, some again and again, as a publisher does that loses replies."""
         while todo:
-            answers = await pair.commit([Transition(publish=(todo[0],))])
-            if self.chance.random() < 0.3:
-                await pair.commit([Transition(publish=(todo[0],))])
-            assert answers[0].ok
+            for _ in range(self.chance.choice((1, 1, 1, 2, 5))):
+                (answer,) = await pair.commit([Transition(publish=(todo[0],))])
+                assert answer.ok
             self.sent.add(todo.pop(0).id)
 
     async def _work(self, pair: Paired, name: str) -> None:

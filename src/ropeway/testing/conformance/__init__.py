@@ -11,12 +11,14 @@
 
 A backend on a server that keeps its own time brings a `Harness` that really waits. Beside the
 suite there are `DurableCases` for a backend that declares `durable`, `MissedHintCases` for one
-whose hints a test can lose, and `LocalClockCases` for one that reads its machine's clocks.
+whose hints a test can lose, and `LocalClockCases` for one that reads its machine's clocks. A broker
+that is half of a pair is put to `HalfCases`.
 """
 
 from ropeway.testing.conformance.batch import BatchCases
 from ropeway.testing.conformance.dates import LocalClockCases
 from ropeway.testing.conformance.fence import FenceCases
+from ropeway.testing.conformance.half import HalfCases
 from ropeway.testing.conformance.harness import (
     Harness,
     LocalHarness,
@@ -69,6 +71,7 @@ class BackendSuite(SteppedSuite, WaitingCases, HintCases):
 __all__ = [
     "BackendSuite",
     "DurableCases",
+    "HalfCases",
     "Harness",
     "HintCases",
     "LocalClockCases",
