@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.cancel import cancel_all, release_flagged
+from ropeway.backends.sqlite.ending import leased_ended
+from ropeway.backends.sqlite.limits import give_back, names_of
 from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
+from ropeway.backends.sqlite.update import guard_updates, update
 from ropeway.message import JOB_PREFIX, Failure, Fence, Message, job_key
 from ropeway.states import State
 from ropeway.store import queue_name
@@ -30,13 +34,14 @@ def apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answe
 def durability(transitions: Sequence[Transition]) -> Durable:
     """Return when the transitions must be on the disk: messages alone may be seen before that."""
     for each in transitions:
-        if each.fence or each.put or each.drop or each.expect:
+        if each.fence or each.put or each.drop or each.expect or each.cancel or each.update:
             return "before"
     return "after"
 
 
 def _apply(writing: Writing, transition: Transition) -> Answer:
     simple = not (transition.expect or transition.put or transition.drop)
+    simple = simple and not (transition.cancel or transition.update)
     if simple and transition.fence is None and len(transition.publish) == 1:
         return _publish_one(writing, transition.publish[0])
     if simple and transition.fence is not None and transition.settle and not transition.publish:
@@ -65,7 +70,11 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
         if same is False or given.setdefault(message.id, message) != message:
             return _duplicate(writing, message)
         known += same is True
+    answer = guard_updates(writing, transition)
+    if answer is not None:
+        return answer
     only_publishes = not (transition.fence or transition.put or transition.drop)
+    only_publishes = only_publishes and not (transition.cancel or transition.update)
     if known and only_publishes and known == len(transition.publish):
         return REPEATED
     return None
@@ -120,9 +129,14 @@ def _write(writing: Writing, transition: Transition) -> Answer:
         writing.changed.add(key)
     for message in transition.publish:
         _insert(writing, message)
+    cancelled, flagged = cancel_all(writing, transition.cancel)
+    for change in transition.update:
+        update(writing, change)
     if transition.fence is not None and transition.settle is not None:
         _settle(writing, transition, transition.fence)
-    return Answer(status="applied", versions=versions) if versions else APPLIED
+    if not (versions or cancelled or flagged):
+        return APPLIED
+    return Answer(status="applied", versions=versions, cancelled=cancelled, flagged=flagged)
 
 
 def _publish_one(writing: Writing, message: Message) -> Answer:
@@ -136,21 +150,23 @@ def _publish_one(writing: Writing, message: Message) -> Answer:
 def _insert(writing: Writing, message: Message) -> bool:
     now = writing.clock.now()
     due = now + message.delay if message.due is None else message.due
-    writing.execute(
-        sql.PUBLISH,
-        (
-            message.id,
-            message.task,
-            message.queue,
-            message.band,
-            message.key,
-            due,
-            now,
-            head_of(message),
-            message.body,
-            message.expires,
-        ),
+    values = (
+        message.id,
+        message.task,
+        message.queue,
+        message.band,
+        due,
+        due,
+        now,
+        head_of(message),
+        message.body,
+        message.expires,
     )
+    if message.key is None and not message.limits:
+        writing.execute(sql.PUBLISH, values)
+    else:
+        special = (message.key, names_of(message), message.queue, message.key)
+        writing.execute(sql.PUBLISH_SPECIAL, (*values, *special))
     writing.changed.add(queue_name(message.queue))
     return writing.connection.changes() == 1
 
@@ -170,13 +186,19 @@ def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
             return True
     charged = (settle.counts == "failures", settle.counts == "losses")
     purge = now + settle.keep
-    writing.execute(
-        sql.FINISH, (number, value, error_of(error), now, purge, *map(int, charged), *guard)
-    )
-    if writing.connection.changes() != 1:
+    values = (number, value, error_of(error), now, purge, *map(int, charged), *guard)
+    writing.execute(sql.FINISH, values)
+    if writing.connection.changes() != 1 and not _finish_special(writing, values):
         return False
     writing.changed.add(job_key(fence.id))
     return True
+
+
+def _finish_special(writing: Writing, values: tuple[object, ...]) -> bool:
+    row = writing.execute(sql.FINISH_SPECIAL, values).fetchone()
+    if row is not None:
+        leased_ended(writing, *row)
+    return row is not None
 
 
 def _release(
@@ -186,9 +208,12 @@ def _release(
     if due is None and settle.delay is not None:
         due = now + settle.delay
     charged = [int(settle.counts == name) for name in ("failures", "losses", "releases")]
-    row = writing.execute(sql.RELEASE, (due, error_of(settle.error), *charged, *guard)).fetchone()
+    values = (due, due, error_of(settle.error), *charged, *guard)
+    row = writing.execute(sql.RELEASE, values).fetchone()
     if row is None:
-        return False
-    writing.changed.add(job_key(guard[1]))
-    writing.changed.add(queue_name(row[0]))
+        return release_flagged(writing, settle, charged, guard)
+    queue, limited_by = row
+    if limited_by is not None:
+        give_back(writing, limited_by)
+    writing.changed |= {job_key(guard[1]), queue_name(queue)}
     return True

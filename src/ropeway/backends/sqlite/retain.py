@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.ending import waiting_ended
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of
 from ropeway.decide import NOT_STARTED, Keep
@@ -39,6 +40,12 @@ def _purge_of_too_many(execute: Execute, state: State, newest: int) -> float:
     return -math.inf if kept is None else math.nextafter(kept, -math.inf)
 
 
+def any_flagged(execute: Execute, boot: float) -> bool:
+    """Whether something is to be cancelled whose lease is over."""
+    first = execute(sql.EARLIEST_FLAGGED).get
+    return first is not None and first <= boot
+
+
 def any_late(execute: Execute, now: float) -> bool:
     """Whether something waits past its `expires`."""
     first = execute(sql.EARLIEST_EXPIRES).get
@@ -60,5 +67,7 @@ def expire(keep: Keep, limit: int, writing: Writing) -> int:
     now = writing.clock.now()
     wanted = (error_of(NOT_STARTED), now, now + keep.failure, now, limit)
     ended = writing.execute(sql.EXPIRE, wanted).fetchall()
-    writing.changed.update(job_key(str(job_id)) for (job_id,) in ended)
+    for job_id, *what in ended:
+        writing.changed.add(job_key(job_id))
+        waiting_ended(writing, *what)
     return len(ended)
