@@ -30,11 +30,12 @@ TRANSITIONS: dict[tuple[State | None, State], str] = {
     (None, State.QUEUED): "publish",
     (State.QUEUED, State.RUNNING): "receive",
     (State.QUEUED, State.EXPIRED): "prune, after `expires`",
+    (State.QUEUED, State.CANCELLED): "cancel",
     (State.RUNNING, State.RUNNING): "receive, after the lease expired",
     (State.RUNNING, State.QUEUED): "settle: release",
     (State.RUNNING, State.SUCCEEDED): "settle: finish",
     (State.RUNNING, State.FAILED): "settle: finish",
-    (State.RUNNING, State.CANCELLED): "settle: finish",
+    (State.RUNNING, State.CANCELLED): "cancel, then release or the end of the lease",
     (State.RUNNING, State.EXPIRED): "settle: finish",
     (State.RUNNING, State.QUARANTINED): "settle: reject",
 }

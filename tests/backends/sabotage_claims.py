@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from ropeway.backends.memory.backend import MemoryBackend, _Job
+from ropeway.backends.memory import MemoryBackend
+from ropeway.backends.memory.job import MemoryJob
 from ropeway.broker import Held
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
@@ -21,10 +22,10 @@ from ropeway.wrappers.delegate import Delegate
 class Scans(MemoryBackend):
     """Honest: it looks at every job. What the next ones leave out or compare is their defect."""
 
-    def _due(self, claim: Claim, n: int) -> list[_Job]:
+    def _due(self, claim: Claim, n: int) -> list[MemoryJob]:
         return sorted(self._candidates(claim), key=self._place)[:n]
 
-    def _candidates(self, claim: Claim) -> list[_Job]:
+    def _candidates(self, claim: Claim) -> list[MemoryJob]:
         return [
             job
             for job in self._jobs.values()
@@ -34,13 +35,13 @@ class Scans(MemoryBackend):
             and self._is_due(job)
         ]
 
-    def _in_bands(self, job: _Job, claim: Claim) -> bool:
+    def _in_bands(self, job: MemoryJob, claim: Claim) -> bool:
         return claim.lowest <= job.message.band <= claim.highest
 
-    def _is_due(self, job: _Job) -> bool:
+    def _is_due(self, job: MemoryJob) -> bool:
         return job.due <= self._clock.now()
 
-    def _place(self, job: _Job) -> tuple[float | str, ...]:
+    def _place(self, job: MemoryJob) -> tuple[float | str, ...]:
         return (-job.message.band, job.due, job.serial)
 
 
@@ -50,42 +51,42 @@ class Scans(MemoryBackend):
 class IgnoresBands(Scans):
     """First come, first served."""
 
-    def _place(self, job: _Job) -> tuple[float | str, ...]:
+    def _place(self, job: MemoryJob) -> tuple[float | str, ...]:
         return (job.due, job.serial)
 
 
 class IgnoresDueTimes(Scans):
     """Orders by publishing within a band."""
 
-    def _place(self, job: _Job) -> tuple[float | str, ...]:
+    def _place(self, job: MemoryJob) -> tuple[float | str, ...]:
         return (-job.message.band, job.serial)
 
 
 class OrdersEqualsById(Scans):
     """Trusts that ids grow."""
 
-    def _place(self, job: _Job) -> tuple[float | str, ...]:
+    def _place(self, job: MemoryJob) -> tuple[float | str, ...]:
         return (-job.message.band, job.due, job.message.id)
 
 
 class HandsOverBackwards(Scans):
     """Takes the right ones, in the order in which they come out."""
 
-    def _due(self, claim: Claim, n: int) -> list[_Job]:
+    def _due(self, claim: Claim, n: int) -> list[MemoryJob]:
         return super()._due(claim, n)[::-1]
 
 
 class IgnoresBandRange(Scans):
     """Takes from all bands."""
 
-    def _in_bands(self, job: _Job, claim: Claim) -> bool:
+    def _in_bands(self, job: MemoryJob, claim: Claim) -> bool:
         return True
 
 
 class RunsEarly(Scans):
     """Takes due times for an order and not for a date."""
 
-    def _is_due(self, job: _Job) -> bool:
+    def _is_due(self, job: MemoryJob) -> bool:
         return True
 
 
@@ -101,15 +102,15 @@ class MovesPastDates(Scans):
 class SleepsAtTheHead(Scans):
     """Looks at the first of all that wait."""
 
-    def _due(self, claim: Claim, n: int) -> list[_Job]:
-        due: list[_Job] = []
+    def _due(self, claim: Claim, n: int) -> list[MemoryJob]:
+        due: list[MemoryJob] = []
         for job in super()._due(claim, n):
             if job.due > self._clock.now():
                 break
             due.append(job)
         return due
 
-    def _is_due(self, job: _Job) -> bool:
+    def _is_due(self, job: MemoryJob) -> bool:
         return True
 
 
@@ -130,7 +131,7 @@ class LooksThenTakes(Scans):
 class TakesOneMore(Scans):
     """Off by one."""
 
-    def _due(self, claim: Claim, n: int) -> list[_Job]:
+    def _due(self, claim: Claim, n: int) -> list[MemoryJob]:
         return super()._due(claim, n + 1)
 
 
@@ -156,7 +157,7 @@ class WaitsForNothing(MemoryBackend):
 class AcksAtReceive(MemoryBackend):
     """Acknowledges what it hands over."""
 
-    def _lease(self, job: _Job, holder: str, lease: float) -> Delivery:
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
         delivery = super()._lease(job, holder, lease)
         job.state = State.SUCCEEDED
         self._leased[job.message.queue].discard(job.message.id)
@@ -214,21 +215,21 @@ class LeavesClaims(MemoryBackend):
 class TakesLiveLeases(MemoryBackend):
     """Takes what is leased for what was left behind."""
 
-    def _expired(self, claim: Claim) -> Iterator[_Job]:
+    def _expired(self, claim: Claim) -> Iterator[MemoryJob]:
         return iter([self._jobs[job_id] for job_id in self._leased[claim.queue]])
 
 
 class LeasesNeverExpire(MemoryBackend):
     """Waits for a dead worker."""
 
-    def _expired(self, claim: Claim) -> Iterator[_Job]:
+    def _expired(self, claim: Claim) -> Iterator[MemoryJob]:
         return iter(())
 
 
 class ChargesExpiry(MemoryBackend):
     """Counts every lease that expired as a loss."""
 
-    def _lease(self, job: _Job, holder: str, lease: float) -> Delivery:
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
         job.losses += job.state is State.RUNNING
         return super()._lease(job, holder, lease)
 
@@ -257,14 +258,14 @@ class ExpiredLast(MemoryBackend):
 class ExpiredOfAllBands(MemoryBackend):
     """Recovers without a look at the claim."""
 
-    def _expired(self, claim: Claim) -> Iterator[_Job]:
+    def _expired(self, claim: Claim) -> Iterator[MemoryJob]:
         return super()._expired(replace(claim, lowest=0))
 
 
 class OneLengthForAll(MemoryBackend):
     """Has one visibility timeout."""
 
-    def _lease(self, job: _Job, holder: str, lease: float) -> Delivery:
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
         return super()._lease(job, holder, 60.0)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ropeway.backends.memory.backend import MemoryBackend, _Job, _matches
+from ropeway.backends.memory.backend import MemoryBackend, _matches
+from ropeway.backends.memory.job import MemoryJob
+from ropeway.backends.memory.line import Line
 from ropeway.backends.memory.records import Records
 from ropeway.broker import QueueStats
 from ropeway.capabilities import Capabilities
@@ -66,7 +68,7 @@ class JobVersionsStay(MemoryBackend):
         if transition.fence is not None:
             self._jobs[transition.fence.id].version = 1
 
-    def _lease(self, job: _Job, holder: str, lease: float) -> Delivery:
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
         delivery = super()._lease(job, holder, lease)
         job.version = 1
         return delivery
@@ -78,7 +80,7 @@ class JobVersionsStay(MemoryBackend):
 class DelayedIsReady(MemoryBackend):
     """Counts all that wait as one."""
 
-    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+    def _count(self, queue: str, jobs: list[MemoryJob], cap: int) -> QueueStats:
         found = super()._count(queue, jobs, cap)
         return replace(found, ready=found.ready + found.delayed, delayed=0)
 
@@ -86,14 +88,14 @@ class DelayedIsReady(MemoryBackend):
 class CountsToTheEnd(MemoryBackend):
     """`count(*)`."""
 
-    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+    def _count(self, queue: str, jobs: list[MemoryJob], cap: int) -> QueueStats:
         return super()._count(queue, jobs, len(jobs))
 
 
 class OldestOfTheDue(MemoryBackend):
     """Tells the oldest of what is due."""
 
-    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+    def _count(self, queue: str, jobs: list[MemoryJob], cap: int) -> QueueStats:
         found = super()._count(queue, jobs, cap)
         ahead = found.oldest_due is not None and found.oldest_due > self._clock.now()
         return replace(found, oldest_due=None) if ahead else found
@@ -146,7 +148,7 @@ class OpensAnew(MemoryBackend):
     """`create or replace`."""
 
     async def open(self) -> None:
-        self._ready.clear()
+        self._line = Line(self._jobs)
         self._records = Records(self._clock)
 
 
@@ -154,7 +156,7 @@ class ClosesForAll(MemoryBackend):
     """Clears away what others still use."""
 
     async def close(self) -> None:
-        self._ready.clear()
+        self._line = Line(self._jobs)
 
 
 class TellsMilliseconds(MemoryBackend):
@@ -192,7 +194,7 @@ class PrunesAllAtOnce(MemoryBackend):
 class CountsRecordsTogether(MemoryBackend):
     """Limits the number of records, and not that of each state."""
 
-    def _over(self, state: State, newest: int) -> list[_Job]:
+    def _over(self, state: State, newest: int) -> list[MemoryJob]:
         final = [job for job in self._jobs.values() if job.state.final]
         newer = sum(job.state is not state for job in final)
         return super()._over(state, max(0, newest - newer))
@@ -201,13 +203,13 @@ class CountsRecordsTogether(MemoryBackend):
 class ExpiresWhenAsked(MemoryBackend):
     """Looks at `expires` when a worker comes."""
 
-    def _is_late(self, job: _Job) -> bool:
+    def _is_late(self, job: MemoryJob) -> bool:
         return False
 
 
 class ExpiresWhatRuns(MemoryBackend):
     """Ends everything whose time has come."""
 
-    def _is_late(self, job: _Job) -> bool:
+    def _is_late(self, job: MemoryJob) -> bool:
         expires = job.message.expires
         return not job.state.final and expires is not None and expires <= self._clock.now()

@@ -19,6 +19,7 @@ from ropeway.testing.conformance import (
 )
 from tests.backends import sabotage as writes
 from tests.backends import sabotage_claims as claims
+from tests.backends import sabotage_fleet as fleet
 from tests.backends import sabotage_looks as looks
 from tests.backends import sabotage_records as records
 
@@ -56,6 +57,69 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (claims.RunsEarly, "test_a_due_date_is_kept"),
     (claims.MovesPastDates, "test_a_date_in_the_past_is_due"),
     (claims.SleepsAtTheHead, "test_what_is_delayed_holds_nothing_back"),
+    # ageing
+    (fleet.NeverAges, "test_waiting_lifts_a_band"),
+    (fleet.AgesWholeBands, "test_a_lift_lasts_no_longer_than_the_wait"),
+    (fleet.LowerBandsWinTies, "test_equal_ranks_go_by_band"),
+    (fleet.AgesFromPublishing, "test_what_is_not_due_does_not_age"),
+    (fleet.AgesIntoOtherBands, "test_ageing_stays_within_the_bands_asked_for"),
+    # keys
+    (fleet.IgnoresKeys, "test_one_of_a_key_is_in_flight"),
+    (fleet.OrdersKeysByDue, "test_a_key_goes_in_order"),
+    (fleet.RetriesLetGo, "test_a_retry_keeps_its_key"),
+    (fleet.DelayedLetOthersPass, "test_a_delayed_head_keeps_its_key"),
+    (fleet.TakeoversLetGo, "test_a_lost_attempt_keeps_its_key"),
+    (fleet.OnlySuccessFreesTheNext, "test_every_end_frees_the_next"),
+    (fleet.AnyEndFreesTheNext, "test_the_end_of_one_behind_frees_nobody"),
+    (fleet.KeysAreGlobal, "test_keys_are_apart"),
+    (fleet.KeysInOrderOfDue, "test_keys_take_turns"),
+    (fleet.TurnsMoveDueTimes, "test_the_due_time_of_one_freed_stays"),
+    (fleet.CountsWhatIsFree, "test_what_waits_for_its_key_is_counted"),
+    (fleet.RepeatsStandInLine, "test_a_keyed_message_twice_is_repeated"),
+    (fleet.KnowsOneKeysOrder, "test_many_keys_at_once"),
+    (fleet.FreedKeysAreNotTold, "test_waiting_for_a_key"),
+    # limits
+    (fleet.IgnoresLimits, "test_no_more_than_the_limit_are_leased"),
+    (fleet.OnlySuccessFreesAPlace, "test_every_end_frees_a_place"),
+    (fleet.ExpiryFreesAPlace, "test_an_expired_lease_counts"),
+    (fleet.FullLimitsStopTheQueue, "test_a_limit_holds_back_its_own_alone"),
+    (fleet.LastInLineIsNext, "test_the_first_in_line_is_next"),
+    (fleet.IgnoresRates, "test_a_rate_is_kept"),
+    (fleet.UnusedRateAddsUp, "test_a_burst_after_a_pause"),
+    (fleet.LooksAtOneLimit, "test_all_limits_must_have_room"),
+    (fleet.TheFirstDeclarationStays, "test_a_limit_that_changes"),
+    (fleet.CountsFromTheDeclaration, "test_what_ran_before_the_limit_counts"),
+    (fleet.CountsNamesTwice, "test_a_name_twice_is_one_place"),
+    (fleet.LimitsOneQueue, "test_a_limit_spans_queues"),
+    (fleet.ParkedLetGo, "test_keys_and_limits_together"),
+    (fleet.ParkedAreNotCounted, "test_what_waits_for_a_limit_is_counted"),
+    (fleet.FreedPlacesAreNotTold, "test_waiting_for_a_place"),
+    (claims.HintsRequired, "test_waiting_for_a_rate"),
+    (fleet.ChangedLimitsAreNotTold, "test_waiting_for_a_raised_limit"),
+    # cancelling
+    (fleet.CancelsOnPaper, "test_what_waits_is_cancelled"),
+    (fleet.CancelsWhatRuns, "test_what_runs_is_flagged"),
+    (fleet.DoesNotRenewTheFlagged, "test_a_flagged_lease_is_renewed"),
+    (fleet.ReleasesTheFlagged, "test_a_release_of_a_flagged_job_ends_it"),
+    (fleet.CancellingWins, "test_finishing_first_wins"),
+    (fleet.HandsOverTheFlagged, "test_an_expired_lease_of_a_flagged_job_ends_it"),
+    (fleet.HandsOverTheFlagged, "test_pruning_ends_it_too"),
+    (fleet.RefusesToCancelTheSettled, "test_what_has_ended_stays"),
+    (fleet.KeepsTheCancelled, "test_a_cancelled_record_is_kept_as_asked"),
+    (fleet.CancelsBeforeItGuards, "test_cancelling_is_guarded_like_any_write"),
+    (fleet.CancelsBeforeItPublishes, "test_a_message_of_the_same_transition"),
+    (fleet.CancelledEndsAreNotTold, "test_the_end_of_a_cancelled_job_is_told"),
+    (fleet.HoldersAreNotTold, "test_the_holder_is_told"),
+    # updating
+    (fleet.UpdatesTheRecord, "test_a_job_is_given_another_due_time"),
+    (fleet.LeavesTheOldPlace, "test_a_job_is_moved"),
+    (fleet.UpdatesResetTheRest, "test_a_body_is_changed"),
+    (fleet.UpdatesBeginAnew, "test_an_update_keeps_the_counters"),
+    (fleet.UpdatesWhatRuns, "test_only_what_waits_is_changed"),
+    (fleet.UpdatesUpToTheFirstConflict, "test_a_refused_update_changes_nothing"),
+    (fleet.MovesPassTheKey, "test_a_moved_job_keeps_its_key"),
+    (fleet.EditsLoseTheirPlace, "test_a_head_that_is_changed_stays_the_head"),
+    (fleet.UpdatesAreNotTold, "test_waiting_for_a_job_that_is_hurried"),
     # receive
     (claims.LooksThenTakes, "test_two_claimers_never_share_a_message"),
     (claims.TakesOneMore, "test_at_most_n_for_each_claim"),
@@ -191,6 +255,10 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (looks.CountsToTheEnd, "test_counting_stops_at_the_cap"),
     (looks.OldestOfTheDue, "test_the_oldest_due_time"),
     (looks.NamesWhatWaits, "test_the_names_of_queues"),
+    (fleet.PeeksInOrderOfPublishing, "test_what_waits_by_due_time"),
+    (fleet.PeeksAtEverything, "test_only_what_waits_is_shown"),
+    (fleet.PeeksAtWhatIsFree, "test_what_is_held_back_is_shown"),
+    (fleet.PeeksByTaking, "test_looking_changes_nothing"),
     (looks.OldestFirst, "test_newest_first_and_page_by_page"),
     (looks.LimitsBeforeItFilters, "test_filters"),
     (looks.ListsLag, "test_a_listed_job_is_as_it_is_now"),
@@ -237,7 +305,7 @@ def test_every_case_can_fail() -> None:
 
 def test_every_broken_backend_is_caught() -> None:
     """No defect is written down and then not tried."""
-    modules = (writes, claims, looks, records)
+    modules = (writes, claims, looks, fleet, records)
     written = {
         value
         for module in modules

@@ -278,9 +278,32 @@ def test_hint_files_do_not_pile_up(path: Path) -> None:
     there.close()
 
 
-@pytest.mark.parametrize(
-    "name", ["claim_due", "claim_expired", "finish", "release", "extend", "prune", "expire"]
-)
+HOT = [
+    "publish_special",
+    "claim_due",
+    "candidates",
+    "claim_expired",
+    "finish",
+    "finish_special",
+    "free_next",
+    "unpark",
+    "due_wakes",
+    "wake_all",
+    "release",
+    "release_flagged",
+    "end_flagged",
+    "extend",
+    "cancel_waiting",
+    "flag",
+    "update",
+    "prune",
+    "expire",
+    "peek_band",
+    "peek_special",
+]
+
+
+@pytest.mark.parametrize("name", HOT)
 def test_hot_statements_use_an_index(database: Counting, name: str) -> None:
     """No statement of the hot path scans the table or sorts, on a file that was never analysed."""
     statement = statements.ALL[name]
@@ -295,8 +318,10 @@ def test_hot_statements_use_an_index(database: Counting, name: str) -> None:
 
 
 LOOKS = [
-    "next_band",
-    "earliest_due",
+    "next_head",
+    "head",
+    "earliest_special",
+    "earliest_flagged",
     "earliest_expiry",
     "earliest_expires",
     "earliest_purge",

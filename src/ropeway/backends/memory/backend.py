@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ropeway.backends.memory.job import MemoryJob
 from ropeway.backends.memory.joins import Joins
+from ropeway.backends.memory.line import Line
 from ropeway.backends.memory.logs import Logs
 from ropeway.backends.memory.records import Records
 from ropeway.broker import Held, QueueStats
@@ -21,11 +22,12 @@ from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import JOB_PREFIX, Delivery, Failure, Fence, JobRecord, Message, job_key
 from ropeway.states import State
 from ropeway.stepping import stepping
-from ropeway.store import Filter, log_name, queue_name
+from ropeway.store import Filter, holder_name, log_name, queue_name
 from ropeway.transition import (
     REPEATED,
     Answer,
     Append,
+    Cancel,
     Drop,
     Entry,
     Finish,
@@ -34,6 +36,7 @@ from ropeway.transition import (
     Reject,
     Release,
     Transition,
+    Update,
     digest,
     is_plain,
 )
@@ -43,31 +46,6 @@ POLL = 0.25
 
 _SHORTEST_WAIT = 0.005
 _encode = msgspec.msgpack.Encoder().encode
-Bands = dict[int, list[tuple[float, int, str]]]
-
-
-class _Job(msgspec.Struct, kw_only=True):
-    """One job as it is now."""
-
-    message: Message
-    serial: int
-    enqueued: float
-    due: float
-    state: State = State.QUEUED
-    version: int = 1
-    attempt: int = 0
-    failures: int = 0
-    losses: int = 0
-    releases: int = 0
-    holder: str | None = None
-    lease_until: float = 0.0
-    started: float | None = None
-    finished: float | None = None
-    purge: float = 0.0
-    settled: bytes | None = None
-    value: bytes | None = None
-    error: Failure | None = None
-    cancelling: bool = False
 
 
 class MemoryBackend:
@@ -77,13 +55,11 @@ class MemoryBackend:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, MemoryJob] = {}
         self._records = Records(self._clock)
         self._logs = Logs(self._clock)
         self._joins = Joins(self._clock)
-        # Waiting messages by queue and band, earliest first; entries that no longer hold are
-        # dropped when they are met.
-        self._ready: dict[str, Bands] = defaultdict(lambda: defaultdict(list))
+        self._line = Line(self._jobs)
         self._leased: dict[str, set[str]] = defaultdict(set)
         self._serial = 0
         # How often each name has changed, and what the last wait that reported it had seen.
@@ -117,9 +93,20 @@ class MemoryBackend:
         fired = self._joins.apply(transition)
         for then in fired.values():
             self._publish_new(then)
+        cancelled = [each.id for each in transition.cancel if self._cancel(each)]
+        flagged = [each.id for each in transition.cancel if self._flag(each)]
+        for update in transition.update:
+            self._update(update)
         if transition.fence is not None and transition.settle is not None:
             self._settle(transition)
-        return Answer(status="applied", versions=versions, offsets=offsets, fired=tuple(fired))
+        return Answer(
+            status="applied",
+            versions=versions,
+            offsets=offsets,
+            fired=tuple(fired),
+            cancelled=tuple(cancelled),
+            flagged=tuple(flagged),
+        )
 
     def _guard(self, transition: Transition) -> Answer | None:
         if transition.fence is not None:
@@ -137,6 +124,12 @@ class MemoryBackend:
                 key = job_key(message.id)
                 current = self._version(key)
                 return Answer(status="refused", reason="duplicate", key=key, current=current)
+        for update in transition.update:
+            job = self._jobs.get(update.id)
+            if job is None or job.state is not State.QUEUED:
+                current = job.version if job else 0
+                key = job_key(update.id)
+                return Answer(status="refused", reason="conflict", key=key, current=current)
         only_publishes = transition.fence is None and is_plain(transition)
         if only_publishes and transition.publish and not first:
             return REPEATED
@@ -183,14 +176,66 @@ class MemoryBackend:
         now = self._clock.now()
         self._serial += 1
         due = message.due if message.due is not None else now + message.delay
-        job = _Job(message=message, serial=self._serial, enqueued=now, due=due)
+        job = MemoryJob(message=message, serial=self._serial, enqueued=now, due=due, place=due)
         self._jobs[message.id] = job
-        self._push(job)
+        self._line.enter(job)
+        self._hint(queue_name(message.queue))
 
-    def _push(self, job: _Job) -> None:
-        bands = self._ready[job.message.queue]
-        heapq.heappush(bands[job.message.band], (job.due, job.serial, job.message.id))
+    def _cancel(self, cancel: Cancel) -> bool:
+        job = self._jobs.get(cancel.id)
+        if job is None or job.state is not State.QUEUED:
+            return False
+        self._end_cancelled(job, cancel.keep)
+        return True
+
+    def _flag(self, cancel: Cancel) -> bool:
+        job = self._jobs.get(cancel.id)
+        if job is None or job.state is not State.RUNNING:
+            return False
+        job.cancelling, job.keep_cancelled = True, cancel.keep
+        job.version += 1
+        self._hint(job_key(cancel.id))
+        self._hint(holder_name(job.holder or ""))
+        return True
+
+    def _end_cancelled(self, job: MemoryJob, keep: float) -> None:
+        self._end(job, State.CANCELLED, keep)
+        job.version += 1
+        job.settled = None
+        self._hint(job_key(job.message.id))
+
+    def _update(self, update: Update) -> None:
+        job = self._jobs[update.id]
+        old = job.message.queue
+        moves = update.queue not in {None, old}
+        if moves and self._line.leave(job, self._clock.now()):
+            self._hint(queue_name(old))
+        given = {name: getattr(update, name) for name in ("queue", "band", "body")}
+        changes = {name: value for name, value in given.items() if value is not None}
+        job.message = msgspec.structs.replace(job.message, **changes)
+        if update.due is not None:
+            job.due = job.place = update.due
+        job.version += 1
+        if moves:
+            self._line.enter(job)
+        else:
+            self._line.push(job)
         self._hint(queue_name(job.message.queue))
+        self._hint(job_key(update.id))
+
+    def _end(self, job: MemoryJob, state: State, keep: float) -> None:
+        """A job is settled: what it held back may go on."""
+        now = self._clock.now()
+        if job.state is State.RUNNING:
+            self._free(job)
+        job.state, job.finished, job.purge, job.cancelling = state, now, now + keep, False
+        if self._line.leave(job, now):
+            self._hint(queue_name(job.message.queue))
+
+    def _free(self, job: MemoryJob) -> None:
+        self._leased[job.message.queue].discard(job.message.id)
+        for queue in self._line.give_back(job):
+            self._hint(queue_name(queue))
 
     def _settle(self, transition: Transition) -> None:
         settle = transition.settle
@@ -200,26 +245,33 @@ class MemoryBackend:
         now = self._clock.now()
         job.version += 1
         job.settled = digest(transition)
-        self._leased[job.message.queue].discard(job.message.id)
         self._charge(job, settle.counts)
         match settle:
             case Finish():
-                job.state, job.value, job.error = settle.state, settle.value, settle.error
-                job.finished, job.purge = now, now + settle.keep
+                job.value, job.error = settle.value, settle.error
+                self._end(job, settle.state, settle.keep)
             case Reject():
-                job.state, job.finished, job.purge = State.QUARANTINED, now, now + settle.keep
                 job.error = Failure(type=settle.reason, message=settle.detail)
+                self._end(job, State.QUARANTINED, settle.keep)
+            case Release() if job.cancelling:
+                job.error = settle.error
+                self._end(job, State.CANCELLED, job.keep_cancelled)
             case Release():
-                job.state, job.error = State.QUEUED, settle.error
-                if settle.at is not None:
-                    job.due = settle.at
-                elif settle.delay is not None:
-                    job.due = now + settle.delay
-                self._push(job)
+                self._release(job, settle, now)
         self._hint(job_key(job.message.id))
 
+    def _release(self, job: MemoryJob, release: Release, now: float) -> None:
+        self._free(job)
+        job.state, job.error = State.QUEUED, release.error
+        if release.at is not None:
+            job.due = job.place = release.at
+        elif release.delay is not None:
+            job.due = job.place = now + release.delay
+        self._line.push(job)
+        self._hint(queue_name(job.message.queue))
+
     @staticmethod
-    def _charge(job: _Job, counts: str) -> None:
+    def _charge(job: MemoryJob, counts: str) -> None:
         if counts != "none":
             setattr(job, counts, getattr(job, counts) + 1)
 
@@ -246,37 +298,39 @@ class MemoryBackend:
         for claim in claims:
             ends = [self._jobs[job_id].lease_until for job_id in self._leased[claim.queue]]
             waits += [end - self._clock.boot() for end in ends]
-            heaps = [self._ready[claim.queue][b] for b in range(claim.lowest, claim.highest + 1)]
-            waits += [heap[0][0] - self._clock.now() for heap in heaps if heap]
+            now = self._clock.now()
+            waits.append(self._line.ready_at(claim, now) - now)
         return min(waits)
 
     def _claim_all(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
         found: list[Delivery] = []
         for claim in claims:
+            self._end_flagged()
             jobs = [*self._expired(claim)][: claim.n]
             jobs += self._due(claim, claim.n - len(jobs))
             found += [self._lease(job, holder, lease) for job in jobs]
         return found
 
-    def _expired(self, claim: Claim) -> Iterator[_Job]:
+    def _end_flagged(self) -> int:
+        """End those that are to be cancelled and whose holders are gone."""
+        boot = self._clock.boot()
+        held = [self._jobs[job_id] for leased in self._leased.values() for job_id in leased]
+        over = [job for job in held if job.cancelling and job.lease_until <= boot]
+        for job in over:
+            self._end_cancelled(job, job.keep_cancelled)
+        return len(over)
+
+    def _expired(self, claim: Claim) -> Iterator[MemoryJob]:
         boot = self._clock.boot()
         jobs = [self._jobs[job_id] for job_id in self._leased[claim.queue]]
         for job in sorted(jobs, key=lambda job: (job.lease_until, job.serial)):
             if job.lease_until <= boot and claim.lowest <= job.message.band <= claim.highest:
                 yield job
 
-    def _due(self, claim: Claim, n: int) -> list[_Job]:
-        now, jobs = self._clock.now(), list[_Job]()
-        for band in range(claim.highest, claim.lowest - 1, -1):
-            heap = self._ready[claim.queue][band]
-            while heap and heap[0][0] <= now and len(jobs) < n:
-                due, _, job_id = heapq.heappop(heap)
-                job = self._jobs[job_id]
-                if job.state is State.QUEUED and job.due == due:
-                    jobs.append(job)
-        return jobs
+    def _due(self, claim: Claim, n: int) -> list[MemoryJob]:
+        return self._line.take(claim, n, self._clock.now())
 
-    def _lease(self, job: _Job, holder: str, lease: float) -> Delivery:
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
         job.state, job.holder = State.RUNNING, holder
         job.attempt += 1
         job.version += 1
@@ -304,7 +358,7 @@ class MemoryBackend:
         if (job.attempt, job.holder) != (fence.attempt, fence.holder):
             return "lost"
         job.lease_until = self._clock.boot() + lease
-        return "held"
+        return "cancelled" if job.cancelling else "held"
 
     async def lifeline(self, holder: str) -> str | None:
         return None  # whoever holds a lease lives and dies with the backend itself
@@ -318,13 +372,13 @@ class MemoryBackend:
         if not key.startswith(JOB_PREFIX):
             return self._records.get(key)
         job = self._jobs.get(key.removeprefix(JOB_PREFIX))
-        return Record(key, job.version, _encode(_record(job))) if job else None
+        return Record(key, job.version, _encode(job.record())) if job else None
 
     async def search(
         self, which: Filter, before: str | None = None, limit: int = 50
     ) -> list[JobRecord]:
         newest_first = sorted(self._jobs, reverse=True)
-        records = (_record(self._jobs[i]) for i in newest_first if before is None or i < before)
+        records = (self._jobs[i].record() for i in newest_first if before is None or i < before)
         return [record for record in records if _matches(record, which)][:limit]
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
@@ -332,7 +386,7 @@ class MemoryBackend:
         names = sorted({job.message.queue for job in open_jobs}) if queues is None else queues
         return [self._count(name, open_jobs, cap) for name in names]
 
-    def _count(self, queue: str, jobs: list[_Job], cap: int) -> QueueStats:
+    def _count(self, queue: str, jobs: list[MemoryJob], cap: int) -> QueueStats:
         mine = [job for job in jobs if job.message.queue == queue]
         waiting = [job.due for job in mine if job.state is State.QUEUED]
         ready = sum(due <= self._clock.now() for due in waiting)
@@ -345,10 +399,16 @@ class MemoryBackend:
         )
 
     async def declare(self, limits: Sequence[Limit]) -> None:
-        raise NotImplementedError
+        for limit in limits:
+            self._line.limits.declare(limit)
+        for queue in self._line.waiting_for(*(limit.name for limit in limits)):
+            self._hint(queue_name(queue))
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
-        raise NotImplementedError
+        waiting = [job for job in self._jobs.values() if job.state is State.QUEUED]
+        mine = [job for job in waiting if job.message.queue == queue]
+        mine.sort(key=lambda job: (job.due, job.serial))
+        return [job.record() for job in mine[:limit]]
 
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
         return self._records.scan(prefix, after, limit)
@@ -357,6 +417,7 @@ class MemoryBackend:
         return self._logs.read(log, after, limit)
 
     async def prune(self, keep: Keep, limit: int) -> int:
+        self._end_flagged()
         late = [job for job in self._jobs.values() if self._is_late(job)][:limit]
         for job in late:
             self._expire(job, keep.failure)
@@ -367,18 +428,17 @@ class MemoryBackend:
         changed += self._records.prune(limit - changed)
         return changed + self._joins.prune(limit - changed)
 
-    def _is_late(self, job: _Job) -> bool:
+    def _is_late(self, job: MemoryJob) -> bool:
         expires = job.message.expires
         return job.state is State.QUEUED and expires is not None and expires <= self._clock.now()
 
-    def _expire(self, job: _Job, kept: float) -> None:
-        job.state, job.error, job.settled = State.EXPIRED, NOT_STARTED, None
-        job.finished = self._clock.now()
-        job.purge = job.finished + kept
+    def _expire(self, job: MemoryJob, kept: float) -> None:
+        job.error, job.settled = NOT_STARTED, None
+        self._end(job, State.EXPIRED, kept)
         job.version += 1
         self._hint(job_key(job.message.id))
 
-    def _over(self, state: State, newest: int) -> list[_Job]:
+    def _over(self, state: State, newest: int) -> list[MemoryJob]:
         """The records of a state that need not be kept, those first whose time is over first."""
         jobs = sorted((job for job in self._jobs.values() if job.state is state), key=_purge_time)
         too_many, now = max(0, len(jobs) - newest), self._clock.now()
@@ -429,11 +489,7 @@ class MemoryBackend:
         return found
 
 
-def _record(job: _Job) -> JobRecord:
-    return JobRecord(**{name: getattr(job, name) for name in JobRecord.__struct_fields__})
-
-
-def _purge_time(job: _Job) -> float:
+def _purge_time(job: MemoryJob) -> float:
     return job.purge
 
 

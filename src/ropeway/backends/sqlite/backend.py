@@ -7,9 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ropeway.backends.sqlite import claim, commit, hints, joins, logs, query, records, retain
+from ropeway.backends.sqlite import (
+    cancel,
+    claim,
+    commit,
+    hints,
+    joins,
+    logs,
+    query,
+    records,
+    retain,
+)
 from ropeway.backends.sqlite.database import Database
 from ropeway.backends.sqlite.holders import void_leases
+from ropeway.backends.sqlite.limits import declare
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
@@ -108,11 +119,14 @@ class SqliteBackend:
         if not self.database.has_room_for_claims():
             return []
 
-        def work(writing: Writing) -> list[Delivery]:
+        def work(writing: Writing) -> list[Delivery] | None:
             return claim.claim_all(writing, claims, holder, lease)
 
-        op = self.database.submit(work, sum(each.n for each in claims), "no")
-        return await self._transport.write(op, lone=lone)
+        found: list[Delivery] | None = None
+        while found is None:
+            op = self.database.submit(work, sum(each.n for each in claims), "no")
+            found = await self._transport.write(op, lone=lone)
+        return found
 
     def _ready_in(self, claims: Sequence[Claim]) -> float:
         clock = self.database.clock
@@ -146,10 +160,13 @@ class SqliteBackend:
         )
 
     async def declare(self, limits: Sequence[Limit]) -> None:
-        raise NotImplementedError
+        op = self.database.submit(partial(declare, limits), len(limits), "before")
+        await self._transport.write(op)
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
-        raise NotImplementedError
+        return await self._transport.read(
+            self.database.read, lambda execute: query.peek(execute, queue, limit)
+        )
 
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
         now = self.database.clock.now()
@@ -165,9 +182,12 @@ class SqliteBackend:
     async def prune(self, keep: Keep, limit: int) -> int:
         read, now = self.database.read, self.database.clock.now()
         changed = 0
+        boot = self.database.clock.boot()
         # Looked at first: where nothing is over nobody has to wait for a turn.
+        if await self._transport.read(read, lambda execute: retain.any_flagged(execute, boot)):
+            changed = await self._in_steps(cancel.end_flagged, limit)
         if await self._transport.read(read, lambda execute: retain.any_late(execute, now)):
-            changed = await self._in_steps(partial(retain.expire, keep), limit)
+            changed += await self._in_steps(partial(retain.expire, keep), limit - changed)
         until = await self._transport.read(
             read, lambda execute: retain.bounds(execute, self._excess, keep.newest, now)
         )

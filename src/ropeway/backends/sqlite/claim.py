@@ -1,108 +1,149 @@
-"""Taking messages and keeping them: the lease's two statements."""
+"""Taking messages and keeping them: expired leases, what is due, and renewals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
+
+from ropeway.backends.sqlite import limits
 from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.cancel import end_flagged
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.rows import Row, delivery_of
 from ropeway.broker import Held
-from ropeway.claims import Claim
+from ropeway.claims import MAX_BATCH, Claim, next_turn
 from ropeway.message import HIGHEST_BAND, LOWEST_BAND, Delivery, Fence
+
+Execute = Callable[..., Any]
+_MOST_EXAMINED = 1_000
+"""Messages with limits that one claim looks at, so that others get their turn at the database."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 def claim_all(
     writing: Writing, claims: Sequence[Claim], holder: str, lease: float
-) -> list[Delivery]:
-    """Lease what each claim may have: expired leases first, then what is due, band by band."""
+) -> list[Delivery] | None:
+    """Lease what each claim may have: expired leases first, then what is due.
+
+    None if nothing was found yet and there is more to look at.
+    """
     found: list[Delivery] = []
+    finished = True
     for claim in claims:
-        rows = _expired(writing, claim, holder, lease)
-        rows += _due(writing, claim, holder, lease, claim.n - len(rows))
-        found += [delivery_of(row, holder) for row in rows]
-    return found
+        one = _Claiming(writing, claim, holder, lease)
+        one.run()
+        found += [delivery_of(row, holder) for row in one.rows]
+        finished &= one.finished
+    return found if found or finished else None
 
 
 def extend_all(writing: Writing, fences: Sequence[Fence], lease: float) -> list[Held]:
     """Renew each lease that is still the attempt's own, expired or not."""
     until = writing.clock.boot() + lease
-    answers: list[Held] = []
-    for fence in fences:
-        writing.execute(sql.EXTEND, (until, fence.id, fence.attempt, fence.holder))
-        answers.append("held" if writing.connection.changes() == 1 else "lost")
-    return answers
+    answers: dict[int | None, Held] = {None: "lost", 0: "held", 1: "cancelled"}
+    return [
+        answers[writing.execute(sql.EXTEND, (until, fence.id, fence.attempt, fence.holder)).get]
+        for fence in fences
+    ]
 
 
-def earliest(
-    execute: Callable[..., Any], claims: Sequence[Claim], now: float, boot: float
-) -> float:
+def earliest(execute: Execute, claims: Sequence[Claim], now: float, boot: float) -> float:
     """Return in how many seconds one of `claims` may find something, as far as is known now."""
     waits = [float("inf")]
     for claim in claims:
-        expiry = execute(sql.EARLIEST_EXPIRY, (claim.queue,)).get
+        expiry, wake, _ = execute(sql.LOOK, (claim.queue,) * 3).fetchone()
         if expiry is not None:
             waits.append(expiry - boot)
-        due = earliest_due(execute, claim.queue, claim.lowest, claim.highest)
-        if due is not None:
-            waits.append(due - now)
+        if wake is not None:
+            waits.append(wake - now)
+        heads = _heads(execute, claim.queue, claim.lowest, claim.highest)
+        waits += [place - now for _, place in heads]
     return min(waits)
 
 
-def earliest_due(
-    execute: Callable[..., Any], queue: str, lowest: int = LOWEST_BAND, highest: int = HIGHEST_BAND
-) -> float | None:
-    """Return the due time of what waits and is due first, in any of the bands."""
-    bands = _bands(execute, queue, lowest, highest)
-    return min((execute(sql.EARLIEST_DUE, (queue, band)).get for band in bands), default=None)
+def earliest_due(execute: Execute, queue: str) -> float | None:
+    """Return the due time of what waits and is due first."""
+    special = execute(sql.EARLIEST_SPECIAL, (queue,)).get
+    dues = [] if special is None else [special]
+    dues += [place for _, place in _heads(execute, queue, LOWEST_BAND, HIGHEST_BAND)]
+    return min(dues, default=None)
 
 
-def _expired(writing: Writing, claim: Claim, holder: str, lease: float) -> list[Row]:
-    boot = writing.clock.boot()
-    soonest = writing.execute(sql.EARLIEST_EXPIRY, (claim.queue,)).get
-    if soonest is None or soonest > boot:
-        return []
-    return _taken(
-        writing.execute(
-            sql.CLAIM_EXPIRED,
-            (
-                holder,
-                boot + lease,
-                writing.clock.now(),
-                claim.queue,
-                boot,
-                claim.lowest,
-                claim.highest,
-                claim.n,
-            ),
-        )
-    )
+class _Claiming:
+    """One claim on its way: the rows that it has got, and whether it has looked at all it may."""
+
+    def __init__(self, writing: Writing, claim: Claim, holder: str, lease: float) -> None:
+        self.rows: list[Row] = []
+        self.finished = True
+        self._writing, self._claim = writing, claim
+        self._now, self._boot = writing.clock.now(), writing.clock.boot()
+        self._lessee = (holder, self._boot + lease, self._now)
+        self._examined = 0
+
+    def run(self) -> None:
+        queue = self._claim.queue
+        expiry, wake, limited = self._writing.execute(sql.LOOK, (queue,) * 3).fetchone()
+        if expiry is not None and expiry <= self._boot:
+            self._take_over()
+        if wake is not None and wake <= self._now:
+            limits.free_parked(self._writing, queue, self._claim.n, self._now)
+            limited = True
+        self._take_due(self._examine if limited else self._take)
+
+    @property
+    def _wanted(self) -> int:
+        return self._claim.n - len(self.rows)
+
+    def _take_over(self) -> None:
+        end_flagged(MAX_BATCH, self._writing)
+        claim = self._claim
+        wanted = (claim.queue, self._boot, claim.lowest, claim.highest, claim.n)
+        self._add(self._writing.execute(sql.CLAIM_EXPIRED, (*self._lessee, *wanted)))
+
+    def _take_due(self, take: Callable[[int, float], None]) -> None:
+        if self._wanted <= 0:
+            return
+        claim, execute = self._claim, self._writing.execute
+        heads = dict(_heads(execute, claim.queue, claim.lowest, claim.highest))
+        while self._wanted > 0 and self.finished and (turn := next_turn(heads, self._now)):
+            band, until = turn
+            take(band, until)
+            del heads[band]
+            if until < self._now and self._wanted > 0:
+                head = execute(sql.HEAD, (claim.queue, band)).get
+                if head is not None:
+                    heads[band] = head
+
+    def _take(self, band: int, until: float) -> None:
+        wanted = (self._claim.queue, band, until, self._wanted)
+        self._add(self._writing.execute(sql.CLAIM_DUE, (*self._lessee, *wanted)))
+
+    def _examine(self, band: int, until: float) -> None:
+        """Take one by one, as the limits allow."""
+        execute, queue = self._writing.execute, self._claim.queue
+        while self.finished and (asked := self._wanted) > 0:
+            found = execute(sql.CANDIDATES, (queue, band, until, asked)).fetchall()
+            chosen = limits.choose(self._writing, queue, found, self._now)
+            if chosen:
+                self._add(execute(sql.CLAIM_CHOSEN, (*self._lessee, _encode(chosen).decode())))
+            if len(found) < asked:
+                return
+            self._examined += len(found)
+            self.finished = self._examined < _MOST_EXAMINED
+
+    def _add(self, cursor: Any) -> None:
+        # `returning` promises no order: the first two columns are the order that was asked for.
+        self.rows += sorted(cursor.fetchall(), key=_place)
 
 
-def _due(writing: Writing, claim: Claim, holder: str, lease: float, n: int) -> list[Row]:
-    now, until = writing.clock.now(), writing.clock.boot() + lease
-    rows: list[Row] = []
-    if n <= 0:
-        return rows
-    for band in _bands(writing.execute, claim.queue, claim.lowest, claim.highest):
-        wanted = (holder, until, now, claim.queue, band, now, n - len(rows))
-        rows += _taken(writing.execute(sql.CLAIM_DUE, wanted))
-        if len(rows) >= n:
-            break
-    return rows
-
-
-def _bands(execute: Callable[..., Any], queue: str, lowest: int, highest: int) -> Iterator[int]:
-    """The bands of `queue` that hold a waiting message, highest first."""
-    while (band := execute(sql.NEXT_BAND, (queue, highest, lowest)).get) is not None:
-        yield band
-        highest = band - 1
-
-
-def _taken(cursor: Any) -> list[Row]:
-    # `returning` promises no order: the first two columns are the order that was asked for.
-    return sorted(cursor.fetchall(), key=_place)
+def _heads(execute: Execute, queue: str, lowest: int, highest: int) -> Iterator[tuple[int, float]]:
+    """The bands of `queue` that hold an unblocked message, highest first, and its place."""
+    while row := execute(sql.NEXT_HEAD, (queue, queue, highest, lowest)).fetchone():
+        yield row
+        highest = row[0] - 1
 
 
 def _place(row: Row) -> tuple[float, int]:

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 from ropeway.backends.sqlite import joins, logs, records
 from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.cancel import cancel_all, release_flagged
+from ropeway.backends.sqlite.ending import leased_ended
+from ropeway.backends.sqlite.limits import give_back, names_of
 from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
+from ropeway.backends.sqlite.update import guard_updates, update
 from ropeway.message import JOB_PREFIX, Failure, Fence, Message, job_key
 from ropeway.states import State
 from ropeway.store import queue_name
@@ -67,6 +71,9 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
         if same is False or given.setdefault(message.id, message) != message:
             return _duplicate(writing, message)
         known += same is True
+    answer = guard_updates(writing, transition)
+    if answer is not None:
+        return answer
     only_publishes = transition.fence is None and is_plain(transition)
     if known and only_publishes and known == len(transition.publish):
         return REPEATED
@@ -120,9 +127,19 @@ def _write(writing: Writing, transition: Transition) -> Answer:
     fired = joins.apply(writing, transition)
     for message in (each for then in fired.values() for each in then):
         _insert(writing, message)
+    cancelled, flagged = cancel_all(writing, transition.cancel)
+    for change in transition.update:
+        update(writing, change)
     if transition.fence is not None and transition.settle is not None:
         _settle(writing, transition, transition.fence)
-    return Answer(status="applied", versions=versions, offsets=offsets, fired=tuple(fired))
+    return Answer(
+        status="applied",
+        versions=versions,
+        offsets=offsets,
+        fired=tuple(fired),
+        cancelled=cancelled,
+        flagged=flagged,
+    )
 
 
 def _publish_one(writing: Writing, message: Message) -> Answer:
@@ -136,21 +153,23 @@ def _publish_one(writing: Writing, message: Message) -> Answer:
 def _insert(writing: Writing, message: Message) -> bool:
     now = writing.clock.now()
     due = now + message.delay if message.due is None else message.due
-    writing.execute(
-        sql.PUBLISH,
-        (
-            message.id,
-            message.task,
-            message.queue,
-            message.band,
-            message.key,
-            due,
-            now,
-            head_of(message),
-            message.body,
-            message.expires,
-        ),
+    values = (
+        message.id,
+        message.task,
+        message.queue,
+        message.band,
+        due,
+        due,
+        now,
+        head_of(message),
+        message.body,
+        message.expires,
     )
+    if message.key is None and not message.limits:
+        writing.execute(sql.PUBLISH, values)
+    else:
+        special = (message.key, names_of(message), message.queue, message.key)
+        writing.execute(sql.PUBLISH_SPECIAL, (*values, *special))
     writing.changed.add(queue_name(message.queue))
     return writing.connection.changes() == 1
 
@@ -170,13 +189,19 @@ def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
             return True
     charged = (settle.counts == "failures", settle.counts == "losses")
     purge = now + settle.keep
-    writing.execute(
-        sql.FINISH, (number, value, error_of(error), now, purge, *map(int, charged), *guard)
-    )
-    if writing.connection.changes() != 1:
+    values = (number, value, error_of(error), now, purge, *map(int, charged), *guard)
+    writing.execute(sql.FINISH, values)
+    if writing.connection.changes() != 1 and not _finish_special(writing, values):
         return False
     writing.changed.add(job_key(fence.id))
     return True
+
+
+def _finish_special(writing: Writing, values: tuple[object, ...]) -> bool:
+    row = writing.execute(sql.FINISH_SPECIAL, values).fetchone()
+    if row is not None:
+        leased_ended(writing, *row)
+    return row is not None
 
 
 def _release(
@@ -186,9 +211,12 @@ def _release(
     if due is None and settle.delay is not None:
         due = now + settle.delay
     charged = [int(settle.counts == name) for name in ("failures", "losses", "releases")]
-    row = writing.execute(sql.RELEASE, (due, error_of(settle.error), *charged, *guard)).fetchone()
+    values = (due, due, error_of(settle.error), *charged, *guard)
+    row = writing.execute(sql.RELEASE, values).fetchone()
     if row is None:
-        return False
-    writing.changed.add(job_key(guard[1]))
-    writing.changed.add(queue_name(row[0]))
+        return release_flagged(writing, settle, charged, guard)
+    queue, limited_by = row
+    if limited_by is not None:
+        give_back(writing, limited_by)
+    writing.changed |= {job_key(guard[1]), queue_name(queue)}
     return True

@@ -41,6 +41,9 @@ def connect(path: Path) -> apsw.Connection:
     # No mmap_size: with several writing processes it has corrupted files elsewhere.
     for pragma in _PRAGMAS:
         execute(f"pragma {pragma}").fetchall()
+    # Else a plan depends on the values too, and where a partial index is for what is not null a
+    # statement is prepared anew for each of them.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     # The log stays when the last connection closes, and with it what is reserved for it.
     connection.file_control(
         "main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(ctypes.c_int(1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import apsw
 
@@ -17,7 +17,7 @@ class Writing:
 
     def __init__(self, cursor: apsw.Cursor, clock: Clock) -> None:
         self.connection = cursor.connection
-        self.execute = cursor.execute
+        self.execute: Callable[..., Any] = cursor.execute
         self.clock = clock
         self.changed: set[str] = set()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.ending import waiting_ended
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of
 from ropeway.decide import NOT_STARTED, Keep
@@ -63,6 +64,12 @@ def bounds(execute: Execute, excess: Excess, newest: int, now: float) -> Bounds:
     return found
 
 
+def any_flagged(execute: Execute, boot: float) -> bool:
+    """Whether something is to be cancelled whose lease is over."""
+    first = execute(sql.EARLIEST_FLAGGED).get
+    return first is not None and first <= boot
+
+
 def any_late(execute: Execute, now: float) -> bool:
     """Whether something waits past its `expires`."""
     first = execute(sql.EARLIEST_EXPIRES).get
@@ -84,5 +91,7 @@ def expire(keep: Keep, limit: int, writing: Writing) -> int:
     now = writing.clock.now()
     wanted = (error_of(NOT_STARTED), now, now + keep.failure, now, limit)
     ended = writing.execute(sql.EXPIRE, wanted).fetchall()
-    writing.changed.update(job_key(str(job_id)) for (job_id,) in ended)
+    for job_id, *what in ended:
+        writing.changed.add(job_key(job_id))
+        waiting_ended(writing, *what)
     return len(ended)

@@ -107,8 +107,8 @@ def message_of(row: Row) -> tuple[Message, str | None]:
 
 def delivery_of(row: Row, holder: str) -> Delivery:
     """Make a delivery of a claimed row: the columns of `claim_due` and `claim_expired`."""
-    due, _, job_id, task, queue, band, key, enqueued, attempt, failures, losses, releases = row[:12]
-    message, unreadable = message_of((job_id, task, queue, band, key, *row[12:]))
+    due, job_id, task, queue, band, key, enqueued, attempt, failures, losses, releases = row[2:13]
+    message, unreadable = message_of((job_id, task, queue, band, key, *row[13:]))
     return Delivery(
         message=message,
         fence=Fence(job_id, attempt, holder),
@@ -139,6 +139,7 @@ def job_of(row: Row) -> JobRecord:
         holder=holder,
         value=value,
         error=_decode_error(error) if error else None,
+        cancelling=bool(row[20]),
     )
 
 

@@ -15,7 +15,8 @@ create table job (
     band integer not null,
     key text,
     state integer not null default 0,    -- 0 queued, 1 running, 2.. settled: see rows.py
-    due real not null,
+    place real not null,                 -- what it is ordered by: due, or when its key was free
+    due real not null default 0,
     enqueued real not null,
     attempt integer not null default 0,  -- grows at every claim, never reset: the fence
     failures integer not null default 0,
@@ -32,11 +33,14 @@ create table job (
     body blob not null,
     value blob,
     error blob,                          -- a Failure, as JSON
-    expires real                         -- after this it must not start
+    expires real,                        -- after this it must not start
+    limited_by text,                     -- the names of its limits, as JSON; null if none
+    blocked text not null default '',    -- by 'key', or by a limit: see limits.py
+    cancel real                          -- to be cancelled: how long to keep the record then
 ) strict;
 
--- What waits, in the order it is claimed. Delayed and retried messages are here too.
-create index ready on job (queue, band, due) where state = 0;
+-- What waits for nothing but its time, in the order it is claimed: delayed and retried, too.
+create index waiting on job (queue, band, place) where state = 0 and blocked = '';
 create index leased on job (queue, lease_until) where state = 1;
 -- What is settled, in the order in which it may be removed.
 create index kept on job (state, purge) where state >= 2;
@@ -88,3 +92,35 @@ create table join_member (
     member text not null,
     primary key (name, member)
 ) strict, without rowid;
+
+-- keys, limits, cancelling: schema 3
+
+-- Of each key what is open, by publishing. One of them is not blocked by it: see keys.py.
+create index keyed on job (queue, key) where key is not null and state < 2;
+-- What names limits: unblocked, and behind each limit in the order of its turn (see AGEING).
+create index limited on job (queue, blocked, (place - 60.0 * band))
+    where limited_by is not null and state = 0;
+-- What may be blocked, or have a place other than its due time, for those who look by due time.
+create index special on job (queue, due)
+    where state = 0 and (key is not null or limited_by is not null);
+-- What runs and is to be cancelled.
+create index flagged on job (lease_until) where cancel is not null and state = 1;
+
+create table limits (
+    name text primary key,
+    in_flight integer,                   -- null: any number
+    rate real,                           -- per second; null: any
+    burst integer not null default 1,
+    leased integer not null default 0,   -- how many leased messages name it
+    spent real not null default 0        -- up to when the rate is spent
+) strict, without rowid;
+
+-- Which limits hold something back in a queue, and when that may be over; null: after a settle.
+create table wake (
+    queue text not null,
+    name text not null,
+    at real,
+    primary key (queue, name)
+) strict, without rowid;
+create index waking on wake (queue, at);
+create index waking_for on wake (name);

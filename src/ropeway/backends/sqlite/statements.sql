@@ -2,9 +2,19 @@
 
 -- name: publish
 -- Adds a message; does nothing if the id is known.
--- in: id, task, queue, band, key, due, enqueued, head, body, expires
-insert into job (id, task, queue, band, key, due, enqueued, head, body, expires)
+-- in: id, task, queue, band, place, due, enqueued, head, body, expires
+insert into job (id, task, queue, band, place, due, enqueued, head, body, expires)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict (id) do nothing;
+
+-- name: publish_special
+-- The same for a message that has a key or limits: behind what is open of its key.
+-- in: id, task, queue, band, place, due, enqueued, head, body, expires, key, limits, queue, key
+insert into job (id, task, queue, band, place, due, enqueued, head, body, expires, key,
+    limited_by, blocked)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    coalesce((select 'key' from job indexed by keyed
+        where key is not null and state < 2 and queue = ? and key = ? limit 1), ''))
 on conflict (id) do nothing;
 
 -- name: published
@@ -12,15 +22,35 @@ on conflict (id) do nothing;
 -- in: id   out: version, task, queue, band, key, head, body
 select version, task, queue, band, key, head, body from job where id = ?;
 
--- name: next_band
--- The highest band with a waiting message, at or below a band.
--- in: queue, highest, lowest   out: band or null
-select max(band) from job indexed by ready
-where state = 0 and queue = ? and band <= ? and band >= ?;
+-- name: next_head
+-- The highest band with a message that is not blocked, at or below a band, and its first place.
+-- in: queue, queue, highest, lowest   out: band, place
+select band, place from job indexed by waiting
+where state = 0 and blocked = '' and queue = ? and band = (
+    select max(band) from job indexed by waiting
+    where state = 0 and blocked = '' and queue = ? and band <= ? and band >= ?)
+order by place limit 1;
 
--- name: earliest_due
--- in: queue, band   out: due or null
-select min(due) from job indexed by ready where state = 0 and queue = ? and band = ?;
+-- name: head
+-- The first place in one band.
+-- in: queue, band   out: place or null
+select min(place) from job indexed by waiting
+where state = 0 and blocked = '' and queue = ? and band = ?;
+
+-- name: earliest_special
+-- The earliest due time of what may be blocked, or is not ordered by it.
+-- in: queue   out: due or null
+select min(due) from job indexed by special
+where state = 0 and (key is not null or limited_by is not null) and queue = ?;
+
+-- name: look
+-- What a claim has to see to beside the plain messages.
+-- in: queue, queue, queue   out: lease_until or null, wake or null, whether limits are named
+select
+    (select min(lease_until) from job indexed by leased where state = 1 and queue = ?),
+    (select min(at) from wake indexed by waking where queue = ?),
+    exists (select 1 from job indexed by limited
+        where limited_by is not null and state = 0 and queue = ? and blocked = '');
 
 -- name: earliest_expiry
 -- in: queue   out: lease_until or null
@@ -28,14 +58,31 @@ select min(lease_until) from job indexed by leased where state = 1 and queue = ?
 
 -- name: claim_due
 -- Leases what is due in one band.
--- in: holder, lease_until, now, queue, band, now, n   out: see rows.DELIVERY
+-- in: holder, lease_until, now, queue, band, until, n   out: see rows.DELIVERY
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
     lease_until = ?, started = ?, settled = null
 where serial in (
-    select serial from job indexed by ready
-    where state = 0 and queue = ? and band = ? and due <= ? order by due, serial limit ?)
-returning due, serial, id, task, queue, band, key, enqueued, attempt, failures, losses, releases,
-    head, body;
+    select serial from job indexed by waiting
+    where state = 0 and blocked = '' and queue = ? and band = ? and place <= ?
+    order by place, serial limit ?)
+returning place, serial, due, id, task, queue, band, key, enqueued, attempt, failures, losses,
+    releases, head, body;
+
+-- name: candidates
+-- What may be claimed in one band as far as its limits allow it.
+-- in: queue, band, until, n   out: serial, limits or null
+select serial, limited_by from job indexed by waiting
+where state = 0 and blocked = '' and queue = ? and band = ? and place <= ?
+order by place, serial limit ?;
+
+-- name: claim_chosen
+-- Leases some of the candidates.
+-- in: holder, lease_until, now, serials as JSON   out: see rows.DELIVERY
+update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
+    lease_until = ?, started = ?, settled = null
+where serial in (select value from json_each(?))
+returning place, serial, due, id, task, queue, band, key, enqueued, attempt, failures, losses,
+    releases, head, body;
 
 -- name: claim_expired
 -- Takes over messages whose lease has ended.
@@ -46,29 +93,41 @@ where serial in (
     select serial from job indexed by leased
     where state = 1 and queue = ? and lease_until <= ? and band >= ? and band <= ?
     order by lease_until, serial limit ?)
-returning due, serial, id, task, queue, band, key, enqueued, attempt, failures, losses, releases,
-    head, body;
+returning place, serial, due, id, task, queue, band, key, enqueued, attempt, failures, losses,
+    releases, head, body;
 
 -- name: finish
--- Settles for good, if the attempt still holds its lease.
+-- Settles a message without key and limits for good, if the attempt still holds its lease.
 -- in: state, value, error, finished, purge, failures, losses, settled, id, attempt, holder
 update job set state = ?, value = ?, error = ?, finished = ?, purge = ?,
     failures = failures + ?, losses = losses + ?, settled = ?,
     version = version + 1, lease_until = null
-where id = ? and attempt = ? and holder = ? and state = 1;
+where id = ? and attempt = ? and holder = ? and state = 1 and key is null and limited_by is null;
+
+-- name: finish_special
+-- The same for one that may hold others back.
+-- in: state, value, error, finished, purge, failures, losses, settled, id, attempt, holder
+-- out: queue, key, limits
+update job set state = ?, value = ?, error = ?, finished = ?, purge = ?,
+    failures = failures + ?, losses = losses + ?, settled = ?,
+    version = version + 1, lease_until = null
+where id = ? and attempt = ? and holder = ? and state = 1
+returning queue, key, limited_by;
 
 -- name: release
 -- Gives back, if the attempt still holds its lease; a null due keeps the old place.
--- in: due, error, failures, losses, releases, settled, id, attempt, holder   out: queue
-update job set state = 0, due = coalesce(?, due), error = ?, failures = failures + ?,
-    losses = losses + ?, releases = releases + ?, settled = ?,
+-- in: due, due, error, failures, losses, releases, settled, id, attempt, holder
+-- out: queue, limits
+update job set state = 0, due = coalesce(?, due), place = coalesce(?, place), error = ?,
+    failures = failures + ?, losses = losses + ?, releases = releases + ?, settled = ?,
     version = version + 1, lease_until = null
-where id = ? and attempt = ? and holder = ? and state = 1
-returning queue;
+where id = ? and attempt = ? and holder = ? and state = 1 and cancel is null
+returning queue, limited_by;
 
 -- name: extend
--- in: lease_until, id, attempt, holder
-update job set lease_until = ? where id = ? and attempt = ? and holder = ? and state = 1;
+-- in: lease_until, id, attempt, holder   out: whether it is to be cancelled
+update job set lease_until = ? where id = ? and attempt = ? and holder = ? and state = 1
+returning cancel is not null;
 
 -- name: fence
 -- in: id   out: version, state, attempt, holder, settled
@@ -189,7 +248,8 @@ delete from join_point where name = ?;
 -- name: get_job
 -- in: id   out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, due, started, finished, holder, value, error, version
+    enqueued, due, started, finished, holder, value, error, version,
+    cancel is not null and state = 1
 from job where id = ?;
 
 -- name: search
@@ -197,37 +257,53 @@ from job where id = ?;
 -- in: low, high, state, state, task, task, queue, queue, limit
 -- out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, due, started, finished, holder, value, error, version
+    enqueued, due, started, finished, holder, value, error, version,
+    cancel is not null and state = 1
 from job
 where id >= ? and id < ? and (? is null or state = ?) and (? is null or task = ?)
     and (? is null or queue = ?)
 order by id desc limit ?;
 
 -- name: queue_names
--- Every queue that holds work, by skipping from name to name along the two indexes.
+-- Every queue that holds work, by skipping from name to name along the indexes.
 -- out: queue
 with recursive
-    waiting (queue) as (
-        select min(queue) from job indexed by ready where state = 0
+    free (queue) as (
+        select min(queue) from job indexed by waiting where state = 0 and blocked = ''
         union all
-        select (select min(queue) from job indexed by ready
-                where state = 0 and queue > waiting.queue)
-        from waiting where waiting.queue is not null),
+        select (select min(queue) from job indexed by waiting
+                where state = 0 and blocked = '' and queue > free.queue)
+        from free where free.queue is not null),
+    special (queue) as (
+        select min(queue) from job indexed by special
+        where state = 0 and (key is not null or limited_by is not null)
+        union all
+        select (select min(queue) from job indexed by special
+                where state = 0 and (key is not null or limited_by is not null)
+                    and queue > special.queue)
+        from special where special.queue is not null),
     held (queue) as (
         select min(queue) from job indexed by leased where state = 1
         union all
         select (select min(queue) from job indexed by leased
                 where state = 1 and queue > held.queue)
         from held where held.queue is not null)
-select queue from waiting where queue is not null
+select queue from free where queue is not null
+union select queue from special where queue is not null
 union select queue from held where queue is not null order by 1;
 
 -- name: count_waiting
 -- Counts stop at a cap.
--- in: queue, due above, due up to, cap   out: count
+-- in: queue, place above, place up to, queue, due above, due up to, cap   out: count
 select count(*) from (
-    select 1 from job indexed by ready
-    where state = 0 and queue = ? and due > ? and due <= ? limit ?);
+    select * from (
+        select 1 from job indexed by waiting
+        where state = 0 and blocked = '' and queue = ? and place > ? and place <= ?
+        union all
+        select 1 from job indexed by special
+        where state = 0 and (key is not null or limited_by is not null)
+            and blocked <> '' and queue = ? and due > ? and due <= ?)
+    limit ?);
 
 -- name: count_leased
 -- in: queue, cap   out: count
@@ -257,12 +333,12 @@ select min(expires) from job indexed by expiring where state = 0 and expires is 
 
 -- name: expire
 -- Ends what waits past its time.
--- in: error, finished, purge, now, limit   out: id
+-- in: error, finished, purge, now, limit   out: id, queue, key, what it was blocked by
 update job set state = 5, error = ?, finished = ?, purge = ?, version = version + 1, settled = null
 where serial in (
     select serial from job indexed by expiring
     where state = 0 and expires is not null and expires <= ? order by expires limit ?)
-returning id;
+returning id, queue, key, blocked;
 
 -- name: void_leases
 -- After a reboot no holder is alive.
@@ -283,3 +359,143 @@ select value from meta where name = ?;
 -- in: name, value
 insert into meta (name, value) values (?, ?)
 on conflict (name) do update set value = excluded.value;
+
+-- keys, limits, cancelling, people ----------------------------------------------------------
+
+-- name: free_next
+-- The one of a key that was free has gone: the next is free, behind whatever is ready by now.
+-- in: now, queue, key
+update job set blocked = '', place = max(due, ?)
+where serial = (
+    select serial from job indexed by keyed
+    where key is not null and state < 2 and queue = ? and key = ? order by serial limit 1);
+
+-- name: declare
+-- in: name, in_flight, rate, burst
+insert into limits (name, in_flight, rate, burst) values (?, ?, ?, ?)
+on conflict (name) do update
+set in_flight = excluded.in_flight, rate = excluded.rate, burst = excluded.burst;
+
+-- name: meter
+-- in: name   out: in_flight, rate, burst, leased, spent
+select in_flight, rate, burst, leased, spent from limits where name = ?;
+
+-- name: take
+-- One more message that names a limit is leased.
+-- in: name, spent
+insert into limits (name, leased, spent) values (?, 1, ?)
+on conflict (name) do update set leased = leased + 1, spent = excluded.spent;
+
+-- name: give_back
+-- in: name
+update limits set leased = leased - 1 where name = ?;
+
+-- name: forget_limit
+-- Nobody has declared it, and no message uses it any more.
+-- in: name
+delete from limits where name = ? and leased <= 0 and in_flight is null and rate is null;
+
+-- name: park
+-- in: limit, serial
+update job set blocked = ? where serial = ?;
+
+-- name: unpark
+-- Frees the first of those that wait for a limit in a queue.
+-- in: queue, limit, n
+update job set blocked = '' where serial in (
+    select serial from job indexed by limited
+    where limited_by is not null and state = 0 and queue = ? and blocked = ?
+    order by place - 60.0 * band, serial limit ?);
+
+-- name: is_parked
+-- Whether something waits for a limit in a queue.
+-- in: queue, limit   out: 0 or 1
+select exists (select 1 from job indexed by limited
+    where limited_by is not null and state = 0 and queue = ? and blocked = ?);
+
+-- name: set_wake
+-- in: queue, name, at
+insert into wake (queue, name, at) values (?, ?, ?)
+on conflict (queue, name) do update set at = excluded.at;
+
+-- name: drop_wake
+-- in: queue, name
+delete from wake where queue = ? and name = ?;
+
+-- name: due_wakes
+-- in: queue, now   out: name
+select name from wake indexed by waking where queue = ? and at <= ?;
+
+-- name: wake_all
+-- A limit may have room: whoever waits for it may try.
+-- in: now, name   out: queue
+update wake set at = ? where name = ? returning queue;
+
+-- name: cancel_waiting
+-- in: finished, purge, id   out: queue, key, what it was blocked by
+update job set state = 4, finished = ?, purge = ?, version = version + 1, settled = null
+where id = ? and state = 0
+returning queue, key, blocked;
+
+-- name: flag
+-- in: keep, id   out: holder
+update job set cancel = ?, version = version + 1 where id = ? and state = 1 returning holder;
+
+-- name: release_flagged
+-- What was flagged does not go back: it ends.
+-- in: error, finished, finished, failures, losses, releases, settled, id, attempt, holder
+-- out: queue, key, limits
+update job set state = 4, error = ?, finished = ?, purge = ? + cancel, failures = failures + ?,
+    losses = losses + ?, releases = releases + ?, settled = ?,
+    version = version + 1, lease_until = null
+where id = ? and attempt = ? and holder = ? and state = 1 and cancel is not null
+returning queue, key, limited_by;
+
+-- name: earliest_flagged
+-- out: lease_until or null
+select min(lease_until) from job indexed by flagged where cancel is not null and state = 1;
+
+-- name: end_flagged
+-- Ends what was flagged and whose lease is over.
+-- in: finished, finished, boot, limit   out: id, queue, key, limits
+update job set state = 4, finished = ?, purge = ? + cancel, version = version + 1,
+    lease_until = null, settled = null
+where serial in (
+    select serial from job indexed by flagged
+    where cancel is not null and state = 1 and lease_until <= ? order by lease_until limit ?)
+returning id, queue, key, limited_by;
+
+-- name: waiting_job
+-- What an update has to know of a job that waits.
+-- in: id   out: serial, version, state, queue, key, what it is blocked by
+select serial, version, state, queue, key, blocked from job where id = ?;
+
+-- name: update
+-- A null leaves a field as it is; what it is blocked by is found out anew.
+-- in: due, due, queue, band, body, queue if it moves, key if it moves, blocked otherwise, serial
+update job set due = coalesce(?, due), place = coalesce(?, place), queue = coalesce(?, queue),
+    band = coalesce(?, band), body = coalesce(?, body), version = version + 1,
+    blocked = coalesce((select 'key' from job as other indexed by keyed
+        where other.key is not null and other.state < 2 and other.queue = ? and other.key = ?
+        limit 1), ?)
+where serial = ?;
+
+-- name: peek_band
+-- What waits for its time in one band, by place.
+-- in: queue, band, limit   out: serial, due
+select serial, due from job indexed by waiting
+where state = 0 and blocked = '' and queue = ? and band = ? order by place limit ?;
+
+-- name: peek_special
+-- What may be blocked, or is not ordered by its due time, by that.
+-- in: queue, limit   out: serial, due
+select serial, due from job indexed by special
+where state = 0 and (key is not null or limited_by is not null) and queue = ?
+order by due limit ?;
+
+-- name: get_serial
+-- in: serial   out: see rows.RECORD
+select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
+    enqueued, due, started, finished, holder, value, error, version,
+    cancel is not null and state = 1
+from job where serial = ?;

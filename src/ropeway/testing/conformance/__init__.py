@@ -15,7 +15,9 @@ whose hints a test can lose, and `LocalClockCases` for one that reads its machin
 that is half of a pair is put to `HalfCases`.
 """
 
+from ropeway.testing.conformance.ageing import AgeingCases
 from ropeway.testing.conformance.batch import BatchCases
+from ropeway.testing.conformance.cancel import CancelCases, CancelHintCases
 from ropeway.testing.conformance.dates import LocalClockCases
 from ropeway.testing.conformance.fence import FenceCases
 from ropeway.testing.conformance.half import HalfCases
@@ -28,23 +30,29 @@ from ropeway.testing.conformance.harness import (
 from ropeway.testing.conformance.hints import HintCases, MissedHintCases
 from ropeway.testing.conformance.joins import JoinCases
 from ropeway.testing.conformance.keep import KeepCases
+from ropeway.testing.conformance.keys import KeyCases, KeyWaitingCases
 from ropeway.testing.conformance.leases import LeaseCases
 from ropeway.testing.conformance.lifecycle import DurableCases, LifecycleCases
+from ropeway.testing.conformance.limits import LimitCases, LimitWaitingCases
 from ropeway.testing.conformance.logs import LogCases
 from ropeway.testing.conformance.order import OrderCases
 from ropeway.testing.conformance.owners import OwnerCases
-from ropeway.testing.conformance.people import SearchCases, StatsCases
+from ropeway.testing.conformance.people import PeekCases, SearchCases, StatsCases
 from ropeway.testing.conformance.publish import PublishCases
 from ropeway.testing.conformance.receive import ReceiveCases, WaitingCases
 from ropeway.testing.conformance.records import RecordCases
 from ropeway.testing.conformance.repeat import RepeatCases
 from ropeway.testing.conformance.scan import ScanCases
 from ropeway.testing.conformance.settle import SettleCases
+from ropeway.testing.conformance.update import UpdateCases, UpdateWaitingCases
 
 
 class SteppedSuite(
     PublishCases,
     OrderCases,
+    AgeingCases,
+    KeyCases,
+    LimitCases,
     ReceiveCases,
     LeaseCases,
     FenceCases,
@@ -57,14 +65,25 @@ class SteppedSuite(
     LogCases,
     JoinCases,
     KeepCases,
+    CancelCases,
+    UpdateCases,
     StatsCases,
+    PeekCases,
     SearchCases,
     LifecycleCases,
 ):
     """What needs no second task on the loop: for a backend whose coroutines never suspend."""
 
 
-class BackendSuite(SteppedSuite, WaitingCases, HintCases):
+class BackendSuite(
+    SteppedSuite,
+    WaitingCases,
+    KeyWaitingCases,
+    LimitWaitingCases,
+    UpdateWaitingCases,
+    HintCases,
+    CancelHintCases,
+):
     """What every backend that plays both roles has to pass."""
 
 

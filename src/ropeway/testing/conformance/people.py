@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ropeway.claims import Limit
 from ropeway.states import State
 from ropeway.store import Filter
 from ropeway.testing.conformance.harness import Harness
@@ -76,6 +77,71 @@ class StatsCases:
         found = await harness.backend.stats(asked, 10)
         assert [each.queue for each in found] == asked
         assert [each.ready + each.delayed for each in found] == [1, 0, 1]
+
+
+class PeekCases:
+    """The verb `peek`."""
+
+    async def test_what_waits_by_due_time(self, harness: Harness) -> None:
+        """What waits is shown by due time, whatever its band, what is due ahead included.
+
+        Broken: a person looks for what is next and sees the order of publishing, or half of it.
+        """
+        now = await harness.backend.now()
+        dues = [5, -5, 9, -9, 0, 1]
+        messages = [message(band=i, due=now + due) for i, due in enumerate(dues)]
+        await send(harness.backend, *messages, message(queue="another"))
+        by_due = sorted(messages, key=lambda each: each.due or 0)
+        assert ids(await harness.backend.peek("default")) == ids(by_due)
+        assert ids(await harness.backend.peek("default", 2)) == ids(by_due[:2])
+        assert await harness.backend.peek("unknown") == []
+
+    async def test_only_what_waits_is_shown(self, harness: Harness) -> None:
+        """What runs or has ended is not shown, and each job as its record has it.
+
+        Broken: a queue looks full of what is long done.
+        """
+        await sent(harness.backend, 3)
+        first = claimer(harness)
+        done, retried, _ = await first.take(3)
+        await first.settle(done, Finish(State.SUCCEEDED))
+        await first.settle(retried, Release("failures", delay=harness.unit))
+        shown = await harness.backend.peek("default")
+        assert shown == [await job(harness.backend, retried.fence.id)]
+        assert shown[0].failures == 1
+
+    async def test_what_is_held_back_is_shown(self, harness: Harness) -> None:
+        """What waits for its key or for a limit is shown at its due time like all others.
+
+        Broken: what is stuck is what people do not see.
+        """
+        await harness.backend.declare([Limit(name="l", in_flight=0)])
+        now = await harness.backend.now()
+        kinds = [("a", ()), ("a", ()), (None, ("l",)), (None, ()), ("a", ())]
+        messages = [
+            message(key=key, limits=limits, due=now - 10 + i, band=i)
+            for i, (key, limits) in enumerate(kinds)
+        ]
+        await send(harness.backend, *messages)
+        first = claimer(harness)
+        taken = await first.take(1)
+        assert ids(taken) == [messages[3].id]
+        assert ids(await harness.backend.peek("default")) == ids(messages[:3] + messages[4:])
+        (head,) = await first.take(9)
+        await first.settle(head, Finish(State.SUCCEEDED))
+        assert ids(await harness.backend.peek("default", 2)) == ids(messages[1:3])
+
+    async def test_looking_changes_nothing(self, harness: Harness) -> None:
+        """Whoever looks takes nothing and counts nothing.
+
+        Broken: a dashboard that is open makes every message look tried before.
+        """
+        messages = await sent(harness.backend, 3)
+        before = await harness.backend.peek("default")
+        assert await harness.backend.peek("default") == before
+        found = await claimer(harness).take(9)
+        assert ids(found) == ids(messages)
+        assert {each.fence.attempt for each in found} == {1}
 
 
 class SearchCases:

@@ -41,3 +41,42 @@ create table join_member (
     member text not null,
     primary key (name, member)
 ) strict, without rowid;
+
+-- Keys, limits and cancelling. Older code knows nothing of what is blocked, so it must not go on:
+-- `needs` is 3, and where it has the file open, its sends miss the column `place` and its claims
+-- the index `ready`.
+drop index ready;
+alter table job rename column due to place;
+alter table job add column due real not null default 0;
+alter table job add column limited_by text;
+alter table job add column blocked text not null default '';
+alter table job add column cancel real;
+update job set due = place;
+create index keyed on job (queue, key) where key is not null and state < 2;
+update job set blocked = 'key'
+where key is not null and state = 0 and exists (
+    select 1 from job as other indexed by keyed
+    where other.key is not null and other.state < 2 and other.queue = job.queue
+        and other.key = job.key and other.serial < job.serial);
+create index waiting on job (queue, band, place) where state = 0 and blocked = '';
+create index limited on job (queue, blocked, (place - 60.0 * band))
+    where limited_by is not null and state = 0;
+create index special on job (queue, due)
+    where state = 0 and (key is not null or limited_by is not null);
+create index flagged on job (lease_until) where cancel is not null and state = 1;
+create table limits (
+    name text primary key,
+    in_flight integer,
+    rate real,
+    burst integer not null default 1,
+    leased integer not null default 0,
+    spent real not null default 0
+) strict, without rowid;
+create table wake (
+    queue text not null,
+    name text not null,
+    at real,
+    primary key (queue, name)
+) strict, without rowid;
+create index waking on wake (queue, at);
+create index waking_for on wake (name);

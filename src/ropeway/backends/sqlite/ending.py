@@ -1,0 +1,30 @@
+"""What the end of a job sets free: the next of its key, and room in its limits."""
+
+from __future__ import annotations
+
+from ropeway.backends.sqlite import limits
+from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.ops import Writing
+from ropeway.store import queue_name
+
+BY_KEY = "key"
+"""What blocks a message whose key has another one before it."""
+
+
+def leased_ended(writing: Writing, queue: str, key: str | None, limited_by: str | None) -> None:
+    """See to what a job held back while it was leased."""
+    if limited_by is not None:
+        limits.give_back(writing, limited_by)
+    waiting_ended(writing, queue, key, "")
+
+
+def waiting_ended(writing: Writing, queue: str, key: str | None, blocked: str) -> None:
+    """See to what a job held back that was waiting, `blocked` or not.
+
+    Exactly one of the open jobs of a key is not blocked by it. When that one goes the first of
+    the others takes its place, behind what is ready by then, so that keys take turns.
+    """
+    if key is not None and blocked != BY_KEY:
+        writing.execute(sql.FREE_NEXT, (writing.clock.now(), queue, key))
+        if writing.connection.changes():
+            writing.changed.add(queue_name(queue))
