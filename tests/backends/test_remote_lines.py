@@ -28,7 +28,7 @@ from ropeway.transition import APPLIED, Answer, Put, Record, Transition
 from ropeway.worker import lines
 from ropeway.worker.framing import pieces
 from ropeway.worker.lines import Door, LoopLine, ThreadLines
-from ropeway.wrappers.batched import MAX_BYTES
+from ropeway.wrappers.batched import MAX_BYTES, Batched
 from ropeway.wrappers.delegate import Delegate
 from ropeway.wrappers.remote import Remote
 from ropeway.wrappers.serving import serve
@@ -221,6 +221,17 @@ async def test_closing_one_end_leaves_the_backend_open(remote: Remote, slow: Slo
         await caller
     await until(lambda: slow.given_up)
     assert await remote.commit([publishing()]) == [APPLIED]
+
+
+async def test_callers_on_several_lines_share_commits(counter: Counter, slow: Slow) -> None:
+    """What several children ask for in the same moment is a commit or two, not one for each."""
+    shared = Batched(slow)
+    remotes = [Remote(LoopLine(counter.serve(shared)), slow.capabilities) for _ in range(4)]
+    await asyncio.gather(*(remote.now() for remote in remotes))
+    asked = [remote.commit([publishing()]) for remote in remotes * 10]
+    assert await asyncio.gather(*asked) == [[APPLIED]] * 40
+    assert sum(slow.commits) == 40
+    assert len(slow.commits) <= 4
 
 
 # --- lost lines -------------------------------------------------------------------------------

@@ -182,6 +182,37 @@ def test_ten_thousand_from_inside(rig: Rig, eventually: Eventually, form: str) -
     assert "tick" in marks[marks.index("start") : marks.index("sent")]
 
 
+def test_large_bodies_from_inside(rig: Rig, eventually: Eventually) -> None:
+    """Sixty megabytes that two tasks send arrive whole, and a stop is heard meanwhile."""
+    tasks = rig.tasks("""
+        @app.task
+        def leaf(text: str) -> None:
+            pass
+
+        def calls(mark):
+            return [leaf.using(queue="leaves").call(mark * 1_000_000) for _ in range(30)]
+
+        @app.task
+        def plain() -> int:
+            witness()
+            return len(app.send_many(calls("a")))
+
+        @app.task
+        async def coroutine() -> int:
+            witness()
+            return len(await app.asend_many(calls("b")))
+    """)
+    rig.set(lease=5)
+    worker = rig.worker("-Q", "default")
+    jobs = [tasks.plain.send(), tasks.coroutine.send()]
+    eventually(lambda: len(rig.executions()) == 2)
+    assert worker.stop() == 0
+    assert results(jobs, 1) == [30, 30]
+    sizes = rig.sql("select length(body) from job where task = 'tasks.leaf'")
+    assert len(sizes) == 60
+    assert min(sizes) > (1_000_000,)
+
+
 @FORMS
 def test_hundreds_wait_for_others(rig: Rig, eventually: Eventually, form: str) -> None:
     """Many tasks that each wait for one of their own all come to their end."""

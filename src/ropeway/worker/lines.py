@@ -118,11 +118,12 @@ class ThreadLines:
     def __init__(self, door: Door) -> None:
         self._door = door
         self._idle: deque[_ThreadLine] = deque()
+        self._numbers = itertools.count()
 
     async def ask(self, verb: str, arguments: bytes) -> Reply:
         line = self._take()
         try:
-            reply = line.exchange(Call(0, verb, Raw(arguments)))
+            reply = line.exchange(Call(next(self._numbers), verb, Raw(arguments)))
         except (OSError, EOFError, *Unreadable) as error:
             line.close()
             raise lost() from error
