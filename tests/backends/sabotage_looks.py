@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from ropeway.backends.memory.backend import MemoryBackend, _matches
-from ropeway.backends.memory.job import MemoryJob
+from ropeway.backends.memory.backend import MemoryBackend
+from ropeway.backends.memory.job import MemoryJob, matches
 from ropeway.backends.memory.line import Line
 from ropeway.backends.memory.records import Records
 from ropeway.broker import QueueStats
@@ -128,7 +128,7 @@ class LimitsBeforeItFilters(MemoryBackend):
         self, which: Filter, before: str | None = None, limit: int = 50
     ) -> list[JobRecord]:
         page = await super().search(Filter(), before, limit)
-        return [record for record in page if _matches(record, which)]
+        return [record for record in page if matches(record, which)]
 
 
 class ListsLag(MemoryBackend):

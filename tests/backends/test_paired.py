@@ -35,7 +35,7 @@ from ropeway.testing.conformance.steps import (
     waiting,
 )
 from ropeway.testing.halves import FakeBroker, FakeHalf
-from ropeway.transition import Answer, Finish, Transition
+from ropeway.transition import Answer, Cancel, Finish, Transition
 from ropeway.wrappers.halves import OWED
 from ropeway.wrappers.paired import Paired
 
@@ -55,6 +55,12 @@ NOT_PROMISED = {
     "test_newest_first_and_page_by_page": "it lists jobs that nobody has received",
     "test_filters": "likewise",
     "test_a_listed_job_is_as_it_is_now": "likewise",
+    "test_a_refused_update_changes_nothing": "it looks at a job that nobody has received",
+    "test_cancelling_is_guarded_like_any_write": "likewise",
+    "test_what_waits_is_cancelled": "it is called off, and ends when the broker hands it over",
+    "test_the_end_of_a_cancelled_job_is_told": "likewise",
+    "test_what_is_there_is_not_published_again": "the broker does not know what is there",
+    "test_keys_are_apart": "between what waits in the broker and in the store there is no order",
     # `atomic`, and all of the above.
     "test_capabilities_are_tested": "a pair declares neither `atomic` nor `recorded`",
 }
@@ -133,6 +139,16 @@ def test_what_is_declared(broker: FakeBroker, make_store: Callable[[], Backend])
     assert (declared.broker, declared.store, declared.search) == (True, True, True)
     assert (declared.atomic, declared.recorded) == (False, False)
     assert (declared.durable, declared.shared) == (False, False)
+
+
+async def test_what_is_called_off_in_the_broker_never_runs(harness: ManualHarness) -> None:
+    """A job that rests in the broker when it is cancelled ends as cancelled, and runs nowhere."""
+    pair, me = harness.backend, Claimer(harness.backend, "me", harness.unit)
+    off, stays = await sent(pair, 2)
+    await pair.commit([Transition(cancel=(Cancel(off.id),))])
+    assert ids(await me.take(9)) == [stays.id]
+    assert (await job(pair, off.id)).state is State.CANCELLED
+    assert await me.take(9) == []
 
 
 # -- what comes again ------------------------------------------------------------------------------

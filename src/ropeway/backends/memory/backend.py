@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from ropeway.backends.memory.job import MemoryJob
+from ropeway.backends.memory.job import MemoryJob, matches
 from ropeway.backends.memory.joins import Joins
 from ropeway.backends.memory.line import Line
 from ropeway.backends.memory.logs import Logs
@@ -379,7 +379,7 @@ class MemoryBackend:
     ) -> list[JobRecord]:
         newest_first = sorted(self._jobs, reverse=True)
         records = (self._jobs[i].record() for i in newest_first if before is None or i < before)
-        return [record for record in records if _matches(record, which)][:limit]
+        return [record for record in records if matches(record, which)][:limit]
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         open_jobs = [job for job in self._jobs.values() if not job.state.final]
@@ -491,12 +491,3 @@ class MemoryBackend:
 
 def _purge_time(job: MemoryJob) -> float:
     return job.purge
-
-
-def _matches(record: JobRecord, which: Filter) -> bool:
-    return (
-        (which.state is None or record.state is which.state)
-        and (which.task is None or record.message.task == which.task)
-        and (which.queue is None or record.message.queue == which.queue)
-        and (which.id_prefix is None or record.message.id.startswith(which.id_prefix))
-    )
