@@ -18,21 +18,22 @@ from ropeway.message import Kind, Outcome
 
 
 class _Post:
-    """One thread's place of work: what it runs, and whether it was told that time is up."""
+    """One thread's place of work: what it runs, and whether it was told to stop, by whom."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.lock = threading.Lock()
         self.call: Call | None = None
         self.told = False
+        self.interrupted = False
         self.thread_id = 0
 
 
 class ThreadExecutor:
     """At most `slots` plain functions at once.
 
-    A time limit raises `TimeLimit` in the function, at its next line of Python; a call that sits
-    in a blocking system call hears of it when that returns.
+    A time limit or an interrupt raises `TimeLimit` in the function, at its next line of Python; a
+    call that sits in a blocking system call hears of it when that returns.
     """
 
     kind: Kind = "threads"
@@ -73,7 +74,7 @@ class ThreadExecutor:
         for post in self._posts:
             call = post.call
             if call is not None and call.slot == slot:
-                self._tell(post, call)
+                self._tell(post, call, interrupted=True)
 
     def close(self) -> None:
         for _ in self._posts:
@@ -104,7 +105,7 @@ class ThreadExecutor:
         try:
             try:
                 # From here on `TimeLimit` may come at any line.
-                post.call, post.told = call, False
+                post.call, post.told, post.interrupted = call, False, False
                 if call.timeout is not None:
                     self._loop.call_soon_threadsafe(self._limit, post, call)
                 value = call.function(*args, **kwargs)
@@ -112,7 +113,9 @@ class ThreadExecutor:
                 _untell(post)
         except BaseException as error:  # noqa: BLE001
             # Whatever user code raises, SystemExit too, is its own outcome and not the child's end.
-            return timed_out(call, error) if isinstance(error, TimeLimit) else raised(call, error)
+            if not isinstance(error, TimeLimit):
+                return raised(call, error)
+            return Outcome(ending="interrupted") if post.interrupted else timed_out(call, error)
         return returned(call, value)
 
     # -- on the loop ----------------------------------------------------------------------
@@ -132,11 +135,11 @@ class ThreadExecutor:
             self._limits[call.slot] = self._loop.call_later(call.timeout, self._tell, post, call)
 
     @staticmethod
-    def _tell(post: _Post, call: Call) -> None:
+    def _tell(post: _Post, call: Call, *, interrupted: bool = False) -> None:
         # Whatever comes late finds another call, or none.
         with post.lock:
             if post.call is call and not post.told:
-                post.told = True
+                post.told, post.interrupted = True, interrupted
                 _raise_in(post.thread_id, TimeLimit)
 
 
