@@ -286,20 +286,20 @@ HOT = [
     "finish",
     "finish_special",
     "free_next",
+    "first_parked",
+    "drop_parked",
     "unpark",
     "due_wakes",
     "wake_all",
     "release",
     "release_flagged",
-    "end_flagged",
     "extend",
     "cancel_waiting",
     "flag",
     "update",
     "prune",
     "expire",
-    "peek_band",
-    "peek_special",
+    "peek_lane",
 ]
 
 
@@ -320,8 +320,6 @@ def test_hot_statements_use_an_index(database: Counting, name: str) -> None:
 LOOKS = [
     "next_head",
     "head",
-    "earliest_special",
-    "earliest_flagged",
     "earliest_expiry",
     "earliest_expires",
     "earliest_purge",
@@ -404,5 +402,5 @@ def test_search_by_id_reads_a_range(database: Counting) -> None:
     def explain(execute: Any) -> list[str]:
         return [row[3] for row in execute("explain query plan " + statements.SEARCH, values)]
 
-    (line,) = database.read(explain)
+    line, *_ = database.read(explain)
     assert "SEARCH job USING INDEX" in line

@@ -45,7 +45,7 @@ async def test_an_attempt_that_was_given_back_does_not_end_the_next() -> None:
     backend = GivesBackMeanwhile(held)
     await backend.commit([Transition(publish=(Message(id=new_id(), task="t"),))])
     held.add(await backend.receive(ONE, "me", 60))
-    assert await Renewer(backend, held, 60, lost.extend).run_once()
+    assert await Renewer(backend, held, "me", 60, lost.extend).run_once()
     assert [fence.attempt for fence in held.fences()] == [2]
     assert lost == []
 
@@ -58,7 +58,7 @@ async def test_a_lost_attempt_is_told() -> None:
     held.add(await backend.receive(ONE, "me", 60))
     clock.advance(61)
     await backend.receive(ONE, "other", 60)
-    assert await Renewer(backend, held, 60, lost.extend).run_once()
+    assert await Renewer(backend, held, "me", 60, lost.extend).run_once()
     assert lost == held.fences()
 
 

@@ -4,28 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
-from ropeway.broker import Broker
 from ropeway.errors import RopewayError
 from ropeway.message import Fence
+from ropeway.store import Backend, holder_name
 from ropeway.worker.held import Held
 
 log = logging.getLogger("ropeway.worker")
 
+_NAP = 0.25
+"""Seconds of one wait for a hint: a hint that is lost delays nothing else, a false one is rare."""
+
+_SHORTEST_PAUSE = 0.05
+
 
 class Renewer:
-    """Keeps what is held from being handed to others, and tells `on_lost` of what was."""
+    """Keeps what is held from being handed to others; interrupts what was lost or is cancelled.
+
+    Between two renewals it listens for its holder's name, and asks at once when that is hinted.
+    """
 
     def __init__(
-        self, backend: Broker, held: Held, lease: float, on_lost: Callable[[frozenset[Fence]], None]
+        self,
+        backend: Backend,
+        held: Held,
+        holder: str,
+        lease: float,
+        interrupt: Callable[[frozenset[Fence]], None],
     ) -> None:
-        self._backend, self._held, self._lease, self._on_lost = backend, held, lease, on_lost
+        self._backend, self._held, self._lease = backend, held, lease
+        self._name, self._interrupt = holder_name(holder), interrupt
 
     async def run(self) -> None:
         """Renew for ever; after an error, again soon."""
         while True:
-            await asyncio.sleep(self._lease / 3)
+            await self._rest(self._lease / 3)
             while not await self.run_once():  # noqa: ASYNC110  it waits for a server
                 await asyncio.sleep(min(1.0, self._lease / 20))
 
@@ -39,10 +54,22 @@ class Renewer:
         except RopewayError as error:
             log.warning("%d leases cannot be renewed yet: %s", len(fences), error.fact)
             return False
-        lost = {fence for fence, answer in zip(fences, answers, strict=True) if answer != "held"}
+        unwanted = {fence for fence, each in zip(fences, answers, strict=True) if each != "held"}
         # What was settled while the answer was on its way is not lost: it is done. And of a job
         # that was given back and has come again, only the attempt before is gone.
-        lost.intersection_update(self._held.fences())
-        if lost:
-            self._on_lost(frozenset(lost))
+        unwanted.intersection_update(self._held.fences())
+        if unwanted:
+            self._interrupt(frozenset(unwanted))
         return True
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait for the next renewal, or for a hint that something is to be cancelled."""
+        until = time.monotonic() + seconds
+        # However often it is hinted, the leases are not renewed all the time.
+        await asyncio.sleep(min(_SHORTEST_PAUSE, seconds))
+        while (left := until - time.monotonic()) > 0:
+            try:
+                if await self._backend.wait([self._name], min(_NAP, left)):
+                    return
+            except RopewayError:
+                await asyncio.sleep(min(_NAP, left))

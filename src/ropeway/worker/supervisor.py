@@ -101,7 +101,7 @@ class Supervisor:
         keep = Keep(settings.keep, settings.keep_failed, settings.keep_count)
         rules = Rules(keep=keep, unknown_grace=settings.unknown_grace)
         settler = self._settler = Settler(backend, manifest.tasks, self._held, rules)
-        renewer = Renewer(backend, self._held, settings.lease, fleet.interrupt)
+        renewer = Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt)
         fetcher = Fetcher(
             backend,
             fleet,

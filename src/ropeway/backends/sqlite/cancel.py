@@ -32,6 +32,7 @@ def release_flagged(
     row = writing.execute(sql.RELEASE_FLAGGED, wanted).fetchone()
     if row is None:
         return False
+    writing.execute(sql.DROP_FLAG, (guard[1],))
     writing.changed.add(job_key(guard[1]))
     leased_ended(writing, *row)
     return True
@@ -45,6 +46,7 @@ def end_flagged(limit: int, writing: Writing) -> int:
     for job_id, queue, key, limited_by in ended:
         writing.changed.add(job_key(job_id))
         leased_ended(writing, queue, key, limited_by)
+    writing.execute(sql.DROP_SPENT_FLAGS)
     return len(ended)
 
 
@@ -58,8 +60,9 @@ def _end_waiting(writing: Writing, cancel: Cancel) -> bool:
 
 
 def _flag(writing: Writing, cancel: Cancel) -> bool:
-    row = writing.execute(sql.FLAG, (cancel.keep, cancel.id)).fetchone()
+    row = writing.execute(sql.FLAG, (cancel.id,)).fetchone()
     if row is None:
         return False
+    writing.execute(sql.SET_FLAG, (cancel.id, cancel.keep))
     writing.changed.add(holder_name(row[0]))
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,11 +10,12 @@ import msgspec
 from ropeway.backends.sqlite import limits
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.cancel import end_flagged
+from ropeway.backends.sqlite.lanes import band_heads, lane_of
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.rows import Row, delivery_of
 from ropeway.broker import Held
 from ropeway.claims import MAX_BATCH, Claim, next_turn
-from ropeway.message import HIGHEST_BAND, LOWEST_BAND, Delivery, Fence
+from ropeway.message import Delivery, Fence
 
 Execute = Callable[..., Any]
 _MOST_EXAMINED = 1_000
@@ -54,22 +55,14 @@ def earliest(execute: Execute, claims: Sequence[Claim], now: float, boot: float)
     """Return in how many seconds one of `claims` may find something, as far as is known now."""
     waits = [float("inf")]
     for claim in claims:
-        expiry, wake, _ = execute(sql.LOOK, (claim.queue,) * 3).fetchone()
+        expiry, wake = execute(sql.LOOK, (claim.queue, claim.queue)).fetchone()
         if expiry is not None:
             waits.append(expiry - boot)
         if wake is not None:
             waits.append(wake - now)
-        heads = _heads(execute, claim.queue, claim.lowest, claim.highest)
-        waits += [place - now for _, place in heads]
+        heads, _ = band_heads(execute, claim.queue, claim.lowest, claim.highest)
+        waits += [place - now for place in heads.values()]
     return min(waits)
-
-
-def earliest_due(execute: Execute, queue: str) -> float | None:
-    """Return the due time of what waits and is due first."""
-    special = execute(sql.EARLIEST_SPECIAL, (queue,)).get
-    dues = [] if special is None else [special]
-    dues += [place for _, place in _heads(execute, queue, LOWEST_BAND, HIGHEST_BAND)]
-    return min(dues, default=None)
 
 
 class _Claiming:
@@ -85,48 +78,46 @@ class _Claiming:
 
     def run(self) -> None:
         queue = self._claim.queue
-        expiry, wake, limited = self._writing.execute(sql.LOOK, (queue,) * 3).fetchone()
+        expiry, wake = self._writing.execute(sql.LOOK, (queue, queue)).fetchone()
         if expiry is not None and expiry <= self._boot:
             self._take_over()
         if wake is not None and wake <= self._now:
             limits.free_parked(self._writing, queue, self._claim.n, self._now)
-            limited = True
-        self._take_due(self._examine if limited else self._take)
+        if self._wanted > 0:
+            self._take_due()
 
     @property
     def _wanted(self) -> int:
         return self._claim.n - len(self.rows)
 
     def _take_over(self) -> None:
-        end_flagged(MAX_BATCH, self._writing)
+        while end_flagged(MAX_BATCH, self._writing) == MAX_BATCH:
+            pass
         claim = self._claim
         wanted = (claim.queue, self._boot, claim.lowest, claim.highest, claim.n)
         self._add(self._writing.execute(sql.CLAIM_EXPIRED, (*self._lessee, *wanted)))
 
-    def _take_due(self, take: Callable[[int, float], None]) -> None:
-        if self._wanted <= 0:
-            return
+    def _take_due(self) -> None:
         claim, execute = self._claim, self._writing.execute
-        heads = dict(_heads(execute, claim.queue, claim.lowest, claim.highest))
+        heads, limited = band_heads(execute, claim.queue, claim.lowest, claim.highest)
         while self._wanted > 0 and self.finished and (turn := next_turn(heads, self._now)):
             band, until = turn
+            take = self._examine if band in limited else self._take
             take(band, until)
             del heads[band]
             if until < self._now and self._wanted > 0:
-                head = execute(sql.HEAD, (claim.queue, band)).get
-                if head is not None:
-                    heads[band] = head
+                heads |= band_heads(execute, claim.queue, band, band)[0]
 
     def _take(self, band: int, until: float) -> None:
-        wanted = (self._claim.queue, band, until, self._wanted)
+        wanted = (self._claim.queue, lane_of(band), until, self._wanted)
         self._add(self._writing.execute(sql.CLAIM_DUE, (*self._lessee, *wanted)))
 
     def _examine(self, band: int, until: float) -> None:
         """Take one by one, as the limits allow."""
         execute, queue = self._writing.execute, self._claim.queue
         while self.finished and (asked := self._wanted) > 0:
-            found = execute(sql.CANDIDATES, (queue, band, until, asked)).fetchall()
-            chosen = limits.choose(self._writing, queue, found, self._now)
+            found = self._candidates(band, until, asked)
+            chosen = limits.choose(self._writing, queue, band, found, self._now)
             if chosen:
                 self._add(execute(sql.CLAIM_CHOSEN, (*self._lessee, _encode(chosen).decode())))
             if len(found) < asked:
@@ -134,16 +125,16 @@ class _Claiming:
             self._examined += len(found)
             self.finished = self._examined < _MOST_EXAMINED
 
+    def _candidates(self, band: int, until: float, n: int) -> list[limits.Candidate]:
+        found: list[limits.Candidate] = []
+        for lane in (lane_of(band), lane_of(band, limited=True)):
+            wanted = (self._claim.queue, lane, until, n)
+            found += self._writing.execute(sql.CANDIDATES, wanted).fetchall()
+        return sorted(found, key=_place)[:n]
+
     def _add(self, cursor: Any) -> None:
         # `returning` promises no order: the first two columns are the order that was asked for.
         self.rows += sorted(cursor.fetchall(), key=_place)
-
-
-def _heads(execute: Execute, queue: str, lowest: int, highest: int) -> Iterator[tuple[int, float]]:
-    """The bands of `queue` that hold an unblocked message, highest first, and its place."""
-    while row := execute(sql.NEXT_HEAD, (queue, queue, highest, lowest)).fetchone():
-        yield row
-        highest = row[0] - 1
 
 
 def _place(row: Row) -> tuple[float, int]:

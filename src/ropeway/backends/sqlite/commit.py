@@ -8,6 +8,7 @@ from ropeway.backends.sqlite import joins, logs, records
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.cancel import cancel_all, release_flagged
 from ropeway.backends.sqlite.ending import leased_ended
+from ropeway.backends.sqlite.lanes import lane_of
 from ropeway.backends.sqlite.limits import give_back, names_of
 from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
@@ -164,12 +165,14 @@ def _insert(writing: Writing, message: Message) -> bool:
         head_of(message),
         message.body,
         message.expires,
+        lane_of(message.band),
     )
     if message.key is None and not message.limits:
         writing.execute(sql.PUBLISH, values)
     else:
-        special = (message.key, names_of(message), message.queue, message.key)
-        writing.execute(sql.PUBLISH_SPECIAL, (*values, *special))
+        lane = lane_of(message.band, limited=bool(message.limits))
+        special = (message.key, names_of(message), message.queue, message.key, lane)
+        writing.execute(sql.PUBLISH_SPECIAL, values[:-1] + special)
     writing.changed.add(queue_name(message.queue))
     return writing.connection.changes() == 1
 

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from ropeway.backends.sqlite import limits
 from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.lanes import BY_KEY, BY_LIMIT
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.store import queue_name
-
-BY_KEY = "key"
-"""What blocks a message whose key has another one before it."""
 
 
 def leased_ended(writing: Writing, queue: str, key: str | None, limited_by: str | None) -> None:
     """See to what a job held back while it was leased."""
     if limited_by is not None:
         limits.give_back(writing, limited_by)
-    waiting_ended(writing, queue, key, "")
+    if key is not None:
+        _free_next(writing, queue, key)
 
 
-def waiting_ended(writing: Writing, queue: str, key: str | None, blocked: str) -> None:
-    """See to what a job held back that was waiting, `blocked` or not.
+def waiting_ended(writing: Writing, serial: int, queue: str, key: str | None, lane: int) -> None:
+    """See to what a job held back that was waiting in a lane."""
+    if lane == BY_LIMIT:
+        writing.execute(sql.DROP_PARKED, (serial,))
+    if key is not None and lane != BY_KEY:
+        _free_next(writing, queue, key)
+
+
+def _free_next(writing: Writing, queue: str, key: str) -> None:
+    """Free the next of a key.
 
     Exactly one of the open jobs of a key is not blocked by it. When that one goes the first of
     the others takes its place, behind what is ready by then, so that keys take turns.
     """
-    if key is not None and blocked != BY_KEY:
-        writing.execute(sql.FREE_NEXT, (writing.clock.now(), queue, key))
-        if writing.connection.changes():
-            writing.changed.add(queue_name(queue))
+    writing.execute(sql.FREE_NEXT, (writing.clock.now(), queue, key))
+    if writing.connection.changes():
+        writing.changed.add(queue_name(queue))

@@ -1,8 +1,8 @@
 """Limits: what names one is counted when it is claimed, and parked while there is no room.
 
-A parked message is out of the way of claims: it is `blocked` by the name of the limit. The table
-`wake` says which limits hold something back in a queue, and when one of them may have room. Claims
-of that queue then free as many as there is room for, in the order of their turn.
+A parked message is in a lane where no claim looks, and in the table `parked` in the order of its
+turn. The table `wake` says which limits hold something back in a queue, and when one of them may
+have room. Claims of that queue then free as many as there is room for.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from collections.abc import Sequence
 import msgspec
 
 from ropeway.backends.sqlite import statements as sql
+from ropeway.backends.sqlite.lanes import BY_LIMIT
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.claims import Limit, Meter
+from ropeway.claims import AGEING, Limit, Meter
 from ropeway.message import Message
 from ropeway.store import queue_name
+
+Candidate = tuple[float, int, str | None]
+"""Its place, its serial, and the names of its limits."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[str]).decode
@@ -36,14 +40,20 @@ def declare(limits: Sequence[Limit], writing: Writing) -> None:
 
 
 def choose(
-    writing: Writing, queue: str, candidates: Sequence[tuple[int, str | None]], now: float
+    writing: Writing, queue: str, band: int, candidates: Sequence[Candidate], now: float
 ) -> list[int]:
     """Return those of the candidates that no limit holds back, and count them; park the others."""
-    return [
-        serial
-        for serial, names in candidates
-        if names is None or _admit(writing, queue, serial, _decode(names), now)
-    ]
+    chosen: list[int] = []
+    for place, serial, names in candidates:
+        full = None if names is None else _admit(writing, _decode(names), now)
+        if full is None:
+            chosen.append(serial)
+        else:
+            rank = place - AGEING * band
+            writing.execute(sql.LEAVE_LANE, (BY_LIMIT, serial))
+            writing.execute(sql.PARK, (queue, full.limit.name, rank, serial))
+            _wake_at(writing, queue, full, now)
+    return chosen
 
 
 def give_back(writing: Writing, names: str) -> None:
@@ -60,24 +70,30 @@ def free_parked(writing: Writing, queue: str, n: int, now: float) -> None:
         meter = _meter(writing, name)
         room = meter.room(now)
         free = n if room is None else min(n, room)
-        if free > 0:
-            writing.execute(sql.UNPARK, (queue, _blocked_by(name), free))
-        if writing.execute(sql.IS_PARKED, (queue, _blocked_by(name))).get:
-            _wake_at(writing, queue, meter, now)
-        else:
+        while (serial := _first_parked(writing, queue, name)) is not None and free > 0:
+            writing.execute(sql.UNPARK, (serial,))
+            writing.execute(sql.DROP_PARKED, (serial,))
+            free -= 1
+        if serial is None:
             writing.execute(sql.DROP_WAKE, (queue, name))
+        else:
+            _wake_at(writing, queue, meter, now)
 
 
-def _admit(writing: Writing, queue: str, serial: int, names: list[str], now: float) -> bool:
+def _admit(writing: Writing, names: list[str], now: float) -> Meter | None:
+    """Count a message if there is room for it, or return the first limit where there is none."""
     meters = [_meter(writing, name) for name in names]
     for meter in meters:
         if meter.room(now) == 0:
-            writing.execute(sql.PARK, (_blocked_by(meter.limit.name), serial))
-            _wake_at(writing, queue, meter, now)
-            return False
+            return meter
     for meter in meters:
         writing.execute(sql.TAKE, (meter.limit.name, meter.after_one(now)))
-    return True
+    return None
+
+
+def _first_parked(writing: Writing, queue: str, name: str) -> int | None:
+    found: int | None = writing.execute(sql.FIRST_PARKED, (queue, name)).get
+    return found
 
 
 def _meter(writing: Writing, name: str) -> Meter:
@@ -96,8 +112,3 @@ def _wake_at(writing: Writing, queue: str, meter: Meter, now: float) -> None:
 def _wake(writing: Writing, name: str) -> None:
     woken = writing.execute(sql.WAKE_ALL, (writing.clock.now(), name)).fetchall()
     writing.changed.update(queue_name(queue) for (queue,) in woken)
-
-
-def _blocked_by(name: str) -> str:
-    # Beside it there is 'key', and a limit may have any name.
-    return "limit/" + name

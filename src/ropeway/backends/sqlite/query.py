@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 from typing import Any
 
 from ropeway.backends.sqlite import records
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.claim import earliest_due
+from ropeway.backends.sqlite.lanes import heads
 from ropeway.backends.sqlite.rows import NUMBERS, job_of, record_of
 from ropeway.broker import QueueStats
-from ropeway.message import HIGHEST_BAND, JOB_PREFIX, LOWEST_BAND, JobRecord
+from ropeway.message import JOB_PREFIX, JobRecord
 from ropeway.store import Filter
 from ropeway.transition import Record
 
@@ -42,12 +41,12 @@ def search(execute: Execute, which: Filter, before: str | None, limit: int) -> l
 
 def peek(execute: Execute, queue: str, limit: int) -> list[JobRecord]:
     """List what waits in a queue, by due time."""
-    # Whatever is among the first by due time is among the first of its band or of the special.
-    first = set(execute(sql.PEEK_SPECIAL, (queue, limit)).fetchall())
-    for band in range(LOWEST_BAND, HIGHEST_BAND + 1):
-        first.update(execute(sql.PEEK_BAND, (queue, band, limit)).fetchall())
-    by_due = sorted(first, key=itemgetter(1, 0))[:limit]
-    return [job_of(execute(sql.GET_SERIAL, (serial,)).fetchone()) for serial, _ in by_due]
+    first: list[tuple[float, int]] = []
+    for lane, _ in heads(execute, queue):
+        first += execute(sql.PEEK_LANE, (queue, lane, limit)).fetchall()
+    return [
+        job_of(execute(sql.GET_SERIAL, (serial,)).fetchone()) for _, serial in sorted(first)[:limit]
+    ]
 
 
 def stats(execute: Execute, queues: Sequence[str] | None, cap: int, now: float) -> list[QueueStats]:
@@ -60,8 +59,15 @@ def _count(execute: Execute, queue: str, cap: int, now: float) -> QueueStats:
     forever, since = 1e300, -1e300
     return QueueStats(
         queue=queue,
-        ready=execute(sql.COUNT_WAITING, (queue, since, now) * 2 + (cap,)).get,
-        delayed=execute(sql.COUNT_WAITING, (queue, now, forever) * 2 + (cap,)).get,
+        ready=execute(sql.COUNT_WAITING, (queue, since, now, cap)).get,
+        delayed=execute(sql.COUNT_WAITING, (queue, now, forever, cap)).get,
         leased=execute(sql.COUNT_LEASED, (queue, cap)).get,
-        oldest_due=earliest_due(execute, queue),
+        oldest_due=_oldest_due(execute, queue),
     )
+
+
+def _oldest_due(execute: Execute, queue: str) -> float | None:
+    firsts = (
+        execute(sql.PEEK_LANE, (queue, lane, 1)).fetchone() for lane, _ in heads(execute, queue)
+    )
+    return min((due for due, _ in firsts), default=None)

@@ -35,12 +35,11 @@ create table job (
     error blob,                          -- a Failure, as JSON
     expires real,                        -- after this it must not start
     limited_by text,                     -- the names of its limits, as JSON; null if none
-    blocked text not null default '',    -- by 'key', or by a limit: see limits.py
-    cancel real                          -- to be cancelled: how long to keep the record then
+    lane integer not null default 0      -- where it waits: see lanes.py
 ) strict;
 
--- What waits for nothing but its time, in the order it is claimed: delayed and retried, too.
-create index waiting on job (queue, band, place) where state = 0 and blocked = '';
+-- What waits, lane by lane in the order it is claimed. Delayed and retried messages are here too.
+create index waiting on job (queue, lane, place) where state = 0;
 create index leased on job (queue, lease_until) where state = 1;
 -- What is settled, in the order in which it may be removed.
 create index kept on job (state, purge) where state >= 2;
@@ -95,16 +94,8 @@ create table join_member (
 
 -- keys, limits, cancelling: schema 3
 
--- Of each key what is open, by publishing. One of them is not blocked by it: see keys.py.
+-- Of each key what is open, by publishing. One of them is not blocked by it: see ending.py.
 create index keyed on job (queue, key) where key is not null and state < 2;
--- What names limits: unblocked, and behind each limit in the order of its turn (see AGEING).
-create index limited on job (queue, blocked, (place - 60.0 * band))
-    where limited_by is not null and state = 0;
--- What may be blocked, or have a place other than its due time, for those who look by due time.
-create index special on job (queue, due)
-    where state = 0 and (key is not null or limited_by is not null);
--- What runs and is to be cancelled.
-create index flagged on job (lease_until) where cancel is not null and state = 1;
 
 create table limits (
     name text primary key,
@@ -124,3 +115,19 @@ create table wake (
 ) strict, without rowid;
 create index waking on wake (queue, at);
 create index waking_for on wake (name);
+
+-- What waits for a limit, in the order of its turn: see AGEING.
+create table parked (
+    queue text not null,
+    name text not null,
+    rank real not null,
+    serial integer not null,
+    primary key (queue, name, rank, serial)
+) strict, without rowid;
+create index parked_by on parked (serial);
+
+-- What runs and is to be cancelled, and how long its record is kept then.
+create table cancelling (
+    id text primary key,
+    keep real not null
+) strict, without rowid;

@@ -2,19 +2,20 @@
 
 -- name: publish
 -- Adds a message; does nothing if the id is known.
--- in: id, task, queue, band, place, due, enqueued, head, body, expires
-insert into job (id, task, queue, band, place, due, enqueued, head, body, expires)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- in: id, task, queue, band, place, due, enqueued, head, body, expires, lane
+insert into job (id, task, queue, band, place, due, enqueued, head, body, expires, lane)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (id) do nothing;
 
 -- name: publish_special
 -- The same for a message that has a key or limits: behind what is open of its key.
--- in: id, task, queue, band, place, due, enqueued, head, body, expires, key, limits, queue, key
+-- in: id, task, queue, band, place, due, enqueued, head, body, expires, key, limits,
+--     queue, key, lane
 insert into job (id, task, queue, band, place, due, enqueued, head, body, expires, key,
-    limited_by, blocked)
+    limited_by, lane)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    coalesce((select 'key' from job indexed by keyed
-        where key is not null and state < 2 and queue = ? and key = ? limit 1), ''))
+    coalesce((select -1 from job indexed by keyed
+        where key is not null and state < 2 and queue = ? and key = ? limit 1), ?))
 on conflict (id) do nothing;
 
 -- name: published
@@ -23,57 +24,46 @@ on conflict (id) do nothing;
 select version, task, queue, band, key, head, body from job where id = ?;
 
 -- name: next_head
--- The highest band with a message that is not blocked, at or below a band, and its first place.
--- in: queue, queue, highest, lowest   out: band, place
-select band, place from job indexed by waiting
-where state = 0 and blocked = '' and queue = ? and band = (
-    select max(band) from job indexed by waiting
-    where state = 0 and blocked = '' and queue = ? and band <= ? and band >= ?)
+-- The highest lane with a message, at or below a lane, and its first place.
+-- in: queue, queue, highest, lowest   out: lane, place
+select lane, place from job indexed by waiting
+where state = 0 and queue = ? and lane = (
+    select max(lane) from job indexed by waiting
+    where state = 0 and queue = ? and lane <= ? and lane >= ?)
 order by place limit 1;
 
 -- name: head
--- The first place in one band.
--- in: queue, band   out: place or null
-select min(place) from job indexed by waiting
-where state = 0 and blocked = '' and queue = ? and band = ?;
-
--- name: earliest_special
--- The earliest due time of what may be blocked, or is not ordered by it.
--- in: queue   out: due or null
-select min(due) from job indexed by special
-where state = 0 and (key is not null or limited_by is not null) and queue = ?;
+-- The first place in one lane.
+-- in: queue, lane   out: place or null
+select min(place) from job indexed by waiting where state = 0 and queue = ? and lane = ?;
 
 -- name: look
--- What a claim has to see to beside the plain messages.
--- in: queue, queue, queue   out: lease_until or null, wake or null, whether limits are named
+-- What a claim has to see to before it looks at what waits.
+-- in: queue, queue   out: lease_until or null, wake or null
 select
     (select min(lease_until) from job indexed by leased where state = 1 and queue = ?),
-    (select min(at) from wake indexed by waking where queue = ?),
-    exists (select 1 from job indexed by limited
-        where limited_by is not null and state = 0 and queue = ? and blocked = '');
+    (select min(at) from wake indexed by waking where queue = ?);
 
 -- name: earliest_expiry
 -- in: queue   out: lease_until or null
 select min(lease_until) from job indexed by leased where state = 1 and queue = ?;
 
 -- name: claim_due
--- Leases what is due in one band.
--- in: holder, lease_until, now, queue, band, until, n   out: see rows.DELIVERY
+-- Leases what is due in one lane.
+-- in: holder, lease_until, now, queue, lane, until, n   out: see rows.DELIVERY
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
     lease_until = ?, started = ?, settled = null
 where serial in (
     select serial from job indexed by waiting
-    where state = 0 and blocked = '' and queue = ? and band = ? and place <= ?
-    order by place, serial limit ?)
+    where state = 0 and queue = ? and lane = ? and place <= ? order by place, serial limit ?)
 returning place, serial, due, id, task, queue, band, key, enqueued, attempt, failures, losses,
     releases, head, body;
 
 -- name: candidates
--- What may be claimed in one band as far as its limits allow it.
--- in: queue, band, until, n   out: serial, limits or null
-select serial, limited_by from job indexed by waiting
-where state = 0 and blocked = '' and queue = ? and band = ? and place <= ?
-order by place, serial limit ?;
+-- What may be claimed in one lane as far as its limits allow it.
+-- in: queue, lane, until, n   out: place, serial, limits or null
+select place, serial, limited_by from job indexed by waiting
+where state = 0 and queue = ? and lane = ? and place <= ? order by place, serial limit ?;
 
 -- name: claim_chosen
 -- Leases some of the candidates.
@@ -121,13 +111,14 @@ returning queue, key, limited_by;
 update job set state = 0, due = coalesce(?, due), place = coalesce(?, place), error = ?,
     failures = failures + ?, losses = losses + ?, releases = releases + ?, settled = ?,
     version = version + 1, lease_until = null
-where id = ? and attempt = ? and holder = ? and state = 1 and cancel is null
+where id = ? and attempt = ? and holder = ? and state = 1
+    and not exists (select 1 from cancelling where cancelling.id = job.id)
 returning queue, limited_by;
 
 -- name: extend
 -- in: lease_until, id, attempt, holder   out: whether it is to be cancelled
 update job set lease_until = ? where id = ? and attempt = ? and holder = ? and state = 1
-returning cancel is not null;
+returning exists (select 1 from cancelling where cancelling.id = job.id);
 
 -- name: fence
 -- in: id   out: version, state, attempt, holder, settled
@@ -249,7 +240,7 @@ delete from join_point where name = ?;
 -- in: id   out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
     enqueued, due, started, finished, holder, value, error, version,
-    cancel is not null and state = 1
+    state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where id = ?;
 
 -- name: search
@@ -258,52 +249,37 @@ from job where id = ?;
 -- out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
     enqueued, due, started, finished, holder, value, error, version,
-    cancel is not null and state = 1
+    state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job
 where id >= ? and id < ? and (? is null or state = ?) and (? is null or task = ?)
     and (? is null or queue = ?)
 order by id desc limit ?;
 
 -- name: queue_names
--- Every queue that holds work, by skipping from name to name along the indexes.
+-- Every queue that holds work, by skipping from name to name along the two indexes.
 -- out: queue
 with recursive
-    free (queue) as (
-        select min(queue) from job indexed by waiting where state = 0 and blocked = ''
+    ready (queue) as (
+        select min(queue) from job indexed by waiting where state = 0
         union all
         select (select min(queue) from job indexed by waiting
-                where state = 0 and blocked = '' and queue > free.queue)
-        from free where free.queue is not null),
-    special (queue) as (
-        select min(queue) from job indexed by special
-        where state = 0 and (key is not null or limited_by is not null)
-        union all
-        select (select min(queue) from job indexed by special
-                where state = 0 and (key is not null or limited_by is not null)
-                    and queue > special.queue)
-        from special where special.queue is not null),
+                where state = 0 and queue > ready.queue)
+        from ready where ready.queue is not null),
     held (queue) as (
         select min(queue) from job indexed by leased where state = 1
         union all
         select (select min(queue) from job indexed by leased
                 where state = 1 and queue > held.queue)
         from held where held.queue is not null)
-select queue from free where queue is not null
-union select queue from special where queue is not null
+select queue from ready where queue is not null
 union select queue from held where queue is not null order by 1;
 
 -- name: count_waiting
 -- Counts stop at a cap.
--- in: queue, place above, place up to, queue, due above, due up to, cap   out: count
+-- in: queue, place above, place up to, cap   out: count
 select count(*) from (
-    select * from (
-        select 1 from job indexed by waiting
-        where state = 0 and blocked = '' and queue = ? and place > ? and place <= ?
-        union all
-        select 1 from job indexed by special
-        where state = 0 and (key is not null or limited_by is not null)
-            and blocked <> '' and queue = ? and due > ? and due <= ?)
-    limit ?);
+    select 1 from job indexed by waiting
+    where state = 0 and queue = ? and place > ? and place <= ? limit ?);
 
 -- name: count_leased
 -- in: queue, cap   out: count
@@ -333,12 +309,12 @@ select min(expires) from job indexed by expiring where state = 0 and expires is 
 
 -- name: expire
 -- Ends what waits past its time.
--- in: error, finished, purge, now, limit   out: id, queue, key, what it was blocked by
+-- in: error, finished, purge, now, limit   out: id, serial, queue, key, lane
 update job set state = 5, error = ?, finished = ?, purge = ?, version = version + 1, settled = null
 where serial in (
     select serial from job indexed by expiring
     where state = 0 and expires is not null and expires <= ? order by expires limit ?)
-returning id, queue, key, blocked;
+returning id, serial, queue, key, lane;
 
 -- name: void_leases
 -- After a reboot no holder is alive.
@@ -365,7 +341,7 @@ on conflict (name) do update set value = excluded.value;
 -- name: free_next
 -- The one of a key that was free has gone: the next is free, behind whatever is ready by now.
 -- in: now, queue, key
-update job set blocked = '', place = max(due, ?)
+update job set lane = 2 * band + (limited_by is not null), place = max(due, ?)
 where serial = (
     select serial from job indexed by keyed
     where key is not null and state < 2 and queue = ? and key = ? order by serial limit 1);
@@ -396,22 +372,24 @@ update limits set leased = leased - 1 where name = ?;
 delete from limits where name = ? and leased <= 0 and in_flight is null and rate is null;
 
 -- name: park
--- in: limit, serial
-update job set blocked = ? where serial = ?;
+-- in: queue, limit, rank, serial
+insert into parked (queue, name, rank, serial) values (?, ?, ?, ?);
+
+-- name: first_parked
+-- in: queue, limit   out: serial or null
+select serial from parked where queue = ? and name = ? order by rank, serial limit 1;
+
+-- name: drop_parked
+-- in: serial
+delete from parked where serial = ?;
+
+-- name: leave_lane
+-- in: lane, serial
+update job set lane = ? where serial = ?;
 
 -- name: unpark
--- Frees the first of those that wait for a limit in a queue.
--- in: queue, limit, n
-update job set blocked = '' where serial in (
-    select serial from job indexed by limited
-    where limited_by is not null and state = 0 and queue = ? and blocked = ?
-    order by place - 60.0 * band, serial limit ?);
-
--- name: is_parked
--- Whether something waits for a limit in a queue.
--- in: queue, limit   out: 0 or 1
-select exists (select 1 from job indexed by limited
-    where limited_by is not null and state = 0 and queue = ? and blocked = ?);
+-- in: serial
+update job set lane = 2 * band + (limited_by is not null) where serial = ?;
 
 -- name: set_wake
 -- in: queue, name, at
@@ -432,70 +410,80 @@ select name from wake indexed by waking where queue = ? and at <= ?;
 update wake set at = ? where name = ? returning queue;
 
 -- name: cancel_waiting
--- in: finished, purge, id   out: queue, key, what it was blocked by
+-- in: finished, purge, id   out: serial, queue, key, lane
 update job set state = 4, finished = ?, purge = ?, version = version + 1, settled = null
 where id = ? and state = 0
-returning queue, key, blocked;
+returning serial, queue, key, lane;
 
 -- name: flag
--- in: keep, id   out: holder
-update job set cancel = ?, version = version + 1 where id = ? and state = 1 returning holder;
+-- in: id   out: holder
+update job set version = version + 1 where id = ? and state = 1 returning holder;
+
+-- name: set_flag
+-- in: id, keep
+insert into cancelling (id, keep) values (?, ?) on conflict (id) do update set keep = excluded.keep;
+
+-- name: drop_flag
+-- in: id
+delete from cancelling where id = ?;
+
+-- name: drop_spent_flags
+-- What was flagged may have finished all the same.
+delete from cancelling where not exists (
+    select 1 from job where job.id = cancelling.id and job.state = 1);
 
 -- name: release_flagged
 -- What was flagged does not go back: it ends.
 -- in: error, finished, finished, failures, losses, releases, settled, id, attempt, holder
 -- out: queue, key, limits
-update job set state = 4, error = ?, finished = ?, purge = ? + cancel, failures = failures + ?,
+update job set state = 4, error = ?, finished = ?, purge = ? + (select keep from cancelling where cancelling.id = job.id), failures = failures + ?,
     losses = losses + ?, releases = releases + ?, settled = ?,
     version = version + 1, lease_until = null
-where id = ? and attempt = ? and holder = ? and state = 1 and cancel is not null
+where id = ? and attempt = ? and holder = ? and state = 1
+    and exists (select 1 from cancelling where cancelling.id = job.id)
 returning queue, key, limited_by;
 
 -- name: earliest_flagged
+-- When the first lease of those flagged is over; -1 if one of them has ended.
 -- out: lease_until or null
-select min(lease_until) from job indexed by flagged where cancel is not null and state = 1;
+select min(case job.state when 1 then job.lease_until else -1 end)
+from cancelling left join job on job.id = cancelling.id;
 
 -- name: end_flagged
 -- Ends what was flagged and whose lease is over.
 -- in: finished, finished, boot, limit   out: id, queue, key, limits
-update job set state = 4, finished = ?, purge = ? + cancel, version = version + 1,
+update job set state = 4, finished = ?, purge = ? + (select keep from cancelling where cancelling.id = job.id), version = version + 1,
     lease_until = null, settled = null
 where serial in (
-    select serial from job indexed by flagged
-    where cancel is not null and state = 1 and lease_until <= ? order by lease_until limit ?)
+    select job.serial from cancelling join job on job.id = cancelling.id
+    where job.state = 1 and job.lease_until <= ? limit ?)
 returning id, queue, key, limited_by;
 
 -- name: waiting_job
 -- What an update has to know of a job that waits.
--- in: id   out: serial, version, state, queue, key, what it is blocked by
-select serial, version, state, queue, key, blocked from job where id = ?;
+-- in: id   out: serial, version, state, queue, key, lane
+select serial, version, state, queue, key, lane from job where id = ?;
 
 -- name: update
--- A null leaves a field as it is; what it is blocked by is found out anew.
--- in: due, due, queue, band, body, queue if it moves, key if it moves, blocked otherwise, serial
+-- A null leaves a field as it is. Last come the queue and the key if it moves, and whether it
+-- stays blocked by its key: -1, else null.
+-- in: due, due, queue, band, body, queue, key, blocked, band, serial
 update job set due = coalesce(?, due), place = coalesce(?, place), queue = coalesce(?, queue),
     band = coalesce(?, band), body = coalesce(?, body), version = version + 1,
-    blocked = coalesce((select 'key' from job as other indexed by keyed
+    lane = coalesce((select -1 from job as other indexed by keyed
         where other.key is not null and other.state < 2 and other.queue = ? and other.key = ?
-        limit 1), ?)
+        limit 1), ?, 2 * coalesce(?, band) + (limited_by is not null))
 where serial = ?;
 
--- name: peek_band
--- What waits for its time in one band, by place.
--- in: queue, band, limit   out: serial, due
-select serial, due from job indexed by waiting
-where state = 0 and blocked = '' and queue = ? and band = ? order by place limit ?;
-
--- name: peek_special
--- What may be blocked, or is not ordered by its due time, by that.
--- in: queue, limit   out: serial, due
-select serial, due from job indexed by special
-where state = 0 and (key is not null or limited_by is not null) and queue = ?
-order by due limit ?;
+-- name: peek_lane
+-- What waits in one lane, by place.
+-- in: queue, lane, limit   out: due, serial
+select due, serial from job indexed by waiting
+where state = 0 and queue = ? and lane = ? order by place limit ?;
 
 -- name: get_serial
 -- in: serial   out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
     enqueued, due, started, finished, holder, value, error, version,
-    cancel is not null and state = 1
+    state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where serial = ?;

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.ending import BY_KEY, waiting_ended
+from ropeway.backends.sqlite.ending import waiting_ended
+from ropeway.backends.sqlite.lanes import BY_KEY, BY_LIMIT
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.rows import NUMBERS
 from ropeway.message import job_key
@@ -28,12 +29,12 @@ def update(writing: Writing, change: Update) -> None:
     In another queue it goes behind what is open of its key there. A limit looks at it anew.
     """
     found = writing.execute(sql.WAITING_JOB, (change.id,)).fetchone()
-    serial, _, _, queue, key, blocked = found
+    serial, _, _, queue, key, lane = found
     moves = change.queue is not None and change.queue != queue
     line = (change.queue, key) if moves else (None, None)
-    stays = BY_KEY if blocked == BY_KEY and not moves else ""
+    stays = BY_KEY if lane == BY_KEY and not moves else None
     values = (change.due, change.due, change.queue, change.band, change.body)
-    writing.execute(sql.UPDATE, (*values, *line, stays, serial))
-    if moves:
-        waiting_ended(writing, queue, key, blocked)
+    writing.execute(sql.UPDATE, (*values, *line, stays, change.band, serial))
+    if moves or lane == BY_LIMIT:
+        waiting_ended(writing, serial, queue, key if moves else None, lane)
     writing.changed |= {job_key(change.id), queue_name(change.queue or queue)}

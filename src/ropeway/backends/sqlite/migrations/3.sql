@@ -49,21 +49,13 @@ drop index ready;
 alter table job rename column due to place;
 alter table job add column due real not null default 0;
 alter table job add column limited_by text;
-alter table job add column blocked text not null default '';
-alter table job add column cancel real;
-update job set due = place;
+alter table job add column lane integer not null default 0;
 create index keyed on job (queue, key) where key is not null and state < 2;
-update job set blocked = 'key'
-where key is not null and state = 0 and exists (
+update job set due = place, lane = case when key is not null and state = 0 and exists (
     select 1 from job as other indexed by keyed
     where other.key is not null and other.state < 2 and other.queue = job.queue
-        and other.key = job.key and other.serial < job.serial);
-create index waiting on job (queue, band, place) where state = 0 and blocked = '';
-create index limited on job (queue, blocked, (place - 60.0 * band))
-    where limited_by is not null and state = 0;
-create index special on job (queue, due)
-    where state = 0 and (key is not null or limited_by is not null);
-create index flagged on job (lease_until) where cancel is not null and state = 1;
+        and other.key = job.key and other.serial < job.serial) then -1 else 2 * band end;
+create index waiting on job (queue, lane, place) where state = 0;
 create table limits (
     name text primary key,
     in_flight integer,
@@ -80,3 +72,15 @@ create table wake (
 ) strict, without rowid;
 create index waking on wake (queue, at);
 create index waking_for on wake (name);
+create table parked (
+    queue text not null,
+    name text not null,
+    rank real not null,
+    serial integer not null,
+    primary key (queue, name, rank, serial)
+) strict, without rowid;
+create index parked_by on parked (serial);
+create table cancelling (
+    id text primary key,
+    keep real not null
+) strict, without rowid;
