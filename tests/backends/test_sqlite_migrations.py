@@ -102,6 +102,43 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
     backend.database.close()
 
 
+def test_keys_that_waited_in_an_older_file(tmp_path: Path) -> None:
+    """After the upgrade the messages of a key come one at a time, in the order they were sent."""
+    path = tmp_path / "old.db"
+    first_schema(path)
+    connection = apsw.Connection(str(path))
+    insert = (
+        "insert into job (id, task, queue, band, key, due, enqueued, body)"
+        " values (?, 't', 'keys', 5, ?, ?, 1, x'7b7d')"
+    )
+    for job_id, key, due in (("a1", "a", 9.0), ("a2", "a", 1.0), ("b1", "b", 5.0)):
+        connection.execute(insert, (job_id, key, due))
+    connection.close()
+    backend, order = backend_on(path), list[tuple[str, float]]()
+    while found := step(backend.receive([Claim("keys", 9)], "me", 60)):
+        order += [(each.fence.id, each.due) for each in found]
+        settle = Finish(State.SUCCEEDED)
+        step(backend.commit([Transition(fence=each.fence, settle=settle) for each in found]))
+    assert order == [("b1", 5.0), ("a1", 9.0), ("a2", 1.0)]
+    backend.database.close()
+
+
+def test_code_that_knows_no_keys_cannot_go_on(tmp_path: Path) -> None:
+    """What an older version says to a file that it had open when it was upgraded is an error."""
+    path = tmp_path / "old.db"
+    first_schema(path)
+    older = apsw.Connection(str(path))
+    step(backend_on(path).open())
+    with pytest.raises(apsw.ConstraintError, match=r"job\.place"):
+        older.execute(
+            "insert into job (id, task, queue, band, due, enqueued, body)"
+            " values ('new', 't', 'default', 5, 1, 1, x'7b7d')"
+        )
+    with pytest.raises(apsw.SQLError, match="no such index: ready"):
+        older.execute("select serial from job indexed by ready where state = 0 and queue = 'q'")
+    older.close()
+
+
 def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:
     """The steps are one transaction: a file is never left between two schemas."""
     path = tmp_path / "old.db"

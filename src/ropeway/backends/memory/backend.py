@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ropeway.backends.memory.hints import Hints
 from ropeway.backends.memory.job import MemoryJob, matches
 from ropeway.backends.memory.joins import Joins
 from ropeway.backends.memory.line import Line
@@ -21,7 +21,6 @@ from ropeway.clock import Clock, SystemClock
 from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import JOB_PREFIX, Delivery, Failure, Fence, JobRecord, Message, job_key
 from ropeway.states import State
-from ropeway.stepping import stepping
 from ropeway.store import Filter, holder_name, log_name, queue_name
 from ropeway.transition import (
     REPEATED,
@@ -41,19 +40,17 @@ from ropeway.transition import (
     is_plain,
 )
 
-POLL = 0.25
-"""Seconds after which a waiter looks by itself: a clock that is moved by hand gives no hint."""
-
 _SHORTEST_WAIT = 0.005
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class MemoryBackend:
+class MemoryBackend(Hints):
     """Both roles, in plain containers. Lives and dies with its process and one event loop."""
 
     capabilities = Capabilities(durable=False, shared=False)
 
     def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__()
         self._clock = clock or SystemClock()
         self._jobs: dict[str, MemoryJob] = {}
         self._records = Records(self._clock)
@@ -62,10 +59,6 @@ class MemoryBackend:
         self._line = Line(self._jobs)
         self._leased: dict[str, set[str]] = defaultdict(set)
         self._serial = 0
-        # How often each name has changed, and what the last wait that reported it had seen.
-        self._changes: Counter[str] = Counter()
-        self._seen: dict[str, int] = {}
-        self._waiters: set[asyncio.Event] = set()
 
     async def open(self) -> None:
         """Nothing to connect to."""
@@ -443,50 +436,6 @@ class MemoryBackend:
         jobs = sorted((job for job in self._jobs.values() if job.state is state), key=_purge_time)
         too_many, now = max(0, len(jobs) - newest), self._clock.now()
         return jobs[:too_many] + [job for job in jobs[too_many:] if job.purge <= now]
-
-    # -- hints ----------------------------------------------------------------------------
-
-    def _hint(self, name: str) -> None:
-        if name in self._seen:
-            self._changes[name] += 1
-            for waiter in self._waiters:
-                waiter.set()
-
-    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        found = self._changed(names, self._seen)
-        if not found and timeout > 0:
-            # Compared with what this waiter saw, so that of two that wait for a name both hear.
-            seen = {name: self._changes[name] for name in names}
-            if stepping():
-                # No loop to wait on: only another thread can change anything meanwhile.
-                time.sleep(min(timeout, POLL))  # noqa: ASYNC251  it is the caller who waits
-                found = self._changed(names, seen)
-            else:
-                found = await self._listen(names, seen, min(timeout, POLL))
-        return found or (list(names) if timeout > POLL else [])
-
-    async def _listen(
-        self, names: Sequence[str], seen: dict[str, int], timeout: float
-    ) -> list[str]:
-        found: list[str] = []
-        waiter = asyncio.Event()
-        self._waiters.add(waiter)
-        try:
-            async with asyncio.timeout(timeout):
-                while not found:
-                    await waiter.wait()
-                    waiter.clear()
-                    found = self._changed(names, seen)
-        except TimeoutError:
-            pass
-        finally:
-            self._waiters.discard(waiter)
-        return found
-
-    def _changed(self, names: Sequence[str], seen: dict[str, int]) -> list[str]:
-        found = [name for name in names if seen.get(name) != self._changes[name]]
-        self._seen.update((name, self._changes[name]) for name in found)
-        return found
 
 
 def _purge_time(job: MemoryJob) -> float:

@@ -160,7 +160,6 @@ def _insert(writing: Writing, message: Message) -> bool:
         message.queue,
         message.band,
         due,
-        due,
         now,
         head_of(message),
         message.body,

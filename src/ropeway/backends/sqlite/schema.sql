@@ -16,7 +16,7 @@ create table job (
     key text,
     state integer not null default 0,    -- 0 queued, 1 running, 2.. settled: see rows.py
     place real not null,                 -- what it is ordered by: due, or when its key was free
-    due real not null default 0,
+    due real,                            -- if that is another time than its place
     enqueued real not null,
     attempt integer not null default 0,  -- grows at every claim, never reset: the fence
     failures integer not null default 0,

@@ -2,18 +2,17 @@
 
 -- name: publish
 -- Adds a message; does nothing if the id is known.
--- in: id, task, queue, band, place, due, enqueued, head, body, expires, lane
-insert into job (id, task, queue, band, place, due, enqueued, head, body, expires, lane)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- in: id, task, queue, band, place, enqueued, head, body, expires, lane
+insert into job (id, task, queue, band, place, enqueued, head, body, expires, lane)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (id) do nothing;
 
 -- name: publish_special
 -- The same for a message that has a key or limits: behind what is open of its key.
--- in: id, task, queue, band, place, due, enqueued, head, body, expires, key, limits,
---     queue, key, lane
-insert into job (id, task, queue, band, place, due, enqueued, head, body, expires, key,
-    limited_by, lane)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+-- in: id, task, queue, band, place, enqueued, head, body, expires, key, limits, queue, key, lane
+insert into job (id, task, queue, band, place, enqueued, head, body, expires, key, limited_by,
+    lane)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
     coalesce((select -1 from job indexed by keyed
         where key is not null and state < 2 and queue = ? and key = ? limit 1), ?))
 on conflict (id) do nothing;
@@ -56,8 +55,8 @@ update job set state = 1, attempt = attempt + 1, version = version + 1, holder =
 where serial in (
     select serial from job indexed by waiting
     where state = 0 and queue = ? and lane = ? and place <= ? order by place, serial limit ?)
-returning place, serial, due, id, task, queue, band, key, enqueued, attempt, failures, losses,
-    releases, head, body;
+returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
+    failures, losses, releases, head, body;
 
 -- name: candidates
 -- What may be claimed in one lane as far as its limits allow it.
@@ -71,8 +70,8 @@ where state = 0 and queue = ? and lane = ? and place <= ? order by place, serial
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
     lease_until = ?, started = ?, settled = null
 where serial in (select value from json_each(?))
-returning place, serial, due, id, task, queue, band, key, enqueued, attempt, failures, losses,
-    releases, head, body;
+returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
+    failures, losses, releases, head, body;
 
 -- name: claim_expired
 -- Takes over messages whose lease has ended.
@@ -83,8 +82,8 @@ where serial in (
     select serial from job indexed by leased
     where state = 1 and queue = ? and lease_until <= ? and band >= ? and band <= ?
     order by lease_until, serial limit ?)
-returning place, serial, due, id, task, queue, band, key, enqueued, attempt, failures, losses,
-    releases, head, body;
+returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
+    failures, losses, releases, head, body;
 
 -- name: finish
 -- Settles a message without key and limits for good, if the attempt still holds its lease.
@@ -108,7 +107,7 @@ returning queue, key, limited_by;
 -- Gives back, if the attempt still holds its lease; a null due keeps the old place.
 -- in: due, due, error, failures, losses, releases, settled, id, attempt, holder
 -- out: queue, limits
-update job set state = 0, due = coalesce(?, due), place = coalesce(?, place), error = ?,
+update job set state = 0, due = iif(? is null, due, null), place = coalesce(?, place), error = ?,
     failures = failures + ?, losses = losses + ?, releases = releases + ?, settled = ?,
     version = version + 1, lease_until = null
 where id = ? and attempt = ? and holder = ? and state = 1
@@ -239,7 +238,7 @@ delete from join_point where name = ?;
 -- name: get_job
 -- in: id   out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, due, started, finished, holder, value, error, version,
+    enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where id = ?;
 
@@ -248,7 +247,7 @@ from job where id = ?;
 -- in: low, high, state, state, task, task, queue, queue, limit
 -- out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, due, started, finished, holder, value, error, version,
+    enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job
 where id >= ? and id < ? and (? is null or state = ?) and (? is null or task = ?)
@@ -341,7 +340,8 @@ on conflict (name) do update set value = excluded.value;
 -- name: free_next
 -- The one of a key that was free has gone: the next is free, behind whatever is ready by now.
 -- in: now, queue, key
-update job set lane = 2 * band + (limited_by is not null), place = max(due, ?)
+update job set lane = 2 * band + (limited_by is not null),
+    due = coalesce(due, place), place = max(coalesce(due, place), ?)
 where serial = (
     select serial from job indexed by keyed
     where key is not null and state < 2 and queue = ? and key = ? order by serial limit 1);
@@ -436,8 +436,9 @@ delete from cancelling where not exists (
 -- What was flagged does not go back: it ends.
 -- in: error, finished, finished, failures, losses, releases, settled, id, attempt, holder
 -- out: queue, key, limits
-update job set state = 4, error = ?, finished = ?, purge = ? + (select keep from cancelling where cancelling.id = job.id), failures = failures + ?,
-    losses = losses + ?, releases = releases + ?, settled = ?,
+update job set state = 4, error = ?, finished = ?,
+    purge = ? + (select keep from cancelling where cancelling.id = job.id),
+    failures = failures + ?, losses = losses + ?, releases = releases + ?, settled = ?,
     version = version + 1, lease_until = null
 where id = ? and attempt = ? and holder = ? and state = 1
     and exists (select 1 from cancelling where cancelling.id = job.id)
@@ -452,7 +453,8 @@ from cancelling left join job on job.id = cancelling.id;
 -- name: end_flagged
 -- Ends what was flagged and whose lease is over.
 -- in: finished, finished, boot, limit   out: id, queue, key, limits
-update job set state = 4, finished = ?, purge = ? + (select keep from cancelling where cancelling.id = job.id), version = version + 1,
+update job set state = 4, finished = ?,
+    purge = ? + (select keep from cancelling where cancelling.id = job.id), version = version + 1,
     lease_until = null, settled = null
 where serial in (
     select job.serial from cancelling join job on job.id = cancelling.id
@@ -468,8 +470,9 @@ select serial, version, state, queue, key, lane from job where id = ?;
 -- A null leaves a field as it is. Last come the queue and the key if it moves, and whether it
 -- stays blocked by its key: -1, else null.
 -- in: due, due, queue, band, body, queue, key, blocked, band, serial
-update job set due = coalesce(?, due), place = coalesce(?, place), queue = coalesce(?, queue),
-    band = coalesce(?, band), body = coalesce(?, body), version = version + 1,
+update job set due = iif(? is null, due, null), place = coalesce(?, place),
+    queue = coalesce(?, queue), band = coalesce(?, band), body = coalesce(?, body),
+    version = version + 1,
     lane = coalesce((select -1 from job as other indexed by keyed
         where other.key is not null and other.state < 2 and other.queue = ? and other.key = ?
         limit 1), ?, 2 * coalesce(?, band) + (limited_by is not null))
@@ -478,12 +481,12 @@ where serial = ?;
 -- name: peek_lane
 -- What waits in one lane, by place.
 -- in: queue, lane, limit   out: due, serial
-select due, serial from job indexed by waiting
+select coalesce(due, place), serial from job indexed by waiting
 where state = 0 and queue = ? and lane = ? order by place limit ?;
 
 -- name: get_serial
 -- in: serial   out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, due, started, finished, holder, value, error, version,
+    enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where serial = ?;

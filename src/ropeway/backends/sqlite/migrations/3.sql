@@ -47,11 +47,11 @@ create table join_member (
 -- the index `ready`.
 drop index ready;
 alter table job rename column due to place;
-alter table job add column due real not null default 0;
+alter table job add column due real;
 alter table job add column limited_by text;
 alter table job add column lane integer not null default 0;
 create index keyed on job (queue, key) where key is not null and state < 2;
-update job set due = place, lane = case when key is not null and state = 0 and exists (
+update job set lane = case when key is not null and state = 0 and exists (
     select 1 from job as other indexed by keyed
     where other.key is not null and other.state < 2 and other.queue = job.queue
         and other.key = job.key and other.serial < job.serial) then -1 else 2 * band end;
