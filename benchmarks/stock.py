@@ -18,7 +18,7 @@ STATES = ("queued", "delayed", "finished")
 _APART = 1e-5
 """Seconds between one job and the next: they look sent one after the other, the first one last."""
 
-_INSTANTS = ("due", "enqueued", "started", "finished", "purge")
+_INSTANTS = ("place", "due", "enqueued", "started", "finished", "purge")
 _SPECIAL = {
     "serial": "serial + n",
     "id": "substr(id, 1, 24) || printf('%012x', n)",

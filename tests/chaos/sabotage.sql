@@ -13,9 +13,9 @@ end;
 create trigger lie_ghost after insert on job when new.id glob '*[0-7]4' and new.id not like 'ghost%'
 begin
     insert into sabotaged values ('I2', 'ghost-' || new.id);
-    insert into job (id, task, queue, band, place, due, enqueued, head, body)
-    values ('ghost-' || new.id, new.task, new.queue, new.band, new.place, new.due, new.enqueued,
-            new.head, new.body);
+    insert into job (id, task, queue, band, lane, place, enqueued, head, body)
+    values ('ghost-' || new.id, new.task, new.queue, new.band, new.lane, new.place,
+            new.enqueued, new.head, new.body);
 end;
 
 -- I3: a settled job is opened again, and so settles twice.

@@ -174,8 +174,8 @@ def test_a_copied_job_differs_in_its_name_its_number_and_its_instants(tmp_path: 
     multiply(path, 50)
     assert rows(path) == 51
     execute = apsw.Connection(str(path)).execute
-    assert execute("select count(distinct due) from job where queue = 'default'").get == 51
-    assert execute("select max(due) = (select due from job where serial = 1) from job").get
+    assert execute("select count(distinct place) from job where queue = 'default'").get == 51
+    assert execute("select max(place) = (select place from job where serial = 1) from job").get
     assert execute("select count(*) from job where task <> ?", (nothing.name,)).get == 0
     newest = execute("select id from job order by serial desc limit 1").get
     assert app.job(newest).status() == app.job(first.id).status()

@@ -213,7 +213,8 @@ class Rig:
     def rows(self, jobs: Iterable[Job[Any]] | None = None) -> list[Row]:
         """What the database says of `jobs`, or of all, in the order of sending."""
         found = self.sql(
-            "select id, task, state, attempt, failures, losses, releases, due, enqueued, error"
+            "select id, task, state, attempt, failures, losses, releases,"
+            " coalesce(due, place), enqueued, error"
             " from job order by serial"
         )
         rows = [
