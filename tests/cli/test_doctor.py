@@ -83,7 +83,7 @@ def test_on_a_terminal(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_database_with_jobs(jobs: dict[str, str]) -> None:
     """Its mode, its schema and what waits."""
     found = checks()
-    assert found["database"]["fact"].startswith("journal mode wal, schema 2, ")
+    assert found["database"]["fact"].startswith("journal mode wal, schema 3, ")
     assert found["queues"]["fact"] == "1 ready, 2 delayed, 1 leased in 4 queues"
     assert found["app"]["status"] == "warn"
 
