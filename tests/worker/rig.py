@@ -213,9 +213,8 @@ class Rig:
     def rows(self, jobs: Iterable[Job[Any]] | None = None) -> list[Row]:
         """What the database says of `jobs`, or of all, in the order of sending."""
         found = self.sql(
-            "select id, task, state, attempt, failures, losses, releases,"
-            " coalesce(due, place), enqueued, error"
-            " from job order by serial"
+            "select id, task, state, attempt, failures, losses, releases, coalesce(due, place),"
+            " enqueued, error from job order by serial"
         )
         rows = [
             Row._make([*row[:2], str(STATES[row[2]]), *row[3:9], (row[9] or b"").decode()])

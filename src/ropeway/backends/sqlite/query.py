@@ -11,6 +11,7 @@ from ropeway.backends.sqlite.lanes import heads
 from ropeway.backends.sqlite.rows import NUMBERS, job_of, record_of
 from ropeway.broker import QueueStats
 from ropeway.message import JOB_PREFIX, JobRecord
+from ropeway.states import State
 from ropeway.store import Filter
 from ropeway.transition import Record
 
@@ -44,9 +45,10 @@ def peek(execute: Execute, queue: str, limit: int) -> list[JobRecord]:
     first: list[tuple[float, int]] = []
     for lane, _ in heads(execute, queue):
         first += execute(sql.PEEK_LANE, (queue, lane, limit)).fetchall()
-    return [
-        job_of(execute(sql.GET_SERIAL, (serial,)).fetchone()) for _, serial in sorted(first)[:limit]
-    ]
+    rows = (execute(sql.GET_SERIAL, (serial,)).fetchone() for _, serial in sorted(first)[:limit])
+    jobs = (job_of(row) for row in rows if row)
+    # Others go on meanwhile: what has been claimed since is not shown.
+    return [job for job in jobs if job.state is State.QUEUED]
 
 
 def stats(execute: Execute, queues: Sequence[str] | None, cap: int, now: float) -> list[QueueStats]:
@@ -67,7 +69,8 @@ def _count(execute: Execute, queue: str, cap: int, now: float) -> QueueStats:
 
 
 def _oldest_due(execute: Execute, queue: str) -> float | None:
-    firsts = (
-        execute(sql.PEEK_LANE, (queue, lane, 1)).fetchone() for lane, _ in heads(execute, queue)
+    # A lane may be empty by the time that it is looked into.
+    lanes = (
+        execute(sql.PEEK_LANE, (queue, lane, 1)).fetchall() for lane, _ in heads(execute, queue)
     )
-    return min((due for due, _ in firsts), default=None)
+    return min((due for first in lanes for due, _ in first), default=None)
