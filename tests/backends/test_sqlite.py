@@ -10,6 +10,7 @@ import pytest
 
 from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend, hints
 from ropeway.clock import ManualClock
+from ropeway.events import Events
 from ropeway.store import Backend
 from ropeway.testing.conformance import (
     BackendSuite,
@@ -23,6 +24,8 @@ from ropeway.testing.conformance import (
 from ropeway.testing.conformance.steps import message
 from ropeway.transition import Transition
 from ropeway.wrappers.batched import Batched
+from ropeway.wrappers.faulty import Faults, Faulty
+from ropeway.wrappers.observed import Observed
 
 Face = Callable[[Database], Backend]
 
@@ -85,6 +88,24 @@ class TestBatched(BackendSuite, DurableCases, MissedHintCases, LocalClockCases):
     @pytest.fixture
     def face(self) -> Face:
         return lambda database: Batched(SqliteBackend(database))
+
+
+class TestObserved(BackendSuite, DurableCases, MissedHintCases, LocalClockCases):
+    """Wrapped, with somebody who hears of every verb."""
+
+    @pytest.fixture
+    def face(self) -> Face:
+        events = Events()
+        events.subscribe(lambda _: None)
+        return lambda database: Observed(SqliteBackend(database), events)
+
+
+class TestFaulty(BackendSuite, DurableCases, MissedHintCases, LocalClockCases):
+    """Wrapped, with the faults turned off."""
+
+    @pytest.fixture
+    def face(self) -> Face:
+        return lambda database: Faulty(SqliteBackend(database), Faults())
 
 
 class TestStepped(SteppedSuite, DurableCases, LocalClockCases):
