@@ -18,7 +18,7 @@ DEFAULT_QUEUE = "default"
 DEFAULT_BAND = 5
 LOWEST_BAND, HIGHEST_BAND = 0, 9
 
-Kind = Literal["loop", "threads"]
+Kind = Literal["loop", "threads", "cpu"]
 
 
 class Message(Struct, frozen=True, gc=False, kw_only=True):

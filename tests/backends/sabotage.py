@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ropeway.backends.memory import MemoryBackend
 from ropeway.claims import MAX_BATCH, Claim
 from ropeway.clock import ManualClock
-from ropeway.message import Delivery, Fence, Message
+from ropeway.message import Delivery, Fence, Kind, Message
 from ropeway.states import State
 from ropeway.store import Backend
 from ropeway.transition import APPLIED, REPEATED, Answer, Finish, Reject, Release, Transition, size
@@ -30,6 +30,14 @@ class LosesHeaders(MemoryBackend):
 
     def _publish(self, message: Message) -> None:
         super()._publish(replace(message, headers={}))
+
+
+class KnowsTwoKinds(MemoryBackend):
+    """Keeps the kind as one bit."""
+
+    def _publish(self, message: Message) -> None:
+        kind: Kind = "threads" if message.kind == "threads" else "loop"
+        super()._publish(replace(message, kind=kind))
 
 
 class CutsBodies(MemoryBackend):

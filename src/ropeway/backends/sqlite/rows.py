@@ -59,13 +59,18 @@ _decode_error = msgspec.json.Decoder(Failure).decode
 _pack = msgspec.msgpack.Encoder().encode
 
 
-_LOOP_HEAD = b'{"kind":"loop"}'
+_PLAIN_HEADS: dict[Kind, bytes | None] = {
+    "threads": None,
+    "loop": b'{"kind":"loop"}',
+    "cpu": b'{"kind":"cpu"}',
+}
+_PLAIN_KINDS = {head: kind for kind, head in _PLAIN_HEADS.items()}
 
 
 def head_of(message: Message) -> bytes | None:
     """Encode what has no column of its own; None when everything is as by default."""
     if _is_plain(message):
-        return None if message.kind == "threads" else _LOOP_HEAD
+        return _PLAIN_HEADS[message.kind]
     return _encode(_Head(**{name: getattr(message, name) for name in _HEAD_FIELDS}))
 
 
@@ -93,9 +98,10 @@ def error_of(error: Failure | None) -> bytes | None:
 def message_of(row: Row) -> tuple[Message, str | None]:
     """Put a message together again, and say what of it could not be read."""
     job_id, task, queue, band, key, head, body = row
-    kind: Kind = "loop" if head == _LOOP_HEAD else "threads"
+    plain = _PLAIN_KINDS.get(head)
+    kind: Kind = plain or "threads"
     message = Message(id=job_id, task=task, body=body, queue=queue, band=band, key=key, kind=kind)
-    if head is None or kind == "loop":
+    if plain is not None:
         return message, None
     try:
         rest = _decode_head(head)
