@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ropeway.cli import words
@@ -48,9 +50,13 @@ def test_relative(seconds: float, text: str) -> None:
     assert words.relative(seconds) == text
 
 
-def test_dates() -> None:
-    """In UTC, for people and for programs."""
-    assert words.date(0.0) == "1970-01-01 00:00:00 UTC"
+def test_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the machine's zone for people, in UTC for programs."""
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    assert words.date(0.0) == "1969-12-31 19:00:00 EST"
+    monkeypatch.undo()
+    time.tzset()
     assert words.iso(1.5) == "1970-01-01T00:00:01.500000Z"
     assert words.iso(None) is None
 

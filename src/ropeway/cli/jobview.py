@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from ropeway.cli.listing import Drawn
 from ropeway.cli.table import Cell, Column
 from ropeway.cli.words import NOTHING, date, duration, iso, relative
 from ropeway.codec import Undecodable
@@ -24,6 +26,28 @@ COLUMNS = (
     Column(heading="AGE", right=True),
     Column(heading="ERROR", least=12, optional=1),
 )
+
+FIELDS = (
+    "id",
+    "task",
+    "queue",
+    "priority",
+    "state",
+    "view",
+    "attempt",
+    "failures",
+    "losses",
+    "releases",
+    "enqueued",
+    "due",
+    "started",
+    "finished",
+    "waited_seconds",
+    "ran_seconds",
+    "holder",
+    "error",
+)
+"""What `summary` returns, for `--fields`."""
 
 _MARKS = {
     "queued": Cell("·"),
@@ -64,6 +88,11 @@ def ran(job: JobRecord, now: float) -> float | None:
 def mark(job: JobRecord, now: float) -> Cell:
     """Return the sign of the state."""
     return _MARKS[view(job, now)]
+
+
+def drawn(jobs: Sequence[JobRecord], now: float) -> Drawn:
+    """Return the table of some jobs."""
+    return Drawn(COLUMNS, [row(job, now) for job in jobs], [mark(job, now) for job in jobs])
 
 
 def row(job: JobRecord, now: float) -> list[str]:

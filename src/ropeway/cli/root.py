@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -32,8 +33,7 @@ class Root(Lazy):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the common options, and note early whether errors shall be JSON."""
-        before_dashes = args[: args.index("--")] if "--" in args else args
-        ctx.meta[_JSON_ASKED] = "--json" in before_dashes
+        ctx.meta[_JSON_ASKED] = _asks_for_json(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -52,6 +52,17 @@ class Root(Lazy):
             shared.say("Interrupted.")
             code = INTERRUPTED
         ctx.exit(code or 0)
+
+
+def _asks_for_json(words: list[str]) -> bool:
+    """Look for the options that make errors JSON; the words may be no proper command line."""
+    before_dashes = words[: words.index("--")] if "--" in words else words
+    kinds = ("json", "jsonl")
+    asked = {"--json", *(f"{name}{kind}" for name in ("-o", "--output=") for kind in kinds)}
+    pairs = pairwise(before_dashes)
+    return not asked.isdisjoint(before_dashes) or any(
+        option in {"-o", "--output"} and kind in kinds for option, kind in pairs
+    )
 
 
 @click.group(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 from msgspec import Struct
@@ -15,6 +16,8 @@ from ropeway.config import seconds
 from ropeway.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
+Output = Literal["table", "json", "jsonl", "csv"]
+OUTPUTS: tuple[Output, ...] = ("table", "json", "jsonl", "csv")
 
 
 class Shared(Struct):
@@ -22,15 +25,27 @@ class Shared(Struct):
 
     app: str | None = None
     url: str | None = None
-    json: bool = False
+    output: Output = "table"
+    fields: tuple[str, ...] = ()
+    utc: bool = False
     quiet: bool = False
     verbose: bool = False
     no_color: bool = False
+
+    @property
+    def json(self) -> bool:
+        """Whether what is printed is for a program that reads JSON, errors too."""
+        return self.output in {"json", "jsonl"}
 
     def say(self, text: str) -> None:
         """Write a line for people on standard error, unless they asked for quiet."""
         if not self.quiet:
             print(safe.lines(text), file=sys.stderr, flush=True)
+
+    def hint(self, text: str) -> None:
+        """Say what could be done next, where somebody looks at both the data and the talk."""
+        if sys.stdout.isatty() and sys.stderr.isatty() and self.output == "table":
+            self.say(text)
 
 
 def a_duration(text: str) -> float:
@@ -51,6 +66,22 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         os.environ["ROPEWAY_URL"] = value
     elif param.name == "no_color":
         os.environ["NO_COLOR"] = "1"
+    elif param.name == "utc":
+        os.environ["TZ"] = "UTC"
+        time.tzset()
+
+
+def _as_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Shared).output = "json"
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        names = tuple(name.strip() for name in value.split(","))
+        if "" in names:
+            raise click.BadParameter("a name is empty; write --fields id,state", ctx, param)
+        ctx.ensure_object(Shared).fields = names
 
 
 def _flag(*names: str, says: str) -> Callable[[F], F]:
@@ -74,7 +105,29 @@ _OPTIONS: dict[str, Callable[..., Any]] = {
         callback=_remember,
         help="Where jobs are kept; also ROPEWAY_URL.",
     ),
-    "json": _flag("--json", says="Print JSON, errors too."),
+    "output": click.option(
+        "-o",
+        "--output",
+        type=click.Choice(OUTPUTS),
+        expose_value=False,
+        callback=_remember,
+        help="How lists are printed; with json and jsonl errors are JSON too.",
+    ),
+    "json": click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_as_json,
+        help="The same as -o json.",
+    ),
+    "fields": click.option(
+        "--fields",
+        metavar="NAMES",
+        expose_value=False,
+        callback=_names,
+        help="Print only these fields of a list, in this order: id,state,error.type.",
+    ),
+    "utc": _flag("--utc", says="Dates for people in UTC instead of this machine's time zone."),
     "quiet": _flag("-q", "--quiet", says="Say only what was asked for, and errors."),
     "verbose": _flag("-v", "--verbose", says="Say more; show tracebacks of errors."),
     "no_color": _flag("--no-color", says="No colours; NO_COLOR does the same."),
@@ -92,5 +145,8 @@ def options(*names: str) -> Callable[[F], F]:
     return decorate
 
 
-LOOKING = ("url", "json", "quiet", "verbose", "no_color")
+LOOKING = ("url", "output", "json", "utc", "quiet", "verbose", "no_color")
 """The common options of commands that print data and import no app."""
+
+LISTING = (*LOOKING, "fields")
+"""The same for commands that print a list: see `ropeway.cli.listing`."""

@@ -37,9 +37,12 @@ def relative(seconds: float) -> str:
 
 
 def date(instant: float) -> str:
-    """Write an instant for people, in UTC."""
+    """Write an instant for people, in the time zone of this machine, which is named."""
     found = _date(instant)
-    return found.strftime("%Y-%m-%d %H:%M:%S UTC") if found else f"second {instant:.0f}"
+    try:
+        return f"{found.astimezone():%Y-%m-%d %H:%M:%S %Z}" if found else f"second {instant:.0f}"
+    except OverflowError:  # the last day of the calendar, in a zone ahead
+        return f"second {instant:.0f}"
 
 
 def iso(instant: float | None) -> str | None:

@@ -12,14 +12,16 @@ from ropeway.capabilities import require
 from ropeway.cli import safe
 from ropeway.cli.checks import application, database, programs, storage
 from ropeway.cli.checks.check import Check, failed
+from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
-from ropeway.cli.output import on_terminal, print_json
+from ropeway.cli.output import on_terminal
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.words import NOTHING
 from ropeway.config import Settings, load
 from ropeway.connect import Connection
 from ropeway.errors import RopewayError
 
+FIELDS = ("name", "status", "fact", "remedy")
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -33,12 +35,14 @@ def doctor(shared: Shared) -> int:
     made. With -A the app is imported, in a process of its own. Exit code 1 if anything failed.
     """
     found = []
+    plain = shared.output == "table" and not chosen_fields(shared, FIELDS)
     for check in examine(shared.app):
         found.append(check)
-        if not shared.json:
+        if plain:
             _print(check)
-    if shared.json:
-        print_json([msgspec.to_builtins(check) for check in found])
+    if not plain:
+        records = [msgspec.to_builtins(check) for check in found]
+        print_list(shared, FIELDS, records, lambda: Drawn((), ()))
     return 1 if any(check.status == "fail" for check in found) else 0
 
 

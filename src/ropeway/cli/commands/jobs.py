@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from ropeway.cli import jobview
 from ropeway.cli.find import find_job
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.jobpage import page
+from ropeway.cli.listing import print_list
 from ropeway.cli.look import looking
-from ropeway.cli.output import on_terminal, print_json, print_lines
-from ropeway.cli.shared import LOOKING, Shared, a_duration, options
-from ropeway.cli.table import print_table
+from ropeway.cli.output import print_json, print_lines
+from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, options
 from ropeway.errors import ResultTimeout
 from ropeway.states import State
 from ropeway.stepping import step
@@ -38,7 +36,7 @@ def jobs() -> None:
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
 )
 @click.option("--before", metavar="ID", help="Only those sent before this job.")
-@options(*LOOKING)
+@options(*LISTING)
 @click.pass_obj
 def ls(
     shared: Shared,
@@ -55,16 +53,16 @@ def ls(
             shared.say(missing)
         now = step(backend.now()) if backend else 0.0
         found = step(backend.search(which, before and before.lower(), limit)) if backend else []
-    if shared.json:
-        print_json([jobview.summary(job, now) for job in found])
-        return
-    if backend and not found:
+    if backend and not found and not shared.json:
         shared.say("no jobs")
-    if found:
-        marks = [jobview.mark(job, now) for job in found]
-        print_table(jobview.COLUMNS, [jobview.row(job, now) for job in found], marks)
-    if len(found) == limit and on_terminal() and sys.stderr.isatty():
-        shared.say(f"older ones: ropeway jobs ls --before {found[-1].message.id}")
+    print_list(
+        shared,
+        jobview.FIELDS,
+        [jobview.summary(job, now) for job in found],
+        lambda: jobview.drawn(found, now),
+    )
+    if len(found) == limit:
+        shared.hint(f"older ones: ropeway jobs ls --before {found[-1].message.id}")
 
 
 @jobs.command()

@@ -8,10 +8,10 @@ import click
 
 from ropeway.broker import QueueStats
 from ropeway.cli.groups import Suggesting
+from ropeway.cli.listing import Drawn, print_list
 from ropeway.cli.look import looking
-from ropeway.cli.output import print_json
-from ropeway.cli.shared import LOOKING, Shared, options
-from ropeway.cli.table import Column, print_table
+from ropeway.cli.shared import LISTING, LOOKING, Shared, options
+from ropeway.cli.table import Column
 from ropeway.cli.words import NOTHING, iso, relative
 from ropeway.stepping import step
 
@@ -33,8 +33,11 @@ def queues() -> None:
     """Look at queues: ls."""
 
 
+FIELDS = ("queue", "ready", "delayed", "leased", "capped", "oldest_due")
+
+
 @queues.command()
-@options(*LOOKING)
+@options(*LISTING)
 @click.pass_obj
 def ls(shared: Shared) -> None:
     """List the queues that hold work, with counts.
@@ -47,13 +50,14 @@ def ls(shared: Shared) -> None:
             shared.say(missing)
         found = step(backend.stats(cap=CAP)) if backend else []
         now = step(backend.now()) if backend else 0.0
-    if shared.json:
-        print_json([summary(stats, CAP) for stats in found])
-        return
-    if backend and not found:
+    if backend and not found and not shared.json:
         shared.say("no queue holds work")
-    if found:
-        print_table(_COLUMNS, [row(stats, now, CAP) for stats in found])
+    print_list(
+        shared,
+        FIELDS,
+        [summary(stats, CAP) for stats in found],
+        lambda: Drawn(_COLUMNS, [row(stats, now, CAP) for stats in found]),
+    )
 
 
 def row(stats: QueueStats, now: float, cap: int) -> list[str]:
