@@ -8,11 +8,12 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 
-from ropeway.broker import Broker
 from ropeway.claims import plan_claims, room
 from ropeway.decide import Rules, screen
 from ropeway.errors import RopewayError
 from ropeway.message import ENVELOPE_VERSION, Delivery, Failure, Kind, Outcome
+from ropeway.pauses import Pauses
+from ropeway.store import Backend
 from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
@@ -33,7 +34,7 @@ class Fetcher:
 
     def __init__(
         self,
-        backend: Broker,
+        backend: Backend,
         fleet: Fleet,
         settler: Settler,
         held: Held,
@@ -49,6 +50,7 @@ class Fetcher:
         self._holder, self._lease = holder, lease
         self._every_queue = queues is None
         self._queues = list(queues or sorted({info.queue for info in tasks.values()} | {"default"}))
+        self._pauses = Pauses(backend)
         self._empty: frozenset[str] = frozenset()
         self._mix: dict[Kind, float] = {}
         self._turn = 0
@@ -77,12 +79,16 @@ class Fetcher:
             return 0
         if self._every_queue and time.monotonic() - self._looked_round > _LOOK_ROUND:
             await self._find_queues()
-        claims = plan_claims(self._queues, self._empty, n, self._turn)
+        queues = await self._pauses.open_ones(self._queues)
+        if not queues:
+            await asyncio.sleep(IDLE_WAIT)
+            return 0
+        claims = plan_claims(queues, self._empty, n, self._turn)
         wait = IDLE_WAIT if self._idle else 0.0
         deliveries = await self._backend.receive(claims, self._holder, self._lease, wait)
         self._turn += 1
         self._idle = len(deliveries) < max(claim.n for claim in claims)
-        self._empty = frozenset(self._queues) - {each.message.queue for each in deliveries}
+        self._empty = frozenset(queues) - {each.message.queue for each in deliveries}
         fresh = self._held.add(deliveries)
         if fresh:
             self._hand_out(fresh, await self._backend.now())
