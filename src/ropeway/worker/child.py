@@ -13,17 +13,13 @@ import signal
 import socket
 import sys
 import threading
-from typing import Any
+from functools import partial
 
 import msgspec
 
 from ropeway import lifeline
-from ropeway.codecs import JSON
-from ropeway.errors import MessageTooLarge, RopewayError
-from ropeway.executor import Call, Executor
-from ropeway.executors.loop import LoopExecutor
-from ropeway.executors.threads import ThreadExecutor
-from ropeway.message import Failure, Kind, Outcome
+from ropeway.errors import RopewayError
+from ropeway.message import Kind, Outcome
 from ropeway.worker.cell import Cell
 from ropeway.worker.frames import (
     Ended,
@@ -32,10 +28,9 @@ from ropeway.worker.frames import (
     Recall,
     Recalled,
     Run,
-    Start,
-    TaskInfo,
     decode_to_child,
 )
+from ropeway.worker.hands import Hands, told_of
 from ropeway.worker.inside import InsideConnection
 from ropeway.worker.lines import Door
 from ropeway.worker.locate import Application, load_app
@@ -53,22 +48,16 @@ class Child:
         self._cell = cell
         self._slots = slots
         self._outcomes: list[tuple[int, Outcome]] = []
-        self._running: dict[int, Kind] = {}
-        self._executors: dict[Kind, Executor] = {}
         self._pipe: Pipe | None = None
-        self._limit = app.settings.max_message
 
     async def run(self, connection: socket.socket, door: socket.socket) -> None:
         """Serve the supervisor until it closes the pipe; the app's own calls go out at `door`."""
         loop = asyncio.get_running_loop()
         self._app.connection = InsideConnection(self._app.connection, Door(door))
         over = asyncio.Event()
-        self._executors = {
-            "loop": LoopExecutor(self._slots["loop"], self._cell, self._ended),
-            "threads": ThreadExecutor(self._slots["threads"], self._cell, self._ended),
-        }
+        hands = Hands(self._app, self._slots, self._cell, self._ended)
         _, self._pipe = await loop.connect_accepted_socket(
-            lambda: Pipe(self._on_frame, over.set), connection
+            lambda: Pipe(partial(self._on_frame, hands), over.set), connection
         )
         self._pipe.send(self._manifest())
         try:
@@ -78,68 +67,25 @@ class Child:
             self._pipe = None
 
     def _manifest(self) -> Manifest:
-        tasks = {
-            name: TaskInfo(
-                kind=task.definition.kind,
-                queue=task.options.queue,
-                digest=task.definition.signature.digest,
-                policy=task.definition.policy,
-            )
-            for name, task in self._app.tasks.items()
-        }
+        tasks = told_of(self._app)
         return Manifest(os.getpid(), msgspec.to_builtins(self._app.settings), tasks, self._slots)
 
-    def _on_frame(self, payload: bytes) -> None:
+    def _on_frame(self, hands: Hands, payload: bytes) -> None:
         frame = decode_to_child(payload)
         match frame:
             case Run():
                 for start in frame.calls:
-                    self._start(start)
+                    hands.start(start)
             case Recall():
-                self._recall()
+                slots = hands.recall()
+                if self._pipe is not None:
+                    self._pipe.send(Recalled(slots))
             case Hold():
                 _hold(frame.path, self._parent)
             case _:
-                for slot in frame.slots:
-                    kind = self._running.get(slot)
-                    if kind is not None:
-                        self._executors[kind].interrupt(slot)
-
-    def _start(self, start: Start) -> None:
-        task = self._app.tasks.get(start.task)
-        if task is None:
-            # Another child knew it: this one imported an older or newer version of the code.
-            error = Failure(type="UnknownTask", message=f"no task is called {start.task}")
-            self._ended(start.slot, Outcome(ending="unknown_task", error=error))
-            return
-        definition = task.definition
-        call = Call(
-            slot=start.slot,
-            job_id=start.job_id,
-            attempt=start.attempt,
-            task=start.task,
-            function=definition.function,
-            bind=definition.signature.decode,
-            encode=self._encode,
-            body=start.body,
-            content_type=start.content_type,
-            policy=start.policy or definition.policy,
-            timeout=definition.timeout,
-        )
-        self._running[start.slot] = definition.kind
-        self._executors[definition.kind].submit(call)
-
-    def _encode(self, value: Any) -> bytes:
-        data = JSON.encode(value)
-        if len(data) > self._limit:
-            raise MessageTooLarge(
-                f"{len(data):,} bytes, more than max_message={self._limit:,}",
-                hint="store the data elsewhere and return a reference",
-            )
-        return data
+                hands.interrupt(frame.slots)
 
     def _ended(self, slot: int, outcome: Outcome) -> None:
-        self._running.pop(slot, None)
         if not self._outcomes:
             asyncio.get_running_loop().call_soon(self._report)
         self._outcomes.append((slot, outcome))
@@ -148,13 +94,6 @@ class Child:
         outcomes, self._outcomes = self._outcomes, []
         if self._pipe is not None:
             self._pipe.send(Ended(outcomes))
-
-    def _recall(self) -> None:
-        slots = [slot for executor in self._executors.values() for slot in executor.recall()]
-        for slot in slots:
-            del self._running[slot]
-        if self._pipe is not None:
-            self._pipe.send(Recalled(slots))
 
 
 def _leave_signals_to_the_supervisor() -> None:

@@ -1,4 +1,4 @@
-"""The loop that fetches: as many messages as there are places, and each to a child."""
+"""The loop that fetches: as many messages as there are places, and each to its place."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ropeway.errors import RopewayError
 from ropeway.message import ENVELOPE_VERSION, Delivery, Failure, Kind, Outcome
 from ropeway.pauses import Pauses
 from ropeway.store import Backend
-from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
+from ropeway.worker.places import Places
 from ropeway.worker.settle import Settler
 
 log = logging.getLogger("ropeway.worker")
@@ -30,12 +30,12 @@ _LOOK_ROUND = 1.0
 
 
 class Fetcher:
-    """Claims what the children have room for. Without `queues` it serves every queue there is."""
+    """Claims what there is room for. Without `queues` it serves every queue there is."""
 
     def __init__(
         self,
         backend: Backend,
-        fleet: Fleet,
+        places: Places,
         settler: Settler,
         held: Held,
         tasks: Mapping[str, TaskInfo],
@@ -45,7 +45,7 @@ class Fetcher:
         lease: float,
         queues: Sequence[str] | None,
     ) -> None:
-        self._backend, self._fleet, self._settler, self._held = backend, fleet, settler, held
+        self._backend, self._places, self._settler, self._held = backend, places, settler, held
         self._tasks, self._rules = tasks, rules
         self._holder, self._lease = holder, lease
         self._every_queue = queues is None
@@ -72,8 +72,8 @@ class Fetcher:
 
     async def run_once(self) -> int:
         """Claim once and hand out what came; returns how many messages came."""
-        self._fleet.freed.clear()
-        n = min(room(self._fleet.room(), self._mix), _MOST_UNSETTLED - len(self._held))
+        self._places.freed.clear()
+        n = min(room(self._places.room(), self._mix), _MOST_UNSETTLED - len(self._held))
         if n <= 0:
             await self._room_or_a_while()
             return 0
@@ -97,7 +97,7 @@ class Fetcher:
     async def _room_or_a_while(self) -> None:
         try:
             async with asyncio.timeout(IDLE_WAIT):
-                await self._fleet.freed.wait()
+                await self._places.freed.wait()
         except TimeoutError:
             pass
 
@@ -117,7 +117,7 @@ class Fetcher:
             else:
                 calls.append((delivery, self._tasks[delivery.message.task].kind))
         self._learn_mix(calls)
-        for delivery in self._fleet.run(calls):
+        for delivery in self._places.run(calls):
             self._settler.add(delivery, Outcome(ending="interrupted"))
 
     def _unfit(self, delivery: Delivery) -> Outcome | None:

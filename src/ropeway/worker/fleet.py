@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from ropeway.message import Delivery, Fence, Kind, Outcome
 from ropeway.store import Backend
 from ropeway.worker.frames import Manifest
-from ropeway.worker.process import ChildProcess, OnEnded
+from ropeway.worker.places import OnEnded
+from ropeway.worker.process import ChildProcess
 
 log = logging.getLogger("ropeway.worker")
 

@@ -26,12 +26,12 @@ from ropeway.worker.frames import (
     decode_from_child,
 )
 from ropeway.worker.pipe import Pipe
+from ropeway.worker.places import OnEnded
 from ropeway.worker.reception import Reception
 from ropeway.worker.window import Window
 
 _LAST_WORDS = 0.5
 
-OnEnded = Callable[[list[tuple[Delivery, Outcome]]], None]
 OnGone = Callable[["ChildProcess"], None]
 
 

@@ -18,22 +18,15 @@ from msgspec import Struct
 from ropeway.capabilities import require
 from ropeway.config import Settings
 from ropeway.connect import Connection
-from ropeway.decide import Keep, Rules
 from ropeway.message import Delivery, Kind, Outcome
-from ropeway.store import Backend
-from ropeway.worker.fetch import Fetcher
 from ropeway.worker.fleet import Fleet, StartFailed
 from ropeway.worker.frames import Manifest
 from ropeway.worker.held import Held
-from ropeway.worker.prune import Pruner
 from ropeway.worker.renew import Renewer
-from ropeway.worker.settle import Settler
+from ropeway.worker.work import Work
 from ropeway.wrappers.batched import Batched
 
 log = logging.getLogger("ropeway.worker")
-
-HANDED_BACK = 11
-"""Exit code of a worker that gave running jobs back because they did not end within `grace`."""
 
 
 class WorkerOptions(Struct, frozen=True, kw_only=True):
@@ -61,7 +54,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._held = Held()
-        self._settler: Settler | None = None
+        self._work: Work | None = None
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; returns the exit code.
@@ -90,81 +83,25 @@ class Supervisor:
             require(backend.capabilities, "shared", "a worker of several processes")
             fleet.serve(shared)
             self._greet(settings, manifest)
-            return await self._work(backend, fleet, settings, manifest)
+            renewer = Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt)
+            self._work = Work(
+                backend,
+                fleet,
+                renewer,
+                self._held,
+                manifest.tasks,
+                settings,
+                holder=self._holder,
+                queues=self._options.queues,
+            )
+            return await self._work.run(self._stop, self._now)
         finally:
             await fleet.close(kill=True)
             await shared.close()
 
-    async def _work(
-        self, backend: Backend, fleet: Fleet, settings: Settings, manifest: Manifest
-    ) -> int:
-        keep = Keep(settings.keep, settings.keep_failed, settings.keep_count)
-        rules = Rules(keep=keep, unknown_grace=settings.unknown_grace)
-        settler = self._settler = Settler(backend, manifest.tasks, self._held, rules)
-        renewer = Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt)
-        fetcher = Fetcher(
-            backend,
-            fleet,
-            settler,
-            self._held,
-            manifest.tasks,
-            rules,
-            holder=self._holder,
-            lease=settings.lease,
-            queues=self._options.queues,
-        )
-        fetching = asyncio.create_task(fetcher.run())
-        others = (settler.run(), renewer.run(), Pruner(backend, keep).run())
-        loops = [fetching, *map(asyncio.create_task, others)]
-        stopped = asyncio.create_task(self._stop.wait())
-        # A loop that ends by itself has a bug in it: the worker ends too, and says so.
-        await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
-        fetcher.stopping = True
-        code = await self._drain(fetching, fleet, settler, settings)
-        for task in (stopped, *loops):
-            task.cancel()
-        for result in await asyncio.gather(stopped, *loops, return_exceptions=True):
-            if isinstance(result, Exception):
-                log.error("a loop of the worker failed", exc_info=result)
-                code = 1
-        return code
-
-    async def _drain(
-        self, fetching: asyncio.Task[None], fleet: Fleet, settler: Settler, settings: Settings
-    ) -> int:
-        """Give back what has not started, let the rest finish, and give back what does not."""
-        log.info("stopping: %d jobs in hand", len(self._held))
-        await asyncio.wait([fetching])  # a claim on its way is awaited, never dropped
-        try:
-            async with asyncio.timeout(settings.grace):
-                await self._either(fleet.recall(), self._now.wait())
-                while fleet.busy and not self._now.is_set():
-                    fleet.freed.clear()
-                    await self._either(fleet.freed.wait(), self._now.wait())
-        except TimeoutError:
-            pass
-        handed_back = fleet.busy
-        await fleet.close(kill=handed_back > 0)
-        try:
-            # Later than that the leases are over, and others run what could not be settled.
-            await asyncio.wait_for(settler.drained(), settings.lease)
-        except TimeoutError:
-            log.warning(
-                "%d jobs could not be settled: the backend does not answer", len(self._held)
-            )
-            return 1
-        log.info(
-            "stopped: %d settled, %d lost to others, %d handed back",
-            settler.settled,
-            settler.lost,
-            handed_back,
-        )
-        return HANDED_BACK if handed_back else 0
-
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
-        if self._settler is not None:
-            for delivery, outcome in ended:
-                self._settler.add(delivery, outcome)
+        if self._work is not None:
+            self._work.ended(ended)
 
     # -- signals and words ----------------------------------------------------------------
 
@@ -193,15 +130,6 @@ class Supervisor:
             await asyncio.gather(task, return_exceptions=True)
             return None
         return task.result()
-
-    @staticmethod
-    async def _either(*waits: Coroutine[Any, Any, Any]) -> None:
-        tasks = [asyncio.ensure_future(wait) for wait in waits]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
 
     def _greet(self, settings: Settings, manifest: Manifest) -> None:
         queues: Sequence[str] = self._options.queues or ("every queue",)

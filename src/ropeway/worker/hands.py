@@ -1,0 +1,99 @@
+"""Running an app's calls in this process: each is handed to the executor of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ropeway.codecs import JSON
+from ropeway.errors import MessageTooLarge
+from ropeway.executor import Call, Ended, Executor, Trace
+from ropeway.executors.loop import LoopExecutor
+from ropeway.executors.threads import ThreadExecutor
+from ropeway.message import Failure, Kind, Outcome
+from ropeway.worker.frames import Start, TaskInfo
+from ropeway.worker.locate import Application
+
+
+class Hands:
+    """Made on the event loop that runs the coroutine functions, on which `ended` is called too."""
+
+    def __init__(
+        self, app: Application, slots: Mapping[Kind, int], trace: Trace, ended: Ended
+    ) -> None:
+        self._app, self._tell = app, ended
+        self._running: dict[int, Kind] = {}
+        self._executors: dict[Kind, Executor] = {
+            "loop": LoopExecutor(slots["loop"], trace, self._ended),
+            "threads": ThreadExecutor(slots["threads"], trace, self._ended),
+        }
+
+    def start(self, start: Start) -> None:
+        """Run a call when its executor has a slot free."""
+        task = self._app.tasks.get(start.task)
+        if task is None:
+            # Another process knew it: this one imported an older or newer version of the code.
+            error = Failure(type="UnknownTask", message=f"no task is called {start.task}")
+            self._tell(start.slot, Outcome(ending="unknown_task", error=error))
+            return
+        definition = task.definition
+        call = Call(
+            slot=start.slot,
+            job_id=start.job_id,
+            attempt=start.attempt,
+            task=start.task,
+            function=definition.function,
+            bind=definition.signature.decode,
+            encode=self._encode,
+            body=start.body,
+            content_type=start.content_type,
+            policy=start.policy or definition.policy,
+            timeout=definition.timeout,
+        )
+        self._running[start.slot] = definition.kind
+        self._executors[definition.kind].submit(call)
+
+    def interrupt(self, slots: Iterable[int]) -> None:
+        """Stop these calls, as far as their executors can."""
+        for slot in slots:
+            kind = self._running.get(slot)
+            if kind is not None:
+                self._executors[kind].interrupt(slot)
+
+    def recall(self) -> list[int]:
+        """Take back every call that has not started; returns their slots."""
+        slots = [slot for executor in self._executors.values() for slot in executor.recall()]
+        for slot in slots:
+            del self._running[slot]
+        return slots
+
+    def close(self) -> None:
+        """Take no more calls, and free what is idle."""
+        for executor in self._executors.values():
+            executor.close()
+
+    def _encode(self, value: Any) -> bytes:
+        data, limit = JSON.encode(value), self._app.settings.max_message
+        if len(data) > limit:
+            raise MessageTooLarge(
+                f"{len(data):,} bytes, more than max_message={limit:,}",
+                hint="store the data elsewhere and return a reference",
+            )
+        return data
+
+    def _ended(self, slot: int, outcome: Outcome) -> None:
+        self._running.pop(slot, None)
+        self._tell(slot, outcome)
+
+
+def told_of(app: Application) -> dict[str, TaskInfo]:
+    """What the loops of a worker need to know of an app's tasks."""
+    return {
+        name: TaskInfo(
+            kind=task.definition.kind,
+            queue=task.options.queue,
+            digest=task.definition.signature.digest,
+            policy=task.definition.policy,
+        )
+        for name, task in app.tasks.items()
+    }
