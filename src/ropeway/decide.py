@@ -36,8 +36,14 @@ AFTER_LOSS = RetryPolicy(base=1.0, cap=60.0)
 _LONGEST_UNKNOWN_DELAY = 60.0
 
 
-def screen(delivery: Delivery, now: float, rules: Rules = DEFAULT_RULES) -> Transition | None:
+def screen(
+    delivery: Delivery, policy: RetryPolicy, now: float, rules: Rules = DEFAULT_RULES
+) -> Transition | None:
     """Return the settle of a delivery that must not run at all, or None if it may."""
+    if delivery.losses >= policy.max_losses:
+        # The last loss was charged by who took it over: nobody was left to settle it.
+        detail = f"{delivery.losses} times its process or its worker has died, or fallen silent"
+        return _settle(delivery, Reject("worker_lost", detail, keep=rules.keep.failure))
     expires = delivery.message.expires
     if expires is not None and expires <= now:
         return _settle(delivery, Finish(State.EXPIRED, None, NOT_STARTED, rules.keep.failure))
@@ -54,7 +60,8 @@ def decide(
     """Return the one transition that settles `delivery` after `outcome`.
 
     `now` is the backend's clock. Only failures are counted against `policy.retries`; the deaths
-    of a worker are counted against `policy.max_losses`; giving back is free.
+    of a worker are counted against `policy.max_losses`; giving back is free. A suspect of a death
+    goes back uncharged, but it is abandoned: after two of these it runs solo.
     """
     match outcome.ending:
         case "returned":
@@ -65,6 +72,8 @@ def decide(
             settle = Release(counts="releases")
         case "crashed":
             settle = _after_loss(delivery, outcome, policy, rules)
+        case "abandoned":
+            settle = Release(counts="none", error=outcome.error)
         case "unknown_task":
             settle = _after_unknown(delivery, outcome, rules)
         case "bad_arguments" | "undecodable":

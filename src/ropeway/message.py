@@ -14,6 +14,9 @@ from ropeway.states import State
 
 ENVELOPE_VERSION = 1
 JOB_PREFIX = "job/"
+SOLO_AFTER = 2
+"""Abandoned attempts after which a message runs alone."""
+
 DEFAULT_QUEUE = "default"
 DEFAULT_BAND = 5
 LOWEST_BAND, HIGHEST_BAND = 0, 9
@@ -63,8 +66,8 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     """One leased hand-over of a message, with its counters.
 
     `attempt` grows at every claim and is never reset; `failures`, `losses` and `releases` are
-    charged by settles. What none of them explains was abandoned: see `abandoned`. `unreadable`
-    says why the message could not be read whole; it must not run then.
+    charged by settles. What none of them explains was abandoned: see `abandoned` and `solo`.
+    `unreadable` says why the message could not be read whole; it must not run then.
     """
 
     message: Message
@@ -78,8 +81,13 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def abandoned(self) -> int:
-        """Earlier attempts that ended without any settle (the whole machine died, say)."""
-        return self.fence.attempt - self.failures - self.losses - self.releases - 1
+        """Earlier attempts that ended with nothing charged: the whole machine died, say."""
+        return _abandoned(self.fence.attempt, self.failures, self.losses, self.releases)
+
+    @property
+    def solo(self) -> bool:
+        """Whether it must run beside nothing else, so that a death is its own and charged."""
+        return self.abandoned >= SOLO_AFTER
 
     @property
     def first_due(self) -> float:
@@ -102,6 +110,7 @@ Ending = Literal[
     "timed_out",
     "interrupted",
     "crashed",
+    "abandoned",
     "unknown_task",
     "bad_arguments",
     "undecodable",
@@ -111,7 +120,8 @@ Ending = Literal[
 class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How one run of a call ended, as its executor saw it.
 
-    `value` is the encoded result. `after` is the delay that a task asked for with `Retry`.
+    "crashed" is the death of its process that it is charged with, "abandoned" one that it may have
+    caused. `value` is the encoded result. `after` is the delay that a task asked for with `Retry`.
     `retryable` is the child's judgement, where the exception's class is known.
     """
 
@@ -139,6 +149,16 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: bytes | None = None
     error: Failure | None = None
     cancelling: bool = False
+
+    @property
+    def solo(self) -> bool:
+        """Whether the attempt that runs now has to run beside nothing else."""
+        earlier = _abandoned(self.attempt, self.failures, self.losses, self.releases)
+        return self.state is State.RUNNING and earlier >= SOLO_AFTER
+
+
+def _abandoned(attempt: int, failures: int, losses: int, releases: int) -> int:
+    return attempt - failures - losses - releases - 1
 
 
 def job_key(job_id: str) -> str:

@@ -12,7 +12,7 @@ from ropeway.backends.memory.job import MemoryJob
 from ropeway.broker import Held
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
-from ropeway.message import Delivery, Fence, Message
+from ropeway.message import SOLO_AFTER, Delivery, Fence, Message
 from ropeway.states import State
 from ropeway.store import Backend
 from ropeway.transition import Answer, Release, Transition
@@ -231,6 +231,25 @@ class ChargesExpiry(MemoryBackend):
 
     def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
         job.losses += job.state is State.RUNNING
+        return super()._lease(job, holder, lease)
+
+
+class ChargesNoExpiry(MemoryBackend):
+    """Leaves it to the settles to charge."""
+
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
+        losses = job.losses
+        delivery = super()._lease(job, holder, lease)
+        job.losses = losses
+        return replace(delivery, losses=losses)
+
+
+class GivingBackIsSilence(MemoryBackend):
+    """Takes every attempt that did not finish the job for one that ended silently."""
+
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
+        if job.state is State.RUNNING and job.attempt > SOLO_AFTER:
+            job.losses += 1
         return super()._lease(job, holder, lease)
 
 

@@ -187,6 +187,21 @@ async def test_a_dropped_connection_is_taken_over_at_once(one: Worker, two: Work
     assert (await two.settle(after, Finish(State.SUCCEEDED))).ok
 
 
+async def test_a_solo_run_that_was_dropped_is_charged(
+    broker: FakeBroker, make_store: Callable[[], Backend]
+) -> None:
+    """From the third on the end of a connection is a loss of what it ran, and never before."""
+    workers = [Worker(broker, make_store(), f"worker {i}") for i in range(5)]
+    await sent(workers[0].backend)
+    losses = list[int]()
+    for worker in workers:
+        delivery = await worker.take_one()
+        losses.append(delivery.losses)
+        assert delivery.solo is (len(losses) > 2)
+        worker.half.drop()
+    assert losses == [0, 0, 0, 1, 2]
+
+
 async def test_a_publishers_duplicate_waits_for_the_lease(
     one: Worker, two: Worker, broker: FakeBroker, clock: ManualClock
 ) -> None:

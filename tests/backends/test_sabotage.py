@@ -138,6 +138,8 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (claims.AcksAtReceive, "test_a_dead_workers_message_comes_back"),
     (claims.LeasesNeverExpire, "test_a_dead_workers_message_comes_back"),
     (claims.ChargesExpiry, "test_a_silent_end_is_abandoned"),
+    (claims.ChargesNoExpiry, "test_the_silent_end_of_a_solo_run_is_a_loss"),
+    (claims.GivingBackIsSilence, "test_what_is_given_back_never_runs_solo"),
     (claims.ResetsAttempts, "test_the_attempt_only_grows"),
     (claims.ExpiredLast, "test_an_expired_lease_comes_before_a_long_queue"),
     (claims.ExpiredOfAllBands, "test_expired_leases_are_claimed_as_asked"),

@@ -15,9 +15,9 @@ from ropeway import lifeline
 from ropeway.backends.sqlite import Blocking, Database, SqliteBackend
 from ropeway.claims import Claim
 from ropeway.ids import new_id
-from ropeway.message import Message
+from ropeway.message import Delivery, Message
 from ropeway.stepping import step
-from ropeway.transition import Transition
+from ropeway.transition import Release, Transition
 from tests.conftest import Eventually
 
 LONG = 3600.0
@@ -129,3 +129,24 @@ def test_the_living_are_not_taken_for_dead(tmp_path: Path) -> None:
     assert lifeline.take(path) is None
     os.close(second)
     assert lifeline.take(path) is not None
+
+
+def test_the_death_of_a_solo_run_is_charged(backend: SqliteBackend, eventually: Eventually) -> None:
+    """What a dead holder ran beside nothing else has a loss more; what it just held has none."""
+    found = step(backend.receive([Claim("default", 1)], "second", LONG))
+    for _ in range(2):
+        (each,) = found
+        step(backend.commit([Transition(fence=each.fence, settle=Release("none"))]))
+        found = step(backend.receive([Claim("default", 1)], "second", LONG))
+    step(backend.commit([Transition(fence=found[0].fence, settle=Release("releases"))]))
+    process, _ = holder(backend)
+    end(process)
+    taken: list[Delivery] = []
+
+    def take_all() -> bool:
+        taken.extend(step(backend.receive([Claim("default", 9)], "second", LONG)))
+        return len(taken) == 9
+
+    eventually(take_all, 2)
+    assert {each.fence.id: each.losses for each in taken if each.solo} == {found[0].fence.id: 1}
+    assert sum(each.losses for each in taken) == 1

@@ -108,6 +108,12 @@ TABLE: list[tuple[str, Delivery, Outcome, Settle]] = [
         Release("losses", delay_for(AFTER_LOSS, "id", 1), error=ERROR),
     ),
     (
+        "a suspect is not charged, and keeps its place",
+        delivery(2, losses=1),
+        Outcome(ending="abandoned", error=ERROR),
+        Release("none", error=ERROR),
+    ),
+    (
         "the third death is the last",
         delivery(3, losses=2),
         Outcome(ending="crashed", error=ERROR),
@@ -195,7 +201,16 @@ def test_without_retries_the_first_failure_is_the_last() -> None:
 
 
 endings = st.sampled_from(
-    ("returned", "raised", "timed_out", "interrupted", "crashed", "unknown_task", "undecodable")
+    (
+        "returned",
+        "raised",
+        "timed_out",
+        "interrupted",
+        "crashed",
+        "abandoned",
+        "unknown_task",
+        "undecodable",
+    )
 )
 counters = st.integers(0, 50)
 
@@ -210,6 +225,7 @@ def test_every_outcome_has_a_settle_and_always_the_same(
     end = settle(this, outcome, RetryPolicy())
     assert end == settle(this, outcome, RetryPolicy())
     charges = {"raised": "failures", "timed_out": "failures", "crashed": "losses"}
+    charges |= {"abandoned": "none"}
     if not isinstance(end, Release):
         assert end.counts == charges.get(ending, "none")
     else:
@@ -231,7 +247,7 @@ def test_any_number_of_failures_comes_to_an_end() -> None:
 def test_what_has_expired_does_not_run(expires: float | None, runs: bool) -> None:
     """A message that nobody started before its `expires` ends with that as its error."""
     given_ = delivery(message={"expires": expires})
-    found = screen(given_, NOW, RULES)
+    found = screen(given_, POLICY, NOW, RULES)
     assert (found is None) is runs
     if found is not None:
         assert found.fence == given_.fence
@@ -240,3 +256,25 @@ def test_what_has_expired_does_not_run(expires: float | None, runs: bool) -> Non
         assert (found.settle.keep, found.settle.counts) == (2.0, "none")
         assert found.settle.error is not None
         assert found.settle.error.type == "Expired"
+
+
+@pytest.mark.parametrize(
+    ("losses", "max_losses", "runs"), [(2, 3, True), (3, 3, False), (1, 1, False)]
+)
+def test_what_was_lost_too_often_does_not_run(losses: int, max_losses: int, runs: bool) -> None:
+    """The last loss of a solo run is charged by the claim that takes it over: there it ends."""
+    given_ = delivery(6, losses=losses)
+    found = screen(given_, RetryPolicy(max_losses=max_losses), NOW, RULES)
+    assert (found is None) is runs
+    if found is not None:
+        assert found.fence == given_.fence
+        assert isinstance(found.settle, Reject)
+        assert (found.settle.reason, found.settle.counts) == ("worker_lost", "none")
+        assert f"{losses} times" in found.settle.detail
+
+
+def test_an_abandoned_delivery_runs_solo() -> None:
+    """From the second attempt on that nothing was charged for; what was charged does not count."""
+    assert [delivery(attempt).solo for attempt in (1, 2, 3, 4)] == [False, False, True, True]
+    assert not delivery(30, failures=9, losses=2, releases=17).solo
+    assert delivery(31, failures=9, losses=2, releases=17).solo

@@ -260,7 +260,6 @@ def test_workers_killed_under_load_lose_nothing(rig: Rig, eventually: Eventually
         assert row.attempt <= 4
 
 
-@pytest.mark.xfail(strict=True, reason="abandoned attempts are counted, and nothing follows")
 def test_poison_that_kills_its_whole_worker_ends_too(rig: Rig, eventually: Eventually) -> None:
     """A task that takes its supervisor along, each time anew, is put away after some restarts."""
     tasks = rig.tasks("""

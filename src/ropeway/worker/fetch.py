@@ -17,7 +17,7 @@ from ropeway.store import Backend
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 from ropeway.worker.places import Places
-from ropeway.worker.settle import Settler
+from ropeway.worker.settle import Settler, policy_of
 
 log = logging.getLogger("ropeway.worker")
 
@@ -109,7 +109,8 @@ class Fetcher:
     def _hand_out(self, deliveries: Sequence[Delivery], now: float) -> None:
         calls: list[tuple[Delivery, Kind]] = []
         for delivery in deliveries:
-            refusal = screen(delivery, now, self._rules)
+            policy = policy_of(delivery.message, self._tasks)
+            refusal = screen(delivery, policy, now, self._rules)
             if refusal is not None:
                 self._settler.add_settled(refusal)
             elif (outcome := self._unfit(delivery)) is not None:

@@ -14,8 +14,8 @@ from ropeway.broker import Broker
 from ropeway.claims import MAX_BATCH
 from ropeway.decide import Rules, decide
 from ropeway.errors import RopewayError
-from ropeway.message import Delivery, Outcome
-from ropeway.retry import DEFAULT
+from ropeway.message import Delivery, Message, Outcome
+from ropeway.retry import DEFAULT, RetryPolicy
 from ropeway.states import State
 from ropeway.transition import Answer, Finish, Reject, Release, Transition
 from ropeway.worker.frames import TaskInfo
@@ -82,8 +82,7 @@ class Settler:
             await self._held.changed.wait()
 
     def _decide(self, delivery: Delivery, outcome: Outcome, now: float) -> Transition:
-        info = self._tasks.get(delivery.message.task)
-        policy = delivery.message.policy or (info.policy if info else DEFAULT)
+        policy = policy_of(delivery.message, self._tasks)
         return decide(delivery, outcome, policy, now, self._rules)
 
     async def _commit(self, batch: list[Transition]) -> list[Answer]:
@@ -133,6 +132,12 @@ class Settler:
             case Release():
                 if settle.error:
                     log.warning("job %s goes back: %s: %s", fence.id, *_brief(settle))
+
+
+def policy_of(message: Message, tasks: Mapping[str, TaskInfo]) -> RetryPolicy:
+    """Return what a message brings along, else what its task says."""
+    info = tasks.get(message.task)
+    return message.policy or (info.policy if info else DEFAULT)
 
 
 def _brief(settle: Finish | Release) -> tuple[str, str]:

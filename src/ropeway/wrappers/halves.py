@@ -77,11 +77,14 @@ def ending(message: Message) -> Transition:
 
 
 def taking_over(job: JobRecord) -> Transition | None:
-    """Give a running job back in the name of its holder; refused if that one settles first."""
+    """Give a running job back in the name of its holder; refused if that one settles first.
+
+    The end of a solo run is charged, as `Broker.receive` does when it takes over.
+    """
     if job.state is not State.RUNNING or job.holder is None:
         return None
     fence = Fence(job.message.id, job.attempt, job.holder)
-    return Transition(fence=fence, settle=Release("none"))
+    return Transition(fence=fence, settle=Release("losses" if job.solo else "none"))
 
 
 def over(transitions: Sequence[Transition], answers: Sequence[Answer]) -> list[Fence]:

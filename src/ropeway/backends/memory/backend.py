@@ -324,6 +324,8 @@ class MemoryBackend(Hints):
         return self._line.take(claim, n, self._clock.now())
 
     def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
+        if job.state is State.RUNNING:
+            job.losses += job.record().solo
         job.state, job.holder = State.RUNNING, holder
         job.attempt += 1
         job.version += 1

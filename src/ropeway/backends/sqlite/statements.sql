@@ -74,10 +74,11 @@ returning place, serial, coalesce(due, place), id, task, queue, band, key, enque
     failures, losses, releases, head, body;
 
 -- name: claim_expired
--- Takes over messages whose lease has ended.
+-- Takes over messages whose lease has ended; one that ran solo is charged a loss (SOLO_AFTER).
 -- in: holder, lease_until, now, queue, boot, lowest, highest, n   out: see rows.DELIVERY
-update job set attempt = attempt + 1, version = version + 1, holder = ?, lease_until = ?,
-    started = ?, settled = null
+update job set losses = losses + (attempt - failures - losses - releases - 1 >= 2),
+    attempt = attempt + 1, version = version + 1, holder = ?, lease_until = ?, started = ?,
+    settled = null
 where serial in (
     select serial from job indexed by leased
     where state = 1 and queue = ? and lease_until <= ? and band >= ? and band <= ?

@@ -48,11 +48,42 @@ class LeaseCases:
         """
         await sent(harness.backend)
         first = claimer(harness)
-        for expected in range(4):
+        for expected in range(3):
             delivery = await first.take_one()
             assert delivery.abandoned == expected
             assert (delivery.failures, delivery.losses, delivery.releases) == (0, 0, 0)
             await harness.advance(harness.unit)
+
+    async def test_the_silent_end_of_a_solo_run_is_a_loss(self, harness: Harness) -> None:
+        """From the third on a run that ends silently is charged, by whoever takes it over.
+
+        Broken: nothing ever counts against a message that kills whole machines.
+        """
+        await sent(harness.backend, 2)
+        first, second = claimer(harness), await second_claimer(harness)
+        for each in await first.take(2):
+            await first.settle(each, Release("none"))
+        for losses, solo in ((0, False), (0, True), (1, True), (2, True)):
+            found = await first.take(2)
+            assert [(each.losses, each.solo) for each in found] == [(losses, solo)] * 2
+            await harness.advance(harness.unit)
+            first, second = second, first
+
+    async def test_what_is_given_back_never_runs_solo(self, harness: Harness) -> None:
+        """An attempt that was charged to anything, also to a release, is not abandoned.
+
+        Broken: after a few deploys every job runs alone, and the next expiry is charged to it.
+        """
+        await sent(harness.backend)
+        first = claimer(harness)
+        for settle in (Release("releases"), Release("failures"), Release("losses")) * 2:
+            await first.settle(await first.take_one(), settle)
+        delivery = await first.take_one()
+        assert (delivery.abandoned, delivery.solo) == (0, False)
+        await harness.advance(harness.unit)
+        delivery = await first.take_one()
+        assert (delivery.failures, delivery.losses, delivery.releases) == (2, 2, 2)
+        assert (delivery.abandoned, delivery.solo) == (1, False)
 
     async def test_the_attempt_only_grows(self, harness: Harness) -> None:
         """Every claim has an attempt larger than all before, however the last one ended.
