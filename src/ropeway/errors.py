@@ -32,6 +32,13 @@ class AppNotFound(RopewayError):
     exit_code = 2
 
 
+class Declined(RopewayError):
+    """Nothing was changed: it was not confirmed."""
+
+    code = "RW-003"
+    exit_code = 3
+
+
 class BackendMissing(RopewayError):
     """No installed backend speaks the scheme of the URL."""
 

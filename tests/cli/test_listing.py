@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from ropeway.cli import jobview
-from ropeway.cli.commands import doctor, queues
+from ropeway.cli import jobview, queueview
+from ropeway.cli.commands import doctor
 from ropeway.cli.listing import Drawn, cell, chosen_fields, pick, print_list
 from ropeway.cli.shared import Output, Shared
 from ropeway.cli.table import Column
@@ -59,7 +59,7 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_csv_of_nothing_has_its_headings(here: Path) -> None:
     """So that a program that reads it finds its columns."""
-    assert call("queues", "ls", "-o", "csv").stdout == ",".join(queues.FIELDS) + "\n"
+    assert call("queues", "ls", "-o", "csv").stdout == ",".join(queueview.FIELDS) + "\n"
     assert call("queues", "ls", "-o", "jsonl").stdout == ""
 
 
@@ -94,7 +94,7 @@ def test_the_fields_are_those_of_the_records(jobs: dict[str, str]) -> None:
     """What a command declares is what it prints."""
     for words, fields in (
         (("jobs", "ls"), jobview.FIELDS),
-        (("queues", "ls"), queues.FIELDS),
+        (("queues", "ls"), queueview.FIELDS),
         (("doctor",), doctor.FIELDS),
     ):
         record = json.loads(call(*words, "--json").stdout)[0]

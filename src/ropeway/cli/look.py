@@ -49,3 +49,12 @@ def looking() -> Iterator[tuple[Backend | None, str]]:
         yield backend, ""
     finally:
         step(backend.close())
+
+
+@contextmanager
+def changing() -> Iterator[Backend]:
+    """Open what the URL names for the block; raises `BackendUnavailable` if it is not there yet."""
+    with looking() as (backend, missing):
+        if backend is None:
+            raise BackendUnavailable(missing, hint="is it another one? see --url and ROPEWAY_URL")
+        yield backend

@@ -18,7 +18,10 @@ _COMMANDS = {
     "worker": ("ropeway.cli.commands.worker:worker", "Run tasks until told to stop."),
     "run": ("ropeway.cli.commands.run:run", "Send one call of a task."),
     "jobs": ("ropeway.cli.commands.jobs:jobs", "Look at jobs: ls, show, result."),
-    "queues": ("ropeway.cli.commands.queues:queues", "Look at queues: ls."),
+    "queues": (
+        "ropeway.cli.commands.queues:queues",
+        "Look at queues, pause and empty them: ls, show, peek, pause, resume, drain, purge.",
+    ),
     "doctor": (
         "ropeway.cli.commands.doctor:doctor",
         "Check this machine, the database and the app.",

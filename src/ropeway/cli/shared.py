@@ -145,6 +145,13 @@ def options(*names: str) -> Callable[[F], F]:
     return decorate
 
 
+def confirmable(function: F) -> F:
+    """Give a command `--dry-run` and `--yes`: see `ropeway.cli.confirm`."""
+    dry = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+    yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+    return dry(yes(function))
+
+
 LOOKING = ("url", "output", "json", "utc", "quiet", "verbose", "no_color")
 """The common options of commands that print data and import no app."""
 

@@ -1,79 +1,217 @@
-"""`ropeway queues`: look at queues."""
+"""`ropeway queues`: look at queues, pause and resume them, and empty them."""
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+import getpass
+import socket
+import time
 
 import click
 
 from ropeway.broker import QueueStats
+from ropeway.cli import jobview, queueview
+from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import Drawn, print_list
-from ropeway.cli.look import looking
-from ropeway.cli.shared import LISTING, LOOKING, Shared, options
-from ropeway.cli.table import Column
-from ropeway.cli.words import NOTHING, iso, relative
+from ropeway.cli.look import changing, looking
+from ropeway.cli.output import print_json, print_lines
+from ropeway.cli.purge import purge as purge_queue
+from ropeway.cli.queueview import CAP, FIELDS
+from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, confirmable, options
+from ropeway.config import load
+from ropeway.errors import ResultTimeout
+from ropeway.pauses import Pause, paused
+from ropeway.pauses import pause as pause_queue
+from ropeway.pauses import resume as resume_queue
 from ropeway.stepping import step
+from ropeway.store import Backend
 
-CAP = 100_000
-"""Counting stops here, so that looking at a long queue costs little."""
+_HEARD = 1.5
+"""Seconds after which every worker that is well has heard of a pause."""
 
-_COLUMNS = (
-    Column(heading="QUEUE", least=12),
-    Column(heading="READY", right=True),
-    Column(heading="DELAYED", right=True),
-    Column(heading="LEASED", right=True),
-    Column(heading="OLDEST", right=True),
-)
+_LOOK = 0.2
 
 
 @click.group(cls=Suggesting)
 @options(*LOOKING)
 def queues() -> None:
-    """Look at queues: ls."""
-
-
-FIELDS = ("queue", "ready", "delayed", "leased", "capped", "oldest_due")
+    """Look at queues, pause and empty them: ls, show, peek, pause, resume, drain, purge."""
 
 
 @queues.command()
 @options(*LISTING)
 @click.pass_obj
 def ls(shared: Shared) -> None:
-    """List the queues that hold work, with counts.
+    """List the queues that hold work or are paused, with counts.
 
     READY is due now, DELAYED is due later, LEASED is in the hands of a worker; OLDEST is when
     that which waits longest was due. Counts stop at 100,000.
     """
+    found: list[QueueStats] = []
+    pauses: dict[str, Pause] = {}
+    now = 0.0
     with looking() as (backend, missing):
         if backend is None:
             shared.say(missing)
-        found = step(backend.stats(cap=CAP)) if backend else []
-        now = step(backend.now()) if backend else 0.0
-    if backend and not found and not shared.json:
-        shared.say("no queue holds work")
+        else:
+            now, pauses = step(backend.now()), step(paused(backend))
+            found = step(backend.stats(cap=CAP))
+            names = {stats.queue for stats in found}
+            found += [QueueStats(queue=name) for name in sorted(pauses) if name not in names]
+            if not found and not shared.json:
+                shared.say("no queue holds work")
     print_list(
         shared,
         FIELDS,
-        [summary(stats, CAP) for stats in found],
-        lambda: Drawn(_COLUMNS, [row(stats, now, CAP) for stats in found]),
+        [queueview.summary(stats, pauses.get(stats.queue), CAP) for stats in found],
+        lambda: Drawn(
+            queueview.COLUMNS,
+            [queueview.row(stats, pauses.get(stats.queue), now, CAP) for stats in found],
+        ),
     )
 
 
-def row(stats: QueueStats, now: float, cap: int) -> list[str]:
-    """Return the cells of a queue."""
-    oldest = NOTHING if stats.oldest_due is None else relative(now - stats.oldest_due)
-    counts = [f"{n}+" if n >= cap else str(n) for n in (stats.ready, stats.delayed, stats.leased)]
-    return [stats.queue, *counts, oldest]
+@queues.command()
+@click.argument("queue")
+@options(*LOOKING)
+@click.pass_obj
+def show(shared: Shared, queue: str) -> None:
+    """Show one queue: what waits, and who paused it and why."""
+    with changing() as backend:
+        pause = step(paused(backend)).get(queue)
+        stats = _stats(backend, queue)
+        now = step(backend.now())
+        if pause is None:
+            _question_the_name(shared, backend, stats)
+    if shared.json:
+        print_json(queueview.summary(stats, pause, CAP))
+    else:
+        print_lines(queueview.page(stats, pause, now, CAP))
 
 
-def summary(stats: QueueStats, cap: int) -> dict[str, Any]:
-    """Return a queue for JSON; `capped` says that a count may be larger than it reads."""
-    return {
-        "queue": stats.queue,
-        "ready": stats.ready,
-        "delayed": stats.delayed,
-        "leased": stats.leased,
-        "capped": max(stats.ready, stats.delayed, stats.leased) >= cap,
-        "oldest_due": iso(stats.oldest_due),
-    }
+@queues.command()
+@click.argument("queue")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
+)
+@options(*LISTING)
+@click.pass_obj
+def peek(shared: Shared, queue: str, limit: int) -> None:
+    """List what waits in a queue, by due time, and change nothing."""
+    with changing() as backend:
+        found = step(backend.peek(queue, limit))
+        now = step(backend.now())
+        if not found:
+            _question_the_name(shared, backend, _stats(backend, queue))
+    records = [jobview.summary(job, now) for job in found]
+    print_list(shared, jobview.FIELDS, records, lambda: jobview.drawn(found, now))
+
+
+@queues.command()
+@click.argument("queue")
+@click.option("--why", default="", metavar="TEXT", help="The reason, for whoever looks.")
+@options(*LOOKING)
+@click.pass_obj
+def pause(shared: Shared, queue: str, why: str) -> None:
+    """Have no worker claim from a queue until it is resumed.
+
+    Every worker hears of it within about a second, and one that starts later too. What runs goes
+    on, and what is sent waits.
+    """
+    with changing() as backend:
+        made = step(pause_queue(backend, queue, by=_who(), why=why))
+        _question_the_name(shared, backend, _stats(backend, queue))
+    if shared.json:
+        print_json({"queue": queue, "paused": queueview.pause_fields(made)})
+    else:
+        shared.say(f"{queue} is paused; to go on: ropeway queues resume {queue}")
+
+
+@queues.command()
+@click.argument("queue")
+@options(*LOOKING)
+@click.pass_obj
+def resume(shared: Shared, queue: str) -> None:
+    """Have workers claim from a paused queue again."""
+    with changing() as backend:
+        was = step(resume_queue(backend, queue))
+    if shared.json:
+        print_json({"queue": queue, "paused": None, "was_paused": was})
+    else:
+        shared.say(f"{queue} goes on" if was else f"{queue} was not paused")
+
+
+@queues.command()
+@click.argument("queue")
+@click.option("--why", default="", metavar="TEXT", help="The reason, for whoever looks.")
+@click.option("--timeout", type=a_duration, metavar="DURATION", help="How long to wait at most.")
+@options(*LOOKING)
+@click.pass_obj
+def drain(shared: Shared, queue: str, why: str, timeout: float | None) -> None:
+    """Pause a queue and wait until nothing of it runs.
+
+    What waits stays where it is. Exit code 8 if something runs still when the time is over; the
+    queue stays paused then too.
+    """
+    with changing() as backend:
+        step(pause_queue(backend, queue, by=_who(), why=why or "drained"))
+        begun, told = time.monotonic(), -1
+        while (leased := _stats(backend, queue).leased) or time.monotonic() - begun < _HEARD:
+            if timeout is not None and time.monotonic() - begun > timeout:
+                raise ResultTimeout(
+                    f"{leased} jobs of {queue} run still", hint="wait again: repeat the command"
+                )
+            if leased and leased != told:
+                shared.say(f"{leased} jobs of {queue} run still")
+                told = leased
+            time.sleep(_LOOK)
+        waiting = _stats(backend, queue)
+    if shared.json:
+        print_json({"queue": queue, "waiting": waiting.ready + waiting.delayed})
+    else:
+        shared.say(f"{queue} is paused, and nothing of it runs")
+
+
+@queues.command()
+@click.argument("queue")
+@confirmable
+@options(*LOOKING)
+@click.pass_obj
+def purge(shared: Shared, queue: str, dry_run: bool, yes: bool) -> None:
+    """Cancel every job that waits in a queue.
+
+    Those that run are not touched. The records of the others stay, as cancelled, for as long as
+    failed jobs are kept. Prints how many.
+    """
+    with changing() as backend:
+        stats = _stats(backend, queue)
+        waiting = stats.ready + stats.delayed
+        _question_the_name(shared, backend, stats)
+        if not dry_run and waiting:
+            plus = "+" if max(stats.ready, stats.delayed) >= CAP else ""
+            confirm(f"cancel {waiting}{plus} jobs that wait in {queue}", yes=yes)
+        ended = 0 if dry_run else purge_queue(backend, queue, load({}).keep_failed)
+    if shared.json:
+        print_json({"queue": queue, "waiting": waiting, "cancelled": ended})
+    else:
+        print(waiting if dry_run else ended)
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def _stats(backend: Backend, queue: str) -> QueueStats:
+    (stats,) = step(backend.stats([queue], CAP))
+    return stats
+
+
+def _question_the_name(shared: Shared, backend: Backend, stats: QueueStats) -> None:
+    """Say so if the queue holds nothing, as its name may be a slip."""
+    if stats.ready or stats.delayed or stats.leased:
+        return
+    others = [known.queue for known in step(backend.stats())]
+    close = difflib.get_close_matches(stats.queue, others, 1, 0.5)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    shared.say(f"{stats.queue} holds no work{meant}")

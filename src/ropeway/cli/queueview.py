@@ -1,0 +1,76 @@
+"""A queue as people and programs are shown it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ropeway.broker import QueueStats
+from ropeway.cli.table import Column
+from ropeway.cli.words import NOTHING, date, iso, relative
+from ropeway.pauses import Pause
+
+CAP = 100_000
+"""Counting stops here, so that looking at a long queue costs little."""
+
+COLUMNS = (
+    Column(heading="QUEUE", least=12),
+    Column(heading="READY", right=True),
+    Column(heading="DELAYED", right=True),
+    Column(heading="LEASED", right=True),
+    Column(heading="OLDEST", right=True),
+    Column(heading="PAUSED", least=8, optional=1),
+)
+
+FIELDS = ("queue", "ready", "delayed", "leased", "capped", "oldest_due", "paused")
+"""What `summary` returns, for `--fields`."""
+
+
+def row(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> list[str]:
+    """Return the cells of `COLUMNS`."""
+    oldest = NOTHING if stats.oldest_due is None else relative(now - stats.oldest_due)
+    return [stats.queue, *counts(stats, cap), oldest, f"by {pause.by}" if pause else NOTHING]
+
+
+def counts(stats: QueueStats, cap: int) -> list[str]:
+    """Write what is ready, delayed and leased; a plus after what may be more."""
+    return [f"{n}+" if n >= cap else str(n) for n in (stats.ready, stats.delayed, stats.leased)]
+
+
+def summary(stats: QueueStats, pause: Pause | None, cap: int) -> dict[str, Any]:
+    """Return a queue for JSON; `capped` says that a count may be larger than it reads."""
+    return {
+        "queue": stats.queue,
+        "ready": stats.ready,
+        "delayed": stats.delayed,
+        "leased": stats.leased,
+        "capped": max(stats.ready, stats.delayed, stats.leased) >= cap,
+        "oldest_due": iso(stats.oldest_due),
+        "paused": pause_fields(pause) if pause else None,
+    }
+
+
+def pause_fields(pause: Pause) -> dict[str, Any]:
+    """Return a pause for JSON."""
+    return {"by": pause.by, "since": iso(pause.since), "why": pause.why}
+
+
+def page(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> str:
+    """Write all that is known of one queue."""
+    ready, delayed, leased = counts(stats, cap)
+    lines = {
+        "queue": stats.queue,
+        "ready": f"{ready} due now",
+        "delayed": f"{delayed} due later",
+        "leased": f"{leased} in the hands of a worker",
+    }
+    if stats.oldest_due is not None:
+        ago = relative(now - stats.oldest_due)
+        lines["oldest"] = f"due {date(stats.oldest_due)}, {ago}"
+    lines["paused"] = in_words(pause, now) if pause else "no"
+    return "\n".join(f"{name:<8} {text}" for name, text in lines.items())
+
+
+def in_words(pause: Pause, now: float) -> str:
+    """Say who paused a queue, when and why."""
+    why = f": {pause.why}" if pause.why else ", no reason given"
+    return f"by {pause.by}, {relative(now - pause.since)}{why}"
