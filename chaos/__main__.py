@@ -19,7 +19,10 @@ from chaos.power.verdict import judge_cut_folder
 from chaos.profile import STANDARD, Profile
 from chaos.verdict import HARNESS_ERROR, Word, judge_folder, worst
 
-_NUMBERS = ("tasks", "workers", "children", "lease", "sending", "faults", "every", "stop_every")
+_NUMBERS = (
+    *("tasks", "workers", "children", "lease", "sending", "faults", "every", "stop_every"),
+    *("lock_every", "full_every", "poison"),
+)
 """The fields of a profile that have an option of their own."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 from chaos import report, runner
@@ -11,6 +12,7 @@ from chaos.errors import HarnessError
 from chaos.evidence import Setup
 from chaos.plan import plan
 from chaos.profile import Profile
+from chaos.smalldisk import SmallDisk
 from chaos.stage import Stage
 from chaos.verdict import Verdict, Word, judge_folder
 from ropeway.errors import RopewayError
@@ -28,10 +30,8 @@ def torture(
     print(report.header(), flush=True)
     for seed in seeds:
         folder = base / f"seed-{seed}"
-        place = url.replace("{run}", str(folder))
-        faults = plan(seed, profile)
         try:
-            verdict = one(Setup(seed=seed, url=place, profile=profile, faults=faults), folder)
+            verdict = _one(seed, folder, url, profile)
         except (HarnessError, RopewayError) as error:
             print(f"{seed:<8}harness error: {error}\n  kept in {folder}", flush=True)
             words.append("harness error")
@@ -47,7 +47,18 @@ def torture(
     return words
 
 
-def one(setup: Setup, folder: Path) -> Verdict:
+def _one(seed: int, folder: Path, url: str, profile: Profile) -> Verdict:
+    # One run in four has its database on a small disk, which is filled: a disk in memory, so the
+    # others show how the workers do on a real one.
+    mounted = SmallDisk(folder / "disk") if seed % 4 == 0 and profile.full_every else None
+    place = folder if mounted is None else mounted.mount
+    faults = plan(seed, profile, disk=mounted is not None)
+    setup = Setup(seed=seed, url=url.replace("{run}", str(place)), profile=profile, faults=faults)
+    with mounted or nullcontext():
+        return one(setup, folder, mounted)
+
+
+def one(setup: Setup, folder: Path, disk: SmallDisk | None = None) -> Verdict:
     """Make one run and judge it."""
-    runner.torture(Stage(setup, folder))
+    runner.torture(Stage(setup, folder, disk))
     return judge_folder(folder)

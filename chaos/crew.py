@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,10 +21,10 @@ class Crew:
 
     def __init__(self, folder: Path, env: Mapping[str, str], size: int, children: int) -> None:
         self._folder, self._env, self.size = folder, dict(env), size
-        self._command = ["ropeway", "worker", "chaos.tasks:app", "--children", str(children)]
+        self._command = ["chaos.worker", "chaos.tasks:app", "--children", str(children)]
         self._all: list[Started] = []
         self.workers: list[Started] = []
-        self.stopped: set[int] = set()
+        self.stopped: dict[int, list[int]] = {}
 
     def start(self) -> None:
         """Start as many workers as are missing, as a service manager does."""
@@ -58,17 +60,17 @@ class Crew:
         worker.signal(signal.SIGKILL)
         worker.wait(_DEATH)
 
-    def stop(self, worker: Started) -> None:
-        """Stop a supervisor where it stands; its children go on."""
-        self.stopped.add(worker.pid)
+    def stop(self, worker: Started, *, children: bool = False) -> None:
+        """Stop a supervisor where it stands; its children go on, unless they are stopped as well."""
         worker.signal(signal.SIGSTOP)
+        self.stopped[worker.pid] = worker.children if children else []
+        for child in self.stopped[worker.pid]:
+            _send(child, signal.SIGSTOP)
 
     def cont(self, pid: int) -> None:
         """Let a stopped supervisor go on."""
-        self.stopped.discard(pid)
-        for worker in self.workers:
-            if worker.pid == pid:
-                worker.signal(signal.SIGCONT)
+        for each in [*self.stopped.pop(pid, []), pid]:
+            _send(each, signal.SIGCONT)
 
     def retire(self, worker: Started) -> None:
         """Ask a worker to end, and start the one that follows it."""
@@ -95,6 +97,11 @@ class Crew:
         """End everything that was started."""
         for worker in self._all:
             worker.kill()
+
+
+def _send(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _takes_jobs(worker: Started) -> bool:

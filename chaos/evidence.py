@@ -20,6 +20,9 @@ from chaos.witness import Claimed, Row, Settled, Sightings
 
 T = TypeVar("T", Claimed, Settled)
 
+POISON = "poison"
+"""What a producer notes of a call that is meant to kill."""
+
 FINAL = frozenset({"succeeded", "failed", "cancelled", "expired", "quarantined"})
 
 
@@ -48,7 +51,8 @@ class Dump(Struct, frozen=True, kw_only=True):
 class Sent(Struct, kw_only=True):
     """One call that a producer asked for; `work` is what its value must say.
 
-    It was asked for `asked` times, unchanged; of these `failed` were refused for certain.
+    It was asked for `asked` times, unchanged; of these `failed` were refused for certain. `poison`
+    kills whatever runs it.
     """
 
     id: str
@@ -57,6 +61,7 @@ class Sent(Struct, kw_only=True):
     asked: int = 0
     failed: int = 0
     answered: int | None = None
+    poison: bool = False
 
     @property
     def outcome(self) -> Literal["ok", "fail", "info"]:
@@ -99,7 +104,10 @@ class Strike(Struct, frozen=True, kw_only=True):
 
 
 class Evidence(Struct, kw_only=True, dict=True):
-    """Everything that is known of a run; most of it by the id of the job."""
+    """Everything that is known of a run; most of it by the id of the job.
+
+    `pressed`: when a sender was told that there is no room.
+    """
 
     profile: Profile = field(default_factory=Profile)
     sends: dict[str, Sent] = field(default_factory=dict)
@@ -111,6 +119,7 @@ class Evidence(Struct, kw_only=True, dict=True):
     raw: dict[str, Row] = field(default_factory=dict)
     damage: str = ""
     refused: int = 0
+    pressed: list[int] = field(default_factory=list)
     began: int = 0
     healed: int = 0
 
@@ -169,6 +178,7 @@ def load(folder: Path) -> Evidence:
         raw={row.id: row for row in dump.raw},
         damage=dump.damage,
         refused=refused(folder),
+        pressed=[record.t for record in records if record.note == "Backpressure"],
         began=moments.get("began", 0),
         healed=moments.get("healed", 0),
     )
@@ -182,6 +192,7 @@ def _sends(records: Iterable[Record]) -> dict[str, Sent]:
         if record.type == "invoke":
             work = f"{record.n}.{record.v}"
             sent = sends.setdefault(record.id, Sent(id=record.id, work=work, invoked=record.t))
+            sent.poison = record.note == POISON
             sent.asked += 1
         elif record.type == "ok":
             sends[record.id].answered = record.t

@@ -12,6 +12,8 @@ from chaos import nemeses
 from chaos.evidence import FINAL, Evidence, Run, Strike
 from chaos.profile import Enough
 
+_ENDS_A_SUPERVISOR = ("kill supervisor", "kill at", "stop", "freeze")
+
 
 class Figures(Struct, frozen=True, kw_only=True):
     """Counts of one run. Of strikes: all, and those that met work in the middle.
@@ -79,7 +81,7 @@ def _waits(evidence: Evidence) -> dict[tuple[str, int], float]:
     """Seconds from a supervisor's death or stop to the next start of what it held."""
     waits: dict[tuple[str, int], float] = {}
     for strike in evidence.strikes:
-        if not strike.nemesis.endswith("supervisor"):
+        if not strike.nemesis.startswith(_ENDS_A_SUPERVISOR):
             continue
         for run in nemeses.caught(strike, evidence):
             following = _next_elsewhere(run, evidence)

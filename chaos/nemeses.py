@@ -8,10 +8,15 @@ import signal
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from chaos.crew import Crew
 from chaos.evidence import Evidence, Run, Strike
+from chaos.points import NEMESIS, POINTS
+from chaos.stage import Stage
+from chaos.tasks import POISONED
 
 T = TypeVar("T")
+
+_WITNESSED = 50_000_000
+"""Nanoseconds by which the witness's clock may be coarse."""
 
 
 class Nemesis(Protocol):
@@ -20,11 +25,11 @@ class Nemesis(Protocol):
     @property
     def patience(self) -> float: ...
 
-    def inject(self, crew: Crew, draw: float) -> int:
-        """Strike the target that `draw` chooses; returns its pid, or 0 if there is none."""
+    def inject(self, stage: Stage, draw: float) -> int:
+        """Strike the target that `draw` chooses; returns its pid, or 0 if it is not struck now."""
         ...
 
-    def heal(self, crew: Crew, pid: int) -> None:
+    def heal(self, stage: Stage, pid: int) -> None:
         """Undo the strike, or replace what it ended; called after the fault's duration."""
         ...
 
@@ -38,15 +43,15 @@ class KillChild:
 
     patience = 0.0
 
-    def inject(self, crew: Crew, draw: float) -> int:
-        children = [pid for worker in crew.running for pid in worker.children]
+    def inject(self, stage: Stage, draw: float) -> int:
+        children = [pid for worker in stage.crew.running for pid in worker.children]
         pid = _choose(children, draw)
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return pid or 0
 
-    def heal(self, crew: Crew, pid: int) -> None:
+    def heal(self, stage: Stage, pid: int) -> None:
         pass
 
     def effective(self, strike: Strike, evidence: Evidence) -> bool:
@@ -58,34 +63,73 @@ class KillSupervisor:
 
     patience = 2.0
 
-    def inject(self, crew: Crew, draw: float) -> int:
+    def inject(self, stage: Stage, draw: float) -> int:
         # While another is stopped this one is left: somebody has to take over.
-        worker = None if crew.stopped else _choose(crew.running, draw)
+        worker = None if stage.crew.stopped else _choose(stage.crew.running, draw)
         if worker is not None:
-            crew.kill(worker)
+            stage.crew.kill(worker)
         return worker.pid if worker else 0
 
-    def heal(self, crew: Crew, pid: int) -> None:
-        crew.start()
+    def heal(self, stage: Stage, pid: int) -> None:
+        stage.crew.start()
+
+    def effective(self, strike: Strike, evidence: Evidence) -> bool:
+        return bool(caught(strike, evidence))
+
+
+class KillAtPoint:
+    """SIGKILL to a supervisor at a moment of its own choice: see `chaos.points`."""
+
+    patience = 0.0
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+
+    def inject(self, stage: Stage, draw: float) -> int:
+        worker = _choose(stage.crew.running, draw)
+        if worker is not None:
+            stage.arm(worker.pid, self._point)
+        return 0  # the strike is told when it falls
+
+    def heal(self, stage: Stage, pid: int) -> None:
+        pass
+
+    def effective(self, strike: Strike, evidence: Evidence) -> bool:
+        return True  # it is struck only where it is armed, with work in hand
+
+
+class Poison:
+    """A call that kills its own process; it is in the workload, and strikes when it comes."""
+
+    patience = 0.0
+
+    def inject(self, stage: Stage, draw: float) -> int:
+        return 0
+
+    def heal(self, stage: Stage, pid: int) -> None:
+        pass
 
     def effective(self, strike: Strike, evidence: Evidence) -> bool:
         return bool(caught(strike, evidence))
 
 
 class StopSupervisor:
-    """SIGSTOP to a supervisor for longer than its leases last, while its children run on."""
+    """SIGSTOP to a supervisor for longer than its leases last; its children run on, or stop as well."""
 
     patience = 3.0
 
-    def inject(self, crew: Crew, draw: float) -> int:
-        running = crew.running
+    def __init__(self, *, children: bool = False) -> None:
+        self._children = children
+
+    def inject(self, stage: Stage, draw: float) -> int:
+        running = stage.crew.running
         worker = _choose(running, draw) if len(running) > 1 else None
         if worker is not None:
-            crew.stop(worker)
+            stage.crew.stop(worker, children=self._children)
         return worker.pid if worker else 0
 
-    def heal(self, crew: Crew, pid: int) -> None:
-        crew.cont(pid)
+    def heal(self, stage: Stage, pid: int) -> None:
+        stage.crew.cont(pid)
 
     def effective(self, strike: Strike, evidence: Evidence) -> bool:
         return any(
@@ -100,24 +144,61 @@ class RestartWorker:
 
     patience = 1.0
 
-    def inject(self, crew: Crew, draw: float) -> int:
-        worker = _choose(crew.running, draw)
+    def inject(self, stage: Stage, draw: float) -> int:
+        worker = _choose(stage.crew.running, draw)
         if worker is not None:
-            crew.retire(worker)
+            stage.crew.retire(worker)
         return worker.pid if worker else 0
 
-    def heal(self, crew: Crew, pid: int) -> None:
+    def heal(self, stage: Stage, pid: int) -> None:
         pass
 
     def effective(self, strike: Strike, evidence: Evidence) -> bool:
         return bool(caught(strike, evidence))
 
 
+class LockStore:
+    """Another program keeps everybody from writing for some seconds."""
+
+    patience = 0.0
+
+    def inject(self, stage: Stage, draw: float) -> int:
+        stage.witness.block()
+        return os.getpid()
+
+    def heal(self, stage: Stage, pid: int) -> None:
+        stage.witness.unblock()
+
+    def effective(self, strike: Strike, evidence: Evidence) -> bool:
+        moments = (claim.t for claims in evidence.claims.values() for claim in claims)
+        return not any(strike.t + _WITNESSED < t < strike.until - _WITNESSED for t in moments)
+
+
+class FillDisk:
+    """Another program fills the disk on which the database is, to the last byte."""
+
+    patience = 0.0
+
+    def inject(self, stage: Stage, draw: float) -> int:
+        return os.getpid() if stage.fill_disk() else 0
+
+    def heal(self, stage: Stage, pid: int) -> None:
+        stage.free_disk()
+
+    def effective(self, strike: Strike, evidence: Evidence) -> bool:
+        return any(strike.t < t < strike.until for t in evidence.pressed)
+
+
 ALL: dict[str, Nemesis] = {
     "kill child": KillChild(),
     "kill supervisor": KillSupervisor(),
+    **{NEMESIS + point: KillAtPoint(point) for point in POINTS},
+    POISONED: Poison(),
     "stop supervisor": StopSupervisor(),
+    "freeze worker": StopSupervisor(children=True),
     "restart worker": RestartWorker(),
+    "lock store": LockStore(),
+    "fill disk": FillDisk(),
 }
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from random import Random
 
 from msgspec import Struct
 
+from chaos.points import NEMESIS, POINTS
 from chaos.profile import Profile
 from chaos.seeds import stream
+
+STOPS = ("stop supervisor", "freeze worker")
+"""The two ways to stop a worker, which take turns."""
+
+_Range = tuple[float, float]
 
 
 class Fault(Struct, frozen=True):
@@ -20,19 +27,34 @@ class Fault(Struct, frozen=True):
     duration: float = 0.0
 
 
-def plan(seed: int, profile: Profile) -> list[Fault]:
-    """All faults of a run, in their order."""
+def plan(seed: int, profile: Profile, *, disk: bool = False) -> list[Fault]:
+    """All faults of a run, in their order; with a `disk` of its own, that is filled as well."""
     times, targets = stream(seed, "fault times"), stream(seed, "fault targets")
-    faults: list[Fault] = []
-    for t in _moments(times, profile, profile.every):
-        kind = "kill supervisor" if targets.random() < profile.supervisors else "kill child"
-        faults.append(Fault(t, kind, targets.random()))
-    for t in _moments(times, profile, profile.stop_every):
-        duration = profile.lease * times.uniform(*profile.stop_leases)
-        faults.append(Fault(t, "stop supervisor", targets.random(), duration))
-    restarts = _moments(times, profile, profile.restart_every)
-    faults += [Fault(t, "restart worker", targets.random()) for t in restarts]
-    return sorted(faults, key=lambda fault: fault.t)
+
+    def faults(
+        every: float, kind: Callable[[int], str], leases: _Range = (0, 0)
+    ) -> Iterator[Fault]:
+        for number, t in enumerate(_moments(times, profile, every)):
+            duration = profile.lease * times.uniform(*leases)
+            yield Fault(t, kind(number), targets.random(), duration)
+
+    every_kind = (
+        faults(profile.every, lambda _: _kill(targets, profile)),
+        faults(profile.stop_every, lambda n: STOPS[n % len(STOPS)], profile.stop_leases),
+        faults(profile.restart_every, lambda _: "restart worker"),
+        faults(profile.lock_every, lambda _: "lock store", profile.lock_leases),
+        faults(profile.full_every if disk else 0.0, lambda _: "fill disk", profile.full_leases),
+    )
+    return sorted(itertools.chain(*every_kind), key=lambda fault: fault.t)
+
+
+def _kill(targets: Random, profile: Profile) -> str:
+    draw = targets.random()
+    if draw >= profile.supervisors:
+        return "kill child"
+    if draw >= profile.supervisors / 2:
+        return "kill supervisor"
+    return NEMESIS + targets.choice(POINTS)
 
 
 def _moments(times: Random, profile: Profile, every: float) -> Iterator[float]:

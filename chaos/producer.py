@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chaos import tasks
-from chaos.evidence import load_setup
+from chaos.evidence import POISON, load_setup
 from chaos.history import History, now
 from chaos.workload import Item, draw, share
 from ropeway.errors import BackendUnavailable, Backpressure, RopewayError
@@ -36,7 +36,8 @@ class Producer:
     async def _try(self, calls: Sequence[tuple[Item, Call[str]]]) -> bool:
         for item, call in calls:
             digest = tasks.digest_of(item.payload)
-            self._history.log("invoke", "send", id=call.message.id, n=item.n, v=digest)
+            note = POISON if item.task == POISON else ""
+            self._history.log("invoke", "send", id=call.message.id, n=item.n, v=digest, note=note)
         try:
             await tasks.app.asend_many(call for _, call in calls)
         except RopewayError as error:
@@ -54,9 +55,10 @@ class Producer:
 
 
 def _call(item: Item) -> Call[str]:
-    task = {"plain": tasks.plain, "long_plain": tasks.long_plain}.get(item.task)
     arguments = (item.n, item.payload, item.pause, item.fails)
-    return task.call(*arguments) if task else tasks.coroutine.call(*arguments)
+    if item.task == "coroutine":
+        return tasks.coroutine.call(*arguments)
+    return tasks.PLAIN[item.task].call(*arguments)
 
 
 async def _in_one_call(producer: Producer, late: Sequence[Item]) -> None:

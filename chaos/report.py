@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from chaos.figures import Figures
@@ -21,12 +21,16 @@ class Column(NamedTuple):
     of: Callable[[Verdict], int]
 
 
-def _strikes(name: str) -> Callable[[Verdict], int]:
-    return lambda verdict: verdict.figures.strikes.get(name, 0)
+def _strikes(*names: str) -> Callable[[Verdict], int]:
+    return lambda verdict: _sum(verdict.figures.strikes, names)
 
 
-def _bit(name: str) -> Callable[[Verdict], int]:
-    return lambda verdict: verdict.figures.effective.get(name, 0)
+def _bit(*names: str) -> Callable[[Verdict], int]:
+    return lambda verdict: _sum(verdict.figures.effective, names)
+
+
+def _sum(counts: Mapping[str, int], names: Sequence[str]) -> int:
+    return sum(count for name, count in counts.items() if name.startswith(tuple(names)))
 
 
 def _wrong(invariant: str) -> Callable[[Verdict], int]:
@@ -48,20 +52,26 @@ COLUMNS = (
     Column("bit", 5, _bit("kill child")),
     Column("superv.", 8, _strikes("kill supervisor")),
     Column("bit", 5, _bit("kill supervisor")),
-    Column("stops", 7, _strikes("stop supervisor")),
-    Column("bit", 5, _bit("stop supervisor")),
+    Column("points", 7, _strikes("kill at")),
+    Column("stops", 7, _strikes("stop", "freeze")),
+    Column("bit", 5, _bit("stop", "freeze")),
     Column("restarts", 9, _strikes("restart worker")),
+    Column("locks", 6, _bit("lock store")),
+    Column("full", 5, _bit("fill disk")),
+    Column("poison", 7, lambda verdict: verdict.finding("I15").counts["poison"]),
     Column("reruns", 8, lambda verdict: verdict.figures.reruns),
     Column("taken", 7, lambda verdict: verdict.figures.takeovers),
     Column("refused", 8, lambda verdict: verdict.figures.refused),
     Column("overlaps", 9, lambda verdict: verdict.figures.overlaps),
 )
 _LEGEND = """\
-lost, twice, fence, quar., other: violations of no acknowledged loss, one settle, fencing, nothing
-quarantined, and the other invariants. child, superv.: processes killed; stops: supervisors stopped
-beyond their lease; bit: of these, those that met work in the middle. taken: jobs run again by
-another worker after their supervisor was killed or stopped. refused: settles that came too late.
-overlaps: two runs of a job at once, each explained by a lease that was over."""
+lost, twice, fence, quar., other: violations of no acknowledged loss, one settle, fencing, only poison
+quarantined, and the other invariants. child, superv.: processes killed; points: supervisors killed
+around or inside a claim, a settle, a pruning; stops: supervisors stopped beyond their lease, with
+or without their children; bit: of these, those that met work in the middle. locks: times that the
+store was locked; full: that its disk was. poison: calls that kill what runs them. taken: jobs run
+again by another worker after their supervisor was killed or stopped. refused: settles that came too
+late. overlaps: two runs of a job at once, each explained by a lease that was over."""
 
 
 def header() -> str:

@@ -40,7 +40,7 @@ def _faults(stage: Stage) -> None:
         t, number, pid = heapq.heappop(agenda)
         time.sleep(max(0.0, start + t - time.monotonic()))
         if pid:
-            nemeses.ALL[faults[number].nemesis].heal(stage.crew, pid)
+            nemeses.ALL[faults[number].nemesis].heal(stage, pid)
             stage.history.log("heal", faults[number].nemesis, sup=pid)
         elif struck := _strike(stage, number):
             heapq.heappush(agenda, (t + faults[number].duration, number, struck))
@@ -53,13 +53,14 @@ def _strike(stage: Stage, number: int) -> int:
     fault = stage.setup.faults[number]
     # Taken before the strike: nothing that it brings about may seem to be earlier.
     moment = now()
-    pid = nemeses.ALL[fault.nemesis].inject(stage.crew, fault.draw)
+    pid = nemeses.ALL[fault.nemesis].inject(stage, fault.draw)
     if pid:
         stage.history.log("strike", fault.nemesis, sup=pid, at=moment)
     return pid
 
 
 def _heal(stage: Stage) -> None:
+    stage.disarm()
     stage.crew.heal()
     patience = stage.setup.profile.sending + stage.setup.profile.patience
     until(lambda: not any(each.alive for each in stage.clients), "all is sent", patience)

@@ -11,16 +11,18 @@ from chaos import history
 from chaos.crew import Crew
 from chaos.evidence import Dump, Setup
 from chaos.history import FOLDER, History
+from chaos.points import arming
 from chaos.processes import Started, environment
 from chaos.public import Public
+from chaos.smalldisk import SmallDisk
 from chaos.witnesses import witness_of
 
 
 class Stage:
     """One run's folder and processes. The folder holds all that `evidence.load` reads."""
 
-    def __init__(self, setup: Setup, folder: Path) -> None:
-        self.setup, self.folder = setup, folder
+    def __init__(self, setup: Setup, folder: Path, disk: SmallDisk | None = None) -> None:
+        self.setup, self.folder, self.disk = setup, folder, disk
         (folder / "history").mkdir(parents=True)
         self.write("run.json", setup)
         self.witness = witness_of(setup.url)
@@ -78,6 +80,27 @@ class Stage:
             seen = public.rows(sorted(asked | {row.id for row in rows}))
         self.write("final.json", Dump(public=seen, raw=rows, damage=self.witness.damage()))
         self.write("witness.json", self.witness.sightings())
+
+    def arm(self, pid: int, point: str) -> None:
+        """Have a worker die when it comes to a point."""
+        arming(self.folder / "history", pid).write_text(point)
+
+    def disarm(self) -> None:
+        """Spare the workers that have not come there."""
+        for path in (self.folder / "history").glob(arming(Path(), "*").name):
+            path.unlink(missing_ok=True)
+
+    def fill_disk(self) -> bool:
+        """Leave no free byte on the disk of the database; False if it has none of its own."""
+        if self.disk is None:
+            return False
+        self.disk.fill()
+        return True
+
+    def free_disk(self) -> None:
+        """Remove what filled the disk."""
+        if self.disk is not None:
+            self.disk.free()
 
     def write(self, name: str, value: object) -> None:
         """Write a file of the folder."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from chaos.history import FOLDER, History
 from ropeway import Retry, RetryPolicy, Ropeway, current
+
+POISONED = "kill by poison"
+"""What a call that kills its process writes down as the strike."""
 
 app = Ropeway()
 _history: History | None = None
@@ -92,3 +96,23 @@ def long_plain(n: int, payload: str, pause: float, fails: int) -> str:
     with _execution(n, payload, fails) as execution:
         time.sleep(pause)
         return execution.finish()
+
+
+@app.task(name="poison")
+def poison(n: int, payload: str, pause: float, fails: int) -> str:
+    """A plain function that takes its process with it, in one of three ways."""
+    with _execution(n, payload, 0):
+        time.sleep(pause)
+        _die(n)
+
+
+def _die(n: int) -> NoReturn:
+    _open_history().log("strike", POISONED, sup=os.getpid())
+    if n % 3 == 0:
+        os._exit(7)
+    os.kill(os.getpid(), signal.SIGSEGV if n % 3 == 1 else signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
+PLAIN = {"plain": plain, "long_plain": long_plain, "poison": poison}
+"""The plain functions by their names in a workload."""

@@ -79,3 +79,11 @@ class Witness(Protocol):
     def damage(self) -> str:
         """What is wrong with the storage itself; empty if nothing is."""
         ...
+
+    def block(self) -> None:
+        """Keep everybody from writing, as another program might, until `unblock`."""
+        ...
+
+    def unblock(self) -> None:
+        """Let them write again. May be called again."""
+        ...

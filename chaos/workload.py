@@ -27,8 +27,12 @@ def draw(seed: int, profile: Profile) -> list[Item]:
     chance, payloads = stream(seed, "workload"), stream(seed, "payloads")
     times = sorted(chance.uniform(0.0, profile.sending) for _ in range(profile.tasks))
     items: list[Item] = []
+    # None in the first tenth: a worker that starts must find its feet before it is poisoned.
+    poisoned = chance.sample(range(profile.tasks // 10, profile.tasks), profile.poison)
     for n, at in enumerate(times):
         task, shortest, longest = _kind(chance.random(), profile.lease)
+        if n in poisoned:
+            task, shortest, longest = "poison", 0.0, 0.01
         fails = chance.choice((1, 2)) if chance.random() < profile.failing else 0
         payload = "".join(payloads.choices(string.ascii_letters, k=_length(payloads.random())))
         items.append(Item(n, at, task, payload, chance.uniform(shortest, longest), fails))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chaos.evidence import Evidence
-from chaos.invariants.accounts import conservation, none_quarantined, sound_storage
+from chaos.invariants.accounts import conservation, only_poison_quarantined, sound_storage
 from chaos.invariants.finding import Example, Finding
 from chaos.invariants.recovery import recovery_bound
 from chaos.invariants.results import result_integrity
-from chaos.invariants.runs import exclusivity
+from chaos.invariants.runs import exclusivity, no_orphans
 from chaos.invariants.sends import no_acked_loss, no_ghosts
 from chaos.invariants.settles import fencing, one_settle
 
@@ -21,9 +21,10 @@ ALL: tuple[Callable[[Evidence], Finding], ...] = (
     one_settle,
     fencing,
     exclusivity,
+    no_orphans,
     result_integrity,
     conservation,
-    none_quarantined,
+    only_poison_quarantined,
     recovery_bound,
     sound_storage,
 )

@@ -47,17 +47,23 @@ def _sums(row: Row, evidence: Evidence) -> Iterator[str]:
         yield f"was charged {row.failures} failures, and failed {failed} times"
 
 
-def none_quarantined(evidence: Evidence) -> Finding:
-    """I15: without poison in the workload, nothing goes into quarantine or fails."""
+def only_poison_quarantined(evidence: Evidence) -> Finding:
+    """I15: what kills its process goes into quarantine, nothing else does, and nothing fails."""
+    poison = {sent.id for sent in evidence.sends.values() if sent.poison}
     wrong = [
         Example(row.id, f"is {row.state} after {row.losses} losses, {row.failures} failures")
         for row in evidence.raw.values()
-        if row.state in {"failed", "quarantined"}
+        if row.state in {"failed", "quarantined"} and row.id not in poison
     ]
-    losses = sum(row.losses for row in evidence.raw.values())
-    twice = sum(row.losses > 1 for row in evidence.raw.values())
-    counts = {"losses charged": losses, "charged twice or more": twice}
-    return judge("I15", "no innocent goes into quarantine", wrong, counts)
+    wrong += [
+        Example(row.id, f"kills its process, and is {row.state}")
+        for row in evidence.raw.values()
+        if row.id in poison and row.state != "quarantined"
+    ]
+    losses = sum(row.losses for row in evidence.raw.values() if row.id not in poison)
+    twice = sum(row.losses > 1 for row in evidence.raw.values() if row.id not in poison)
+    counts = {"poison": len(poison), "losses of others": losses, "twice or more": twice}
+    return judge("I15", "only poison goes into quarantine", wrong, counts)
 
 
 def sound_storage(evidence: Evidence) -> Finding:

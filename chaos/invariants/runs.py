@@ -10,6 +10,9 @@ from chaos.invariants.finding import Example, Finding, judge
 _RESOLUTION = 0.005
 """Seconds by which the witness may be late."""
 
+_DIES_WITHIN = 1_000_000_000
+"""Nanoseconds for the kernel to end what follows its supervisor."""
+
 _EXPLAINED = ("expired", "holder dead")
 
 
@@ -30,6 +33,20 @@ def exclusivity(evidence: Evidence) -> Finding:
     counts = {"overlaps": sum(kinds.values()) + len(wrong), **kinds}
     known = kinds["unknown"] == 0
     return judge("I5", "two runs at once only after a lease", wrong, counts, known=known)
+
+
+def no_orphans(evidence: Evidence) -> Finding:
+    """F10: what a supervisor has started ends with it, however it ends."""
+    wrong: list[Example] = []
+    deaths = {strike.pid: strike.t for strike in evidence.strikes if strike.deadly}
+    for job_id, runs in sorted(evidence.runs.items()):
+        for run in runs:
+            death = deaths.get(run.supervisor)
+            last = max(run.started, run.ended or 0)
+            if death is not None and last > death + _DIES_WITHIN:
+                late = (last - death) / 1e9
+                wrong.append(Example(job_id, f"went on {late:.1f} s after its supervisor's death"))
+    return judge("F10", "nobody works on for a dead worker", wrong)
 
 
 def _overlap(one: Run, other: Run) -> bool:

@@ -31,6 +31,7 @@ class SqliteWitness:
     def __init__(self, url: str) -> None:
         self._url = url
         self._path = sqlite_path(url)
+        self._blocking: apsw.Connection | None = None
 
     def install(self) -> None:
         """Have the product make its tables, and put triggers on them."""
@@ -85,6 +86,19 @@ class SqliteWitness:
         """Have SQLite check the whole file."""
         said = "; ".join(str(line) for (line,) in self._query("pragma integrity_check"))
         return "" if said == "ok" else said
+
+    def block(self) -> None:
+        """Take the lock of the database itself, which knows nothing of a turn."""
+        self._blocking = apsw.Connection(str(self._path))
+        self._blocking.set_busy_timeout(_PATIENCE)
+        self._blocking.execute("begin immediate")
+
+    def unblock(self) -> None:
+        """Give the lock back."""
+        if self._blocking is not None:
+            self._blocking.execute("rollback")
+            self._blocking.close()
+            self._blocking = None
 
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         with self._open() as connection:

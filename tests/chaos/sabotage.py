@@ -36,6 +36,14 @@ class Sabotaged:
         """See the witness."""
         return self._witness.damage()
 
+    def block(self) -> None:
+        """Block for the witness."""
+        self._witness.block()
+
+    def unblock(self) -> None:
+        """Unblock for the witness."""
+        self._witness.unblock()
+
     def victims(self) -> dict[str, set[str]]:
         """The jobs that were lied about, by the invariant that the lie breaks."""
         found: defaultdict[str, set[str]] = defaultdict(set)

@@ -158,6 +158,16 @@ def _quarantine(evidence: Evidence) -> None:
     made.change(evidence, A, state="quarantined", losses=1)
 
 
+def _spare_poison(evidence: Evidence) -> None:
+    evidence.sends[A].poison = True
+
+
+def _work_for_the_dead(evidence: Evidence) -> None:
+    evidence.strikes.append(
+        Strike(t=12 * SECOND, nemesis="kill at settle", pid=100, until=12 * SECOND)
+    )
+
+
 def _recover_late(evidence: Evidence) -> None:
     evidence.healed = evidence.settles[A][0].t - 60 * SECOND
     for moments in (evidence.runs[A], evidence.runs["job-b"]):
@@ -195,6 +205,8 @@ def _damage(evidence: Evidence) -> None:
         (_miscount, {"I6", "I8"}),
         (_charge_a_failure, {"I8"}),
         (_quarantine, {"I15"}),
+        (_spare_poison, {"I15"}),
+        (_work_for_the_dead, {"F10"}),
         (_recover_late, {"I16"}),
         (_damage, {"S"}),
     ],
@@ -238,6 +250,16 @@ def test_the_dead_may_be_overtaken_at_once() -> None:
     _overlap_within_the_lease(evidence)
     strike = Strike(t=12 * SECOND, nemesis="kill supervisor", pid=100, until=12 * SECOND)
     evidence.strikes.append(strike)
+    assert invalid(evidence) == {"F10"}  # it was overtaken, and ran on for two seconds
+
+
+def test_poison_belongs_in_quarantine() -> None:
+    """There, and nowhere else."""
+    evidence = made.honest(A)
+    _spare_poison(evidence)
+    made.change(evidence, A, state="quarantined", losses=1, value=None)
+    (settle,) = evidence.settles[A]
+    evidence.settles[A] = [msgspec.structs.replace(settle, state="quarantined", value=None)]
     assert invalid(evidence) == set()
 
 

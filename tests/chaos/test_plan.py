@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from chaos.plan import plan
+from chaos import nemeses
+from chaos.evidence import POISON
+from chaos.plan import STOPS, plan
+from chaos.points import NEMESIS, POINTS
 from chaos.profile import STANDARD, Profile
 from chaos.seeds import stream
-from chaos.tasks import digest_of, work_of
+from chaos.tasks import PLAIN, POISONED, digest_of, work_of
 from chaos.workload import draw, share
 
 
@@ -23,24 +26,30 @@ def test_streams_are_independent() -> None:
 
 
 def test_the_faults_come_after_the_warm_up_and_in_order() -> None:
-    """Kills about every half second, of both kinds; stops that outlast a lease; restarts."""
-    faults = plan(3, STANDARD)
+    """Kills about every half second, of every kind; stops that outlast a lease; and the others."""
+    faults = plan(3, STANDARD, disk=True)
     times = [fault.t for fault in faults]
     assert times == sorted(times)
     assert times[0] >= STANDARD.warm_up
     assert times[-1] <= STANDARD.warm_up + STANDARD.faults
     kinds = {fault.nemesis for fault in faults}
-    assert kinds == {"kill child", "kill supervisor", "stop supervisor", "restart worker"}
+    assert kinds | {NEMESIS + point for point in POINTS} == nemeses.ALL.keys() - {POISONED}
     kills = [fault for fault in faults if fault.nemesis.startswith("kill")]
-    assert 45 <= len(kills) <= 60
-    stops = [fault.duration for fault in faults if fault.nemesis == "stop supervisor"]
+    assert 100 <= len(kills) <= 140
+    stops = [fault.duration for fault in faults if fault.nemesis in STOPS]
     assert min(stops) > STANDARD.lease
+
+
+def test_a_disk_is_filled_only_where_there_is_one() -> None:
+    """And the other faults are those of a run without."""
+    with_disk, without = plan(4, STANDARD, disk=True), plan(4, STANDARD)
+    assert [each for each in with_disk if each.nemesis != "fill disk"] == without != with_disk
 
 
 def test_a_nemesis_can_be_left_out() -> None:
     """An interval of 0 means never."""
-    profile = Profile(every=0.0, stop_every=0.0, restart_every=0.0)
-    assert plan(1, profile) == []
+    profile = Profile(every=0.0, stop_every=0.0, restart_every=0.0, lock_every=0.0, full_every=0.0)
+    assert plan(1, profile, disk=True) == []
 
 
 def test_every_call_is_sent_by_one_producer() -> None:
@@ -48,7 +57,8 @@ def test_every_call_is_sent_by_one_producer() -> None:
     items = draw(1, Profile(tasks=2_000))
     shares = [share(items, index, 3) for index in range(3)]
     assert sorted(item.n for part in shares for item in part) == list(range(2_000))
-    assert {item.task for item in items} == {"plain", "coroutine", "long_plain"}
+    assert {item.task for item in items} == {"coroutine", *PLAIN}
+    assert sum(item.task == POISON for item in items) == Profile().poison
     assert any(item.fails for item in items)
     assert any(item.pause > STANDARD.lease for item in items)
 

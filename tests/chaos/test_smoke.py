@@ -23,6 +23,8 @@ PROFILE = Profile(
     patience=30.0,
     restart_every=0.0,
     stop_every=0.0,
+    lock_every=0.0,
+    poison=1,
     enough=Enough(kills=1, takeovers=0, refused=0),
 )
 
