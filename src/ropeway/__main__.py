@@ -3,4 +3,4 @@
 from ropeway.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="ropeway")

@@ -65,6 +65,7 @@ class Ropeway:
         given = dict(settings)
         if url is not None:
             given["url"] = url
+        self.given = given
         self.settings = load(given)
         self.connection: Connecting = Connection.of(self.settings)
         self.tasks: dict[str, Task[..., Any]] = {}

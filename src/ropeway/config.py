@@ -107,6 +107,45 @@ def load(given: dict[str, Any]) -> Settings:
         raise ConfigError(f"a setting cannot be used: {error}") from None
 
 
+OTHER_VARIABLES = ("ROPEWAY_APP", "ROPEWAY_LOG_FORMAT")
+"""Variables that name no setting."""
+
+
+class Origin(Struct, frozen=True):
+    """Which place the value of a setting comes from."""
+
+    setting: str
+    place: str
+
+
+def origins(given: dict[str, Any]) -> list[Origin]:
+    """Say for each setting where `load(given)` finds it: a variable, the code, a file, nowhere."""
+    environment, project = _from_environment(), _from_project()
+    file = str(project_directory() / "pyproject.toml")
+
+    def place(name: str) -> str:
+        if name in environment:
+            return f"ROPEWAY_{name.upper()}"
+        if name in given:
+            return "code"
+        return file if name in project else "default"
+
+    return [Origin(name, place(name)) for name in Settings.__struct_fields__]
+
+
+def refuse_unknown_variables() -> None:
+    """Raise `ConfigError` for a variable that begins like a setting's and names none."""
+    known = [f"ROPEWAY_{name.upper()}" for name in Settings.__struct_fields__]
+    known += OTHER_VARIABLES
+    for name in sorted(os.environ):
+        if name.startswith("ROPEWAY_") and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            raise ConfigError(
+                f"the variable {name} says nothing to ropeway",
+                hint=f"did you mean {close[0]}?" if close else "see docs/reference/settings.md",
+            )
+
+
 def default_url() -> str:
     """The embedded database: in the directory of the nearest `pyproject.toml`, else here."""
     return f"sqlite:///{project_directory() / '.ropeway' / 'ropeway.db'}"

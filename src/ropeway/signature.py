@@ -101,6 +101,15 @@ class Signature:
         text = str(inspect.signature(self._function))
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
+    @property
+    def text(self) -> str:
+        """The parameters and the return annotation, as Python writes them."""
+        return str(self).removeprefix(self.task)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the arguments as one object; a type it cannot say is open."""
+        return msgspec.json.schema(self._struct, schema_hook=_open_schema)
+
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any], codec: Codec) -> bytes:
         """Bind, check and write the arguments; raises `BadArguments` or `NotEncodable`."""
         try:
@@ -163,3 +172,7 @@ class Signature:
             else:
                 args.append(value)
         return args, kwargs
+
+
+def _open_schema(kind: type) -> dict[str, Any]:
+    return {"title": getattr(kind, "__name__", str(kind))}

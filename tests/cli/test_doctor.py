@@ -306,9 +306,3 @@ def test_queues(stats: QueueStats, status: str) -> None:
 def test_no_queues() -> None:
     """Is fine."""
     assert database.judged_queues([], 1000.0).status == "ok"
-
-
-def test_passwords_are_hidden() -> None:
-    """A report is meant to be shown."""
-    assert doctor._masked("redis://u:s3cret@host/0") == "redis://u:***@host/0"
-    assert doctor._masked("redis://host/0") == "redis://host/0"

@@ -17,6 +17,7 @@ from ropeway.errors import RopewayError
 _COMMANDS = {
     "worker": ("ropeway.cli.commands.worker:worker", "Run tasks until told to stop."),
     "run": ("ropeway.cli.commands.run:run", "Send one call of a task."),
+    "tasks": ("ropeway.cli.commands.tasks:tasks", "Look at registered functions: ls."),
     "jobs": ("ropeway.cli.commands.jobs:jobs", "Look at jobs: ls, show, result."),
     "queues": (
         "ropeway.cli.commands.queues:queues",
@@ -25,6 +26,11 @@ _COMMANDS = {
     "doctor": (
         "ropeway.cli.commands.doctor:doctor",
         "Check this machine, the database and the app.",
+    ),
+    "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
+    "completion": (
+        "ropeway.cli.commands.completion:completion",
+        "Print what a shell needs to complete commands, options, queues and job ids.",
     ),
     "demo": ("ropeway.cli.commands.demo:demo", "Watch a worker lose a child and lose no job."),
 }

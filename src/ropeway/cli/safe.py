@@ -7,6 +7,7 @@ title or hide what was printed before; here they become visible text.
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 # Control characters of both sets, marks that turn the direction of writing, line separators that
 # are no newline, and halves of surrogate pairs, which cannot be written at all.
@@ -30,6 +31,20 @@ def lines(text: str) -> str:
 def json_text(text: str) -> str:
     """Return JSON that means the same and is harmless; JSON itself escapes the first 32."""
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_SECRET = re.compile(r"(?<=[?&])(\w*(?:password|secret|token|key)\w*=)[^&#]+", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """Return a URL without its password and what its query holds of secrets."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        password = None
+    if password:
+        url = url.replace(f":{password}@", ":***@", 1)
+    return _SECRET.sub(r"\1***", url)
 
 
 def _visible(found: re.Match[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -15,6 +14,7 @@ from ropeway.cli.checks.check import Check, failed
 from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
 from ropeway.cli.output import on_terminal
+from ropeway.cli.safe import masked
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.words import NOTHING
 from ropeway.config import Settings, load
@@ -65,10 +65,8 @@ def _backend(settings: Settings) -> Iterator[Check]:
     connection = Connection.of(settings)
     path = database_file(settings)
     if path is None:
-        require(
-            connection.blocking().capabilities, "shared", f"{_masked(settings.url)} for workers"
-        )
-        yield Check("url", "ok", _masked(settings.url))
+        require(connection.blocking().capabilities, "shared", f"{masked(settings.url)} for workers")
+        yield Check("url", "ok", masked(settings.url))
         return
     yield Check("url", "ok", settings.url)
     yield storage.writable(path)
@@ -79,12 +77,6 @@ def _backend(settings: Settings) -> Iterator[Check]:
     yield kept
     if kept.status == "ok" and path.exists():
         yield database.queues(settings.url)
-
-
-def _masked(url: str) -> str:
-    """The URL without its password."""
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@") if password else url
 
 
 def _print(check: Check) -> None:

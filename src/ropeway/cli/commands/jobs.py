@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ropeway.cli import jobview
+from ropeway.cli.complete import job_ids
 from ropeway.cli.find import find_job
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.jobpage import page
@@ -66,7 +67,7 @@ def ls(
 
 
 @jobs.command()
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=job_ids)
 @options(*LOOKING)
 @click.pass_obj
 def show(shared: Shared, job: str) -> None:
@@ -85,7 +86,7 @@ def show(shared: Shared, job: str) -> None:
 
 
 @jobs.command()
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=job_ids)
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 @click.option(
     "--timeout", type=a_duration, metavar="DURATION", help="With --wait: how long at most."

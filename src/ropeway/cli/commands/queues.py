@@ -11,6 +11,7 @@ import click
 
 from ropeway.broker import QueueStats
 from ropeway.cli import jobview, queueview
+from ropeway.cli.complete import queue_names
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import Drawn, print_list
@@ -73,7 +74,7 @@ def ls(shared: Shared) -> None:
 
 
 @queues.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @options(*LOOKING)
 @click.pass_obj
 def show(shared: Shared, queue: str) -> None:
@@ -91,7 +92,7 @@ def show(shared: Shared, queue: str) -> None:
 
 
 @queues.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @click.option(
     "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many."
 )
@@ -109,7 +110,7 @@ def peek(shared: Shared, queue: str, limit: int) -> None:
 
 
 @queues.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @click.option("--why", default="", metavar="TEXT", help="The reason, for whoever looks.")
 @options(*LOOKING)
 @click.pass_obj
@@ -129,7 +130,7 @@ def pause(shared: Shared, queue: str, why: str) -> None:
 
 
 @queues.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @options(*LOOKING)
 @click.pass_obj
 def resume(shared: Shared, queue: str) -> None:
@@ -143,7 +144,7 @@ def resume(shared: Shared, queue: str) -> None:
 
 
 @queues.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @click.option("--why", default="", metavar="TEXT", help="The reason, for whoever looks.")
 @click.option("--timeout", type=a_duration, metavar="DURATION", help="How long to wait at most.")
 @options(*LOOKING)
@@ -174,7 +175,7 @@ def drain(shared: Shared, queue: str, why: str, timeout: float | None) -> None:
 
 
 @queues.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=queue_names)
 @confirmable
 @options(*LOOKING)
 @click.pass_obj

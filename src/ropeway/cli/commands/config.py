@@ -1,0 +1,74 @@
+"""`ropeway config`: the settings, where each comes from, and whether they can be used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from ropeway.cli.apps import import_app
+from ropeway.cli.groups import Suggesting
+from ropeway.cli.listing import Drawn, print_list
+from ropeway.cli.safe import masked
+from ropeway.cli.shared import Shared, options
+from ropeway.cli.table import Column
+from ropeway.config import Settings, load, origins, refuse_unknown_variables
+from ropeway.connect import Connection
+from ropeway.worker.locate import choose_target
+
+FIELDS = ("setting", "value", "place")
+
+_COLUMNS = (
+    Column(heading="SETTING"),
+    Column(heading="VALUE", least=16),
+    Column(heading="FROM", least=16),
+)
+
+
+@click.group(cls=Suggesting)
+@options()
+def config() -> None:
+    """Look at the settings: show, validate."""
+
+
+@config.command()
+@options()
+@click.pass_obj
+def show(shared: Shared) -> None:
+    """Show each setting, its value, and where that comes from.
+
+    Without --app no app is imported, and what is written in its code is not seen. Passwords in a
+    URL are not shown. Durations are seconds.
+    """
+    given = _given(shared)
+    values = _values(load(given))
+    records = [
+        {"setting": origin.setting, "value": values[origin.setting], "place": origin.place}
+        for origin in origins(given)
+    ]
+    rows = [[each["setting"], str(each["value"]), each["place"]] for each in records]
+    print_list(shared, FIELDS, records, lambda: Drawn(_COLUMNS, rows))
+
+
+@config.command()
+@options()
+@click.pass_obj
+def validate(shared: Shared) -> None:
+    """Check that every setting can be used; exit code 10 if one cannot.
+
+    Also that a backend speaks the url, and that no ROPEWAY_ variable is misspelt. With --app what
+    its code says is checked too. Nothing is opened.
+    """
+    refuse_unknown_variables()
+    Connection.of(load(_given(shared)))
+    shared.say("the settings can be used")
+
+
+def _given(shared: Shared) -> dict[str, Any]:
+    return import_app(choose_target(shared.app)).given if shared.app else {}
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    values = msgspec.to_builtins(settings)
+    return {**values, "url": masked(settings.url)}

@@ -1,0 +1,37 @@
+"""Names from the database for a shell that completes a word; without one, or late, there are none."""
+
+from __future__ import annotations
+
+import click
+
+from ropeway.cli.look import looking
+from ropeway.errors import RopewayError
+from ropeway.pauses import paused
+from ropeway.stepping import step
+from ropeway.store import Filter
+
+_MOST = 50
+
+
+def queue_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the queues that hold work or are paused and begin so."""
+    try:
+        with looking() as (backend, _):
+            if backend is None:
+                return []
+            names = {stats.queue for stats in step(backend.stats())} | set(step(paused(backend)))
+    except RopewayError:
+        return []
+    return sorted(name for name in names if name.startswith(incomplete))[:_MOST]
+
+
+def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the newest ids that begin so."""
+    try:
+        with looking() as (backend, _):
+            if backend is None:
+                return []
+            found = step(backend.search(Filter(id_prefix=incomplete.lower()), None, _MOST))
+    except RopewayError:
+        return []
+    return [job.message.id for job in found]
