@@ -110,6 +110,7 @@ class Ropeway:
         retries: int | RetryPolicy = 3,
         dont_retry_on: tuple[type[BaseException], ...] = (),
         timeout: float | str | None = None,
+        cpu: bool = False,
     ) -> Registrar: ...
     def task(
         self,
@@ -122,19 +123,22 @@ class Ropeway:
         retries: int | RetryPolicy = 3,
         dont_retry_on: tuple[type[BaseException], ...] = (),
         timeout: float | str | None = None,
+        cpu: bool = False,
     ) -> Any:
         """Register a function as a task.
 
         `retries` failures are tried again, with a growing random delay, unless the exception is
         one of `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer.
         `queue` and `priority` are the defaults that `using` can change. A coroutine function runs
-        on the worker's event loop, a plain one in a thread. Raises `BadTask`.
+        on the worker's event loop, a plain one in a thread, or, with `cpu=True`, alone in a process
+        that is kept for such tasks: one call on each core. Raises `BadTask`.
         """
         registrar = Registrar(
             self,
             name=name,
             policy=_policy(retries, dont_retry_on),
             timeout=None if timeout is None else seconds(timeout, "timeout"),
+            cpu=cpu,
             options=Options(queue=checked_queue(queue), band=checked_priority(priority)),
         )
         return registrar if function is None else registrar(function)
@@ -146,13 +150,19 @@ class Ropeway:
         name: str | None,
         policy: RetryPolicy,
         timeout: float | None,
+        cpu: bool,
         options: Options,
     ) -> Task[..., Any]:
         """Register a function: what the decorator `task` does."""
         _refuse_unusable(function)
         asynchronous = inspect.iscoroutinefunction(function)
-        kind: Kind = "loop" if asynchronous else "threads"
         name = name or default_name(function)
+        if cpu and asynchronous:
+            raise BadTask(
+                f"{name} has cpu=True and is a coroutine function, which would wait on its core",
+                hint="make it a plain function, or leave cpu=True out",
+            )
+        kind: Kind = "loop" if asynchronous else "cpu" if cpu else "threads"
         if name in self.tasks:
             raise BadTask(f"two tasks are called {name}", hint="give one of them another name=")
         definition = Definition(function, name, kind, policy, timeout)

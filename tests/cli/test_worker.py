@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ropeway.worker import supervisor
-from ropeway.worker.supervisor import WorkerOptions
+from ropeway.worker.options import WorkerOptions
 from ropeway.worker.work import HANDED_BACK
 from tests.cli.support import Eventually, call, process, working
 

@@ -32,18 +32,17 @@ class _Post:
 
 
 class ThreadExecutor:
-    """At most `slots` plain functions at once.
+    """At most `slots` plain functions at once; one, in a child that is kept for `cpu` calls.
 
     A time limit raises `TimeLimit` in the function, at its next line of Python, and so does an
     interrupt; a call that sits in a blocking system call hears of it when that returns. Only a
     time limit makes it a failure.
     """
 
-    kind: Kind = "threads"
     interrupts: Interrupts = "cooperative"
 
-    def __init__(self, slots: int, trace: Trace, ended: Ended) -> None:
-        self.slots = slots
+    def __init__(self, slots: int, trace: Trace, ended: Ended, kind: Kind = "threads") -> None:
+        self.slots, self.kind = slots, kind
         self._trace, self._ended = trace, ended
         self._loop = asyncio.get_running_loop()
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()

@@ -142,18 +142,18 @@ def _hold(path: str, parent: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a child: descriptors of pipe, door and cell, parent's pid, loop and thread slots, app."""
-    pipe, door, cell, parent, loop_slots, thread_slots = map(int, arguments[:6])
+    """Run a child: descriptors of pipe, door and cell, the parent's pid, slots by kind, app."""
+    pipe, door, cell, parent = map(int, arguments[:4])
     os.set_inheritable(door, False)
     _die_with(parent)
     _leave_signals_to_the_supervisor()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed lasts
     try:
-        app = load_app(arguments[6])
+        app = load_app(arguments[5])
     except RopewayError as error:
         sys.stderr.write(f"{error.code}  {error}\n")
         return error.exit_code
-    slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots}
+    slots = msgspec.json.decode(arguments[4], type=dict[Kind, int])
     child = Child(app, Cell(cell), slots, parent)
     asyncio.run(child.run(socket.socket(fileno=pipe), socket.socket(fileno=door)))
     return 0

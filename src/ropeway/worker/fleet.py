@@ -1,69 +1,51 @@
-"""The children of one supervisor: started, given work, replaced when they die."""
+"""The children of one supervisor, of every make: given work, and told what concerns them all."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
-import time
 from collections.abc import Sequence
 
 from ropeway.message import Delivery, Fence, Kind, Outcome
 from ropeway.store import Backend
+from ropeway.worker.crew import Crew
 from ropeway.worker.frames import Manifest
+from ropeway.worker.options import WorkerOptions
 from ropeway.worker.places import OnEnded
 from ropeway.worker.process import ChildProcess
 
-log = logging.getLogger("ropeway.worker")
-
-_LONGEST_PAUSE = 30.0
-
-
-class StartFailed(Exception):
-    """A child ended before it had imported the app; its own words are on stderr already."""
-
-    def __init__(self, child: ChildProcess) -> None:
-        super().__init__(f"the app could not be imported: the child {child.how_it_ended()}")
-        self.exit_code = max(1, child.exit_code or 1)
-
 
 class Fleet:
-    """Keeps `size` children alive. `freed` is set whenever there may be new room."""
+    """Children that run coroutines and threads, and others, if need be, for one `cpu` call each.
 
-    def __init__(self, target: str, size: int, slots: dict[Kind, int], on_ended: OnEnded) -> None:
+    `freed` is set whenever there may be new room.
+    """
+
+    def __init__(self, options: WorkerOptions, on_ended: OnEnded) -> None:
         self.freed = asyncio.Event()
-        self._target, self._size, self._slots = target, size, slots
-        self._tell = on_ended
-        self._children: list[ChildProcess] = []
-        self._spawning: set[asyncio.Task[None]] = set()
-        self._lifeline: str | None = None
-        self._backend: Backend | None = None
-        self._failures = 0
-        self._proven = False
-        self._draining = False
+        self._options, self._tell = options, on_ended
+        self._common = self._crew(options.slots, options.size)
+        self._crews = [self._common]
+        self._kinds: tuple[Kind, ...] = ("loop", "threads")
 
     async def start(self) -> Manifest:
         """Start one child, and the others once it has shown that the app can be imported."""
-        first = await self._spawn()
-        self._proven = True
-        for _ in range(self._size - 1):
-            self._spawn_later(0.0)
-        return await first.manifest
-
-    @property
-    def children(self) -> list[ChildProcess]:
-        """Those that have imported the app and take calls."""
-        return [child for child in self._children if child.windows and not child.stopping]
+        manifest = await self._common.first()
+        if any(info.kind == "cpu" for info in manifest.tasks.values()):
+            self._crews.append(self._crew({"cpu": 1}, self._options.cpu_size))
+            self._kinds = ("loop", "threads", "cpu")
+        for crew in self._crews:
+            crew.fill()
+        return manifest
 
     @property
     def busy(self) -> int:
         """How many calls the children hold."""
-        return sum(child.busy for child in self._children)
+        return sum(child.busy for crew in self._crews for child in crew.members)
 
     def room(self) -> dict[Kind, int]:
         """How many more calls of each kind could be handed over now."""
-        room: dict[Kind, int] = dict.fromkeys(self._slots, 0)
-        for child in self.children:
+        room: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
+        for child in self._working():
             for kind, window in child.windows.items():
                 room[kind] += window.room
         return room
@@ -71,8 +53,10 @@ class Fleet:
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
         """Share out calls, each to the child with the most room; return those with no place."""
         shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
-        children = self.children
-        room = {kind: {each: each.windows[kind].room for each in children} for kind in self._slots}
+        room: dict[Kind, dict[ChildProcess, int]] = {kind: {} for kind in self._kinds}
+        for child in self._working():
+            for kind, window in child.windows.items():
+                room[kind][child] = window.room
         excess: list[Delivery] = []
         for delivery, kind in deliveries:
             places = room[kind]
@@ -88,87 +72,33 @@ class Fleet:
 
     def hold(self, lifeline: str | None) -> None:
         """Have every child, now and later, keep the worker's lifeline."""
-        self._lifeline = lifeline
-        for child in self._children:
-            child.hold(lifeline)
+        for crew in self._crews:
+            crew.hold(lifeline)
 
     def serve(self, backend: Backend) -> None:
         """Have `backend` do what tasks in the children ask of theirs, now and later."""
-        self._backend = backend
-        for child in self._children:
-            child.serve(backend)
+        for crew in self._crews:
+            crew.serve(backend)
 
     def interrupt(self, lost: frozenset[Fence]) -> None:
         """Ask for the calls of these attempts to be stopped, wherever they run."""
-        for child in self._children:
-            child.interrupt(lost)
+        for crew in self._crews:
+            crew.interrupt(lost)
 
     async def recall(self) -> None:
         """Have every child give back what it has not started; none is replaced from now on."""
-        self._draining = True
-        await asyncio.gather(*(child.recall() for child in self.children))
+        await asyncio.gather(*(crew.recall() for crew in self._crews))
 
     async def close(self, *, kill: bool) -> None:
         """End the children, and wait until each is dead and has given everything back."""
-        self._draining = True
-        for task in self._spawning:
-            task.cancel()
-        for child in self._children:
-            child.kill() if kill else child.close()
-        await asyncio.gather(*(child.gone() for child in list(self._children)))
+        await asyncio.gather(*(crew.close(kill=kill) for crew in self._crews))
 
-    # -- one by one -----------------------------------------------------------------------
+    def _crew(self, slots: dict[Kind, int], size: int) -> Crew:
+        return Crew(self._options.target, slots, size, self._ended, self.freed.set)
 
-    async def _spawn(self) -> ChildProcess:
-        child = ChildProcess(self._ended, self._gone)
-        self._children.append(child)
-        try:
-            await child.spawn(self._target, self._slots)
-        except OSError:
-            self._children.remove(child)
-            raise
-        child.hold(self._lifeline)
-        child.serve(self._backend)
-        try:
-            await child.manifest
-        except asyncio.CancelledError:
-            if not child.manifest.cancelled():
-                raise
-            raise StartFailed(child) from None
-        self._failures = 0
-        self.freed.set()
-        return child
-
-    def _spawn_later(self, pause: float) -> None:
-        task = asyncio.create_task(self._spawn_after(pause))
-        self._spawning.add(task)
-        task.add_done_callback(self._spawning.discard)
-
-    async def _spawn_after(self, pause: float) -> None:
-        await asyncio.sleep(pause)
-        try:
-            await self._spawn()
-        except StartFailed as error:
-            if not self._draining:
-                log.warning("%s; trying again", error)
-        except OSError as error:
-            log.warning("no child can be started: %s; trying again", error)
-            self._spawn_later(random.uniform(0.5, 1.0) * _LONGEST_PAUSE / 10)
+    def _working(self) -> list[ChildProcess]:
+        return [child for crew in self._crews for child in crew.working]
 
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
         self._tell(ended)
         self.freed.set()
-
-    def _gone(self, child: ChildProcess) -> None:
-        self._children.remove(child)
-        self.freed.set()
-        if self._draining or not self._proven:
-            return
-        log.warning("child %d %s; starting another", child.pid, child.how_it_ended())
-        # One that lived is replaced at once; one that dies young is tried ever more slowly.
-        if time.monotonic() - child.started_at > 5:
-            self._failures = 0
-        else:
-            self._failures += 1
-        ceiling = min(_LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10))
-        self._spawn_later(random.uniform(0, ceiling) if self._failures > 1 else 0.0)

@@ -23,9 +23,8 @@ class Hands:
     ) -> None:
         self._app, self._tell = app, ended
         self._running: dict[int, Kind] = {}
-        self._executors: dict[Kind, Executor] = {
-            "loop": LoopExecutor(slots["loop"], trace, self._ended),
-            "threads": ThreadExecutor(slots["threads"], trace, self._ended),
+        self._executors = {
+            kind: _executor(kind, count, trace, self._ended) for kind, count in slots.items()
         }
 
     def start(self, start: Start) -> None:
@@ -84,6 +83,13 @@ class Hands:
     def _ended(self, slot: int, outcome: Outcome) -> None:
         self._running.pop(slot, None)
         self._tell(slot, outcome)
+
+
+def _executor(kind: Kind, slots: int, trace: Trace, ended: Ended) -> Executor:
+    if kind == "loop":
+        return LoopExecutor(slots, trace, ended)
+    # `cpu` calls too, one at a time: the loop goes on answering the supervisor.
+    return ThreadExecutor(slots, trace, ended, kind)
 
 
 def told_of(app: Application) -> dict[str, TaskInfo]:

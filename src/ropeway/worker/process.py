@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from ropeway.message import Delivery, Failure, Fence, Kind, Outcome
 from ropeway.store import Backend
 from ropeway.worker.cell import SLOTS, Cell
@@ -56,6 +58,7 @@ class ChildProcess:
         self._pipe: Pipe | None = None
         self._reception = Reception()
         self.stopping = False
+        self.proven = False
 
     @property
     def pid(self) -> int:
@@ -72,7 +75,7 @@ class ChildProcess:
         door = self._reception.door
         passed = (theirs.fileno(), door.fileno(), self._cell.descriptor)
         command = [sys.executable, "-m", "ropeway.worker.child", *map(str, passed)]
-        command += [str(os.getpid()), str(slots["loop"]), str(slots["threads"]), target]
+        command += [str(os.getpid()), msgspec.json.encode(slots).decode(), target]
         # A process group of its own: Ctrl-C in a terminal is for the supervisor alone.
         self._process = subprocess.Popen(  # noqa: ASYNC220  see the promise above
             command,

@@ -13,15 +13,16 @@ from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from ropeway.capabilities import require
 from ropeway.config import Settings
 from ropeway.connect import Connection
-from ropeway.message import Delivery, Kind, Outcome
-from ropeway.worker.fleet import Fleet, StartFailed
+from ropeway.message import Delivery, Outcome
+from ropeway.worker.crew import StartFailed
+from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import Manifest
 from ropeway.worker.held import Held
+from ropeway.worker.options import WorkerOptions
 from ropeway.worker.renew import Renewer
 from ropeway.worker.work import Work
 from ropeway.wrappers.batched import Batched
@@ -29,27 +30,11 @@ from ropeway.wrappers.batched import Batched
 log = logging.getLogger("ropeway.worker")
 
 
-class WorkerOptions(Struct, frozen=True, kw_only=True):
-    """How a worker is started. Without `queues` it serves every queue."""
-
-    target: str
-    queues: tuple[str, ...] | None = None
-    children: int = 0
-    loop_slots: int = 100
-    thread_slots: int = 8
-
-    @property
-    def slots(self) -> dict[Kind, int]:
-        """Calls that one child runs at once, by kind."""
-        return {"loop": self.loop_slots, "threads": self.thread_slots}
-
-
 class Supervisor:
     """Starts the children, runs the loops, and stops them in order."""
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._children = options.children or os.cpu_count() or 1
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
@@ -63,7 +48,7 @@ class Supervisor:
         gives them back at once.
         """
         self._listen()
-        fleet = Fleet(self._options.target, self._children, self._options.slots, self._ended)
+        fleet = Fleet(self._options, self._ended)
         try:
             manifest = await self._or_stop(fleet.start())
         except StartFailed as error:
@@ -139,10 +124,12 @@ class Supervisor:
         log.info("serving %s", ", ".join(queues))
         log.info(
             "%d children, each with %d loop slots and %d threads",
-            self._children,
+            self._options.size,
             self._options.loop_slots,
             self._options.thread_slots,
         )
+        if any(info.kind == "cpu" for info in manifest.tasks.values()):
+            log.info("%d children, each for one cpu task", self._options.cpu_size)
 
 
 def run_worker(options: WorkerOptions) -> int:

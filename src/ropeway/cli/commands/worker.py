@@ -48,6 +48,11 @@ def _queues(
     help="Plain tasks that a child runs at once.",
 )
 @click.option(
+    "--cpu",
+    type=click.IntRange(min=1),
+    help="Further child processes, each for one cpu=True task at a time. Default: one for each core.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="Default: info; with -q warning, with -v debug.",
@@ -67,6 +72,7 @@ def worker(
     children: int | None,
     loop_slots: int,
     threads: int,
+    cpu: int | None,
     log_level: str | None,
     log_format: Format | None,
 ) -> int:
@@ -76,7 +82,8 @@ def worker(
     or Ctrl-C lets running jobs finish, a second one, or SIGQUIT, gives them back at once.
     """
     from ropeway.worker.locate import choose_target
-    from ropeway.worker.supervisor import WorkerOptions, run_worker
+    from ropeway.worker.options import WorkerOptions
+    from ropeway.worker.supervisor import run_worker
 
     if target and shared.app and target != shared.app:
         raise click.UsageError(f"two apps are given: {target} and --app {shared.app}")
@@ -89,5 +96,6 @@ def worker(
             children=children or 0,
             loop_slots=loop_slots,
             thread_slots=threads,
+            cpu=cpu or 0,
         )
     )

@@ -1,0 +1,35 @@
+"""How a worker is started: what the command line says."""
+
+from __future__ import annotations
+
+import os
+
+from msgspec import Struct
+
+from ropeway.message import Kind
+
+
+class WorkerOptions(Struct, frozen=True, kw_only=True):
+    """How a worker is started. Without `queues` it serves every queue; 0 means one for each core."""
+
+    target: str
+    queues: tuple[str, ...] | None = None
+    children: int = 0
+    loop_slots: int = 100
+    thread_slots: int = 8
+    cpu: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many children there are, beside those for `cpu` calls."""
+        return self.children or os.cpu_count() or 1
+
+    @property
+    def cpu_size(self) -> int:
+        """How many children there are for `cpu` calls, if the app has such tasks."""
+        return self.cpu or os.cpu_count() or 1
+
+    @property
+    def slots(self) -> dict[Kind, int]:
+        """Calls that one child runs at once, by kind."""
+        return {"loop": self.loop_slots, "threads": self.thread_slots}
