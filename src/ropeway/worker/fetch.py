@@ -89,10 +89,15 @@ class Fetcher:
         self._turn += 1
         self._idle = len(deliveries) < max(claim.n for claim in claims)
         self._empty = frozenset(queues) - {each.message.queue for each in deliveries}
+        if deliveries:
+            self.take(deliveries, await self._backend.now())
+        return len(deliveries)
+
+    def take(self, deliveries: Sequence[Delivery], now: float) -> None:
+        """Hand out what was claimed: each to its place, or to be settled if it must not run."""
         fresh = self._held.add(deliveries)
         if fresh:
-            self._hand_out(fresh, await self._backend.now())
-        return len(deliveries)
+            self._hand_out(fresh, now)
 
     async def _room_or_a_while(self) -> None:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ropeway.backends.memory.alone import alone
 from ropeway.backends.memory.hints import Hints
 from ropeway.backends.memory.job import MemoryJob, matches
 from ropeway.backends.memory.joins import Joins
@@ -45,7 +46,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class MemoryBackend(Hints):
-    """Both roles, in plain containers. Lives and dies with its process and one event loop."""
+    """Both roles, in plain containers, for every thread and event loop of one process."""
 
     capabilities = Capabilities(durable=False, shared=False)
 
@@ -71,6 +72,7 @@ class MemoryBackend(Hints):
 
     # -- commit ---------------------------------------------------------------------------
 
+    @alone
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         return [self._apply(transition) for transition in transitions]
 
@@ -280,12 +282,13 @@ class MemoryBackend(Hints):
         deadline = time.monotonic() + wait
         while not found and (left := deadline - time.monotonic()) > 0:
             # Something that is due and still cannot be claimed must not turn this into a spin.
-            soon = max(self._ready_in(claims), _SHORTEST_WAIT)
+            soon = max(await self.ready_in(claims), _SHORTEST_WAIT)
             await self.wait(names, min(left, soon))
             found = self._claim_all(claims, holder, lease)
         return found
 
-    def _ready_in(self, claims: Sequence[Claim]) -> float:
+    @alone
+    async def ready_in(self, claims: Sequence[Claim]) -> float:
         """Return in how many seconds one of `claims` may find something, as far as is known."""
         waits = [float("inf")]
         for claim in claims:
@@ -297,11 +300,12 @@ class MemoryBackend(Hints):
 
     def _claim_all(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
         found: list[Delivery] = []
-        for claim in claims:
-            self._end_flagged()
-            jobs = [*self._expired(claim)][: claim.n]
-            jobs += self._due(claim, claim.n - len(jobs))
-            found += [self._lease(job, holder, lease) for job in jobs]
+        with self.lock:
+            for claim in claims:
+                self._end_flagged()
+                jobs = [*self._expired(claim)][: claim.n]
+                jobs += self._due(claim, claim.n - len(jobs))
+                found += [self._lease(job, holder, lease) for job in jobs]
         return found
 
     def _end_flagged(self) -> int:
@@ -343,6 +347,7 @@ class MemoryBackend(Hints):
             due=job.due,
         )
 
+    @alone
     async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
         return [self._extend(fence, lease) for fence in fences]
 
@@ -360,6 +365,7 @@ class MemoryBackend(Hints):
 
     # -- records and people ---------------------------------------------------------------
 
+    @alone
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         return [self._get(key) for key in keys]
 
@@ -369,6 +375,7 @@ class MemoryBackend(Hints):
         job = self._jobs.get(key.removeprefix(JOB_PREFIX))
         return Record(key, job.version, _encode(job.record())) if job else None
 
+    @alone
     async def search(
         self, which: Filter, before: str | None = None, limit: int = 50
     ) -> list[JobRecord]:
@@ -376,6 +383,7 @@ class MemoryBackend(Hints):
         records = (self._jobs[i].record() for i in newest_first if before is None or i < before)
         return [record for record in records if matches(record, which)][:limit]
 
+    @alone
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         open_jobs = [job for job in self._jobs.values() if not job.state.final]
         names = sorted({job.message.queue for job in open_jobs}) if queues is None else queues
@@ -393,24 +401,29 @@ class MemoryBackend(Hints):
             oldest_due=min(waiting, default=None),
         )
 
+    @alone
     async def declare(self, limits: Sequence[Limit]) -> None:
         for limit in limits:
             self._line.limits.declare(limit)
         for queue in self._line.waiting_for(*(limit.name for limit in limits)):
             self._hint(queue_name(queue))
 
+    @alone
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
         waiting = [job for job in self._jobs.values() if job.state is State.QUEUED]
         mine = [job for job in waiting if job.message.queue == queue]
         mine.sort(key=lambda job: (job.due, job.serial))
         return [job.record() for job in mine[:limit]]
 
+    @alone
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
         return self._records.scan(prefix, after, limit)
 
+    @alone
     async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
         return self._logs.read(log, after, limit)
 
+    @alone
     async def prune(self, keep: Keep, limit: int) -> int:
         self._end_flagged()
         late = [job for job in self._jobs.values() if self._is_late(job)][:limit]
