@@ -7,9 +7,9 @@ import inspect
 import itertools
 import sys
 import weakref
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 import msgspec
 
@@ -31,6 +31,9 @@ from ropeway.task import (
     checked_queue,
     send_all,
 )
+
+if TYPE_CHECKING:
+    from ropeway.worker.embedded import EmbeddedWorker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -187,6 +190,27 @@ class Ropeway:
         while chunk := list(itertools.islice(remaining, _CHUNK)):
             jobs += await send_all(self, chunk)
         return jobs
+
+    # -- working --------------------------------------------------------------------------
+
+    def worker(
+        self,
+        *,
+        queues: Sequence[str] | None = None,
+        loop_slots: int = 100,
+        thread_slots: int = 8,
+    ) -> EmbeddedWorker:
+        """Return a worker inside this process: `async with app.worker():`, or `.run()` to block.
+
+        For tests, notebooks and small deployments: nothing here survives a task that takes down
+        its process, and what never stops cannot be killed. `ropeway worker` has neither weakness.
+        """
+        from ropeway.worker.embedded import EmbeddedWorker
+
+        slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots}
+        return EmbeddedWorker(self, queues=queues, slots=slots)
+
+    # -- jobs by id -----------------------------------------------------------------------
 
     def job(self, job_id: str) -> Job[Any]:
         """Return the handle of a job that was sent before, by its id."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import msgspec
 from msgspec import Struct
 
-from ropeway.message import Kind, Outcome
+from ropeway.message import Delivery, Kind, Outcome
 from ropeway.retry import RetryPolicy
 
 
@@ -37,6 +39,20 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
     body: bytes
     content_type: str
     policy: RetryPolicy | None
+
+    @classmethod
+    def of(cls, slot: int, delivery: Delivery) -> Self:
+        """What a delivery says of the call to run."""
+        message = delivery.message
+        return cls(
+            slot,
+            message.id,
+            message.task,
+            delivery.fence.attempt,
+            message.body,
+            message.content_type,
+            message.policy,
+        )
 
 
 class Run(Struct, frozen=True, tag=2, array_like=True):

@@ -100,18 +100,7 @@ class ChildProcess:
             self._cell.clear(slot)
             self._handed[slot] = (delivery, kind, now)
             self.windows[kind].held += 1
-            message = delivery.message
-            starts.append(
-                Start(
-                    slot,
-                    message.id,
-                    message.task,
-                    delivery.fence.attempt,
-                    message.body,
-                    message.content_type,
-                    message.policy,
-                )
-            )
+            starts.append(Start.of(slot, delivery))
         if self._pipe is not None:
             self._pipe.send(Run(starts))
 

@@ -1,0 +1,129 @@
+"""A worker inside the process that asks for it: for tests, notebooks and small deployments."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from ropeway import lifeline
+from ropeway.message import Delivery, Kind, Outcome
+from ropeway.worker.hands import told_of
+from ropeway.worker.held import Held
+from ropeway.worker.local import LocalPlaces
+from ropeway.worker.locate import Application
+from ropeway.worker.renewing import RenewingThread
+from ropeway.worker.work import Work
+
+log = logging.getLogger("ropeway.worker")
+
+
+class EmbeddedWorker:
+    """Works on the running event loop, from `async with` to its end; or alone, in `run`.
+
+    A weaker mode than a worker of its own: a task that kills its process takes the program with
+    it, and one that never stops cannot be killed. Leases are renewed on a thread of their own, so
+    that a blocked event loop loses none; code that holds the interpreter's lock still can.
+    """
+
+    def __init__(
+        self, app: Application, *, queues: Sequence[str] | None, slots: Mapping[Kind, int]
+    ) -> None:
+        self._app, self._queues, self._slots = app, queues, slots
+        self._stop, self._now = asyncio.Event(), asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._working: asyncio.Task[int] | None = None
+        self._at_work: Work | None = None
+
+    def run(self) -> int:
+        """Work in this thread until `stop`, SIGTERM or SIGINT; returns the exit code of a worker."""
+        return asyncio.run(self._run())
+
+    def stop(self, *, now: bool = False) -> None:
+        """Let what runs finish for `grace` seconds, or give it back `now`. From any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told_to_stop if now else self._stop.set)
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        self._working = asyncio.create_task(self._work(ready))
+        self._working.add_done_callback(lambda _: ready.set())
+        await ready.wait()
+        if self._working.done():
+            self._working.result()  # raises what kept it from starting
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        if self._working is not None:
+            await self._working
+
+    async def _run(self) -> int:
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._asked_to_stop)
+        async with self:
+            assert self._working is not None
+            return await asyncio.shield(self._working)
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            self._now.set()
+        self._stop.set()
+
+    def _told_to_stop(self) -> None:
+        self._now.set()
+        self._stop.set()
+
+    def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
+        assert self._at_work is not None
+        self._at_work.ended(ended)
+
+    async def _work(self, ready: asyncio.Event) -> int:
+        app, held = self._app, Held()
+        holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        backend = app.connection.looped()
+        alive: int | None = None
+        places: LocalPlaces | None = None
+        try:
+            await backend.open()
+            path = await backend.lifeline(holder)
+            alive = None if path is None else lifeline.join(path)
+            places = LocalPlaces(app, self._slots, self._ended)
+            renewer = RenewingThread(
+                app.connection, held, holder, app.settings.lease, places.interrupt
+            )
+            work = self._at_work = Work(
+                backend,
+                places,
+                renewer,
+                held,
+                told_of(app),
+                app.settings,
+                holder=holder,
+                queues=self._queues,
+            )
+            log.info("worker %s inside this process, %d tasks", holder, len(app.tasks))
+            ready.set()
+            return await work.run(self._stop, self._now)
+        finally:
+            if places is not None:
+                await places.close(kill=True)
+            # What is still running keeps the proof that this worker is not dead.
+            if alive is not None and not (places is not None and places.busy):
+                os.close(alive)
+            await backend.close()
