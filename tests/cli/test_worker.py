@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ropeway.worker import supervisor
+from ropeway.worker.drain import HANDED_BACK
 from ropeway.worker.options import WorkerOptions
-from ropeway.worker.work import HANDED_BACK
 from tests.cli.support import Eventually, call, process, working
 
 

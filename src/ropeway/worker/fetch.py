@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +15,7 @@ from ropeway.pauses import Pauses
 from ropeway.store import Backend
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
+from ropeway.worker.patience import Patience
 from ropeway.worker.places import Places
 from ropeway.worker.settle import Settler, policy_of
 
@@ -56,19 +56,16 @@ class Fetcher:
         self._turn = 0
         self._idle = False
         self._looked_round = 0.0
+        self.patience = Patience("jobs are fetched")
         self.stopping = False
 
     async def run(self) -> None:
         """Fetch until `stopping`; a backend that fails is tried again, more and more slowly."""
-        pause = 0.05
         while not self.stopping:
             try:
                 await self.run_once()
-                pause = 0.05
             except RopewayError as error:
-                log.warning("nothing can be fetched: %s", error.fact)
-                await asyncio.sleep(random.uniform(0, pause))
-                pause = min(5.0, pause * 2)
+                await self.patience.rest(error)
 
     async def run_once(self) -> int:
         """Claim once and hand out what came; returns how many messages came."""
@@ -77,25 +74,30 @@ class Fetcher:
         if n <= 0:
             await self._room_or_a_while()
             return 0
+        wait = IDLE_WAIT if self._idle else 0.0
+        deliveries, now = await self.patience.ask(self._claim(n, wait), IDLE_WAIT)
+        self._turn += 1
+        self.take(deliveries, now)
+        return len(deliveries)
+
+    async def _claim(self, n: int, wait: float) -> tuple[list[Delivery], float]:
         if self._every_queue and time.monotonic() - self._looked_round > _LOOK_ROUND:
             await self._find_queues()
         queues = await self._pauses.open_ones(self._queues)
+        # Asked for first: what is claimed is run, whatever fails after that.
+        now, asked = await self._backend.now(), time.monotonic()
         if not queues:
             await asyncio.sleep(IDLE_WAIT)
-            return 0
+            return [], now
         claims = plan_claims(queues, self._empty, n, self._turn)
-        wait = IDLE_WAIT if self._idle else 0.0
         deliveries = await self._backend.receive(claims, self._holder, self._lease, wait)
-        self._turn += 1
         self._idle = len(deliveries) < max(claim.n for claim in claims)
         self._empty = frozenset(queues) - {each.message.queue for each in deliveries}
-        if deliveries:
-            self.take(deliveries, await self._backend.now())
-        return len(deliveries)
+        return deliveries, now + time.monotonic() - asked
 
     def take(self, deliveries: Sequence[Delivery], now: float) -> None:
         """Hand out what was claimed: each to its place, or to be settled if it must not run."""
-        fresh = self._held.add(deliveries)
+        fresh = self._settler.taken_over(self._held.add(deliveries))
         if fresh:
             self._hand_out(fresh, now)
 

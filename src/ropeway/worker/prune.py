@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 
 from ropeway.decide import Keep
 from ropeway.errors import RopewayError
 from ropeway.store import Store
-
-log = logging.getLogger("ropeway.worker")
+from ropeway.worker.patience import Patience
 
 EVERY = 5.0
 """Seconds between two rounds, on average; any worker prunes, and none has to."""
 
 _BATCH = 20_000
+_LONG = 30.0
+"""Seconds that one batch may take where others write, too."""
 
 
 class Pruner:
@@ -23,6 +23,7 @@ class Pruner:
 
     def __init__(self, store: Store, keep: Keep) -> None:
         self._store, self._keep = store, keep
+        self.patience = Patience("old records are removed")
 
     async def run(self) -> None:
         """Prune for ever."""
@@ -32,11 +33,14 @@ class Pruner:
             try:
                 await self.run_once()
             except RopewayError as error:
-                log.warning("nothing can be pruned: %s", error.fact)
+                await self.patience.rest(error)
 
     async def run_once(self) -> int:
         """Prune until nothing is over; returns how many jobs were changed."""
         changed = 0
-        while (batch := await self._store.prune(self._keep, _BATCH)) > 0:
+        while (batch := await self._batch()) > 0:
             changed += batch
         return changed
+
+    async def _batch(self) -> int:
+        return await self.patience.ask(self._store.prune(self._keep, _BATCH), _LONG)

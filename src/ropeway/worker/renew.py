@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 
@@ -11,8 +10,7 @@ from ropeway.errors import RopewayError
 from ropeway.message import Fence
 from ropeway.store import Backend, holder_name
 from ropeway.worker.held import Held
-
-log = logging.getLogger("ropeway.worker")
+from ropeway.worker.patience import Patience
 
 _NAP = 0.25
 """Seconds of one wait for a hint: a hint that is lost delays nothing else, a false one is rare."""
@@ -36,23 +34,25 @@ class Renewer:
     ) -> None:
         self._backend, self._held, self._lease = backend, held, lease
         self._name, self._interrupt = holder_name(holder), interrupt
+        self.patience = Patience("leases are renewed")
+        self._listening = Patience("cancellations are heard of")
 
     async def run(self) -> None:
         """Renew for ever; after an error, again soon."""
         while True:
             await self._rest(self._lease / 3)
-            while not await self.run_once():  # noqa: ASYNC110  it waits for a server
-                await asyncio.sleep(min(1.0, self._lease / 20))
+            while not await self.run_once():
+                pass
 
     async def run_once(self) -> bool:
-        """Renew everything once; False if the backend did not answer."""
+        """Renew everything once; False, after a pause, if the backend did not answer."""
         fences = self._held.fences()
         if not fences:
             return True
         try:
-            answers = await self._backend.extend(fences, self._lease)
+            answers = await self.patience.ask(self._backend.extend(fences, self._lease))
         except RopewayError as error:
-            log.warning("%d leases cannot be renewed yet: %s", len(fences), error.fact)
+            await self.patience.rest(error)
             return False
         unwanted = {fence for fence, each in zip(fences, answers, strict=True) if each != "held"}
         # What was settled while the answer was on its way is not lost: it is done. And of a job
@@ -68,8 +68,9 @@ class Renewer:
         # However often it is hinted, the leases are not renewed all the time.
         await asyncio.sleep(min(_SHORTEST_PAUSE, seconds))
         while (left := until - time.monotonic()) > 0:
+            nap = min(_NAP, left)
             try:
-                if await self._backend.wait([self._name], min(_NAP, left)):
+                if await self._listening.ask(self._backend.wait([self._name], nap), nap):
                     return
-            except RopewayError:
-                await asyncio.sleep(min(_NAP, left))
+            except RopewayError as error:
+                await self._listening.rest(error)

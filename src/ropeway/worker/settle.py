@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,8 +21,11 @@ from ropeway.states import State
 from ropeway.transition import Answer, Finish, Reject, Release, Transition
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
+from ropeway.worker.patience import Patience
 
 log = logging.getLogger("ropeway.worker")
+
+T = TypeVar("T")
 
 
 class Settler:
@@ -39,8 +43,15 @@ class Settler:
         self._ready: deque[Transition] = deque()
         self._wake = asyncio.Event()
         self._busy = False
+        self._lost: dict[str, Transition] = {}
+        self.patience = Patience("results are settled")
         self.settled = 0
         self.lost = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything that was added has no answer yet."""
+        return bool(self._ended or self._ready or self._busy)
 
     def add(self, delivery: Delivery, outcome: Outcome) -> None:
         """Settle `delivery` as its outcome demands."""
@@ -52,6 +63,24 @@ class Settler:
         self._ready.append(transition)
         self._wake.set()
 
+    def taken_over(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+        """These have come; return those whose end is not known yet, for they are to be run.
+
+        A claim that went with a settle in one commit may have taken that job over from this very
+        worker, when its lease was past. The settle was refused then; now it holds.
+        """
+        unknown: list[Delivery] = []
+        for delivery in deliveries:
+            refused = self._lost.get(delivery.fence.id)
+            fence = refused.fence if refused else None
+            if refused and fence and fence.attempt + 1 == delivery.fence.attempt:
+                self.add_settled(msgspec.structs.replace(refused, fence=delivery.fence))
+            else:
+                unknown.append(delivery)
+        # One claim is on its way at a time: what it has not brought, another worker has.
+        self._lost.clear()
+        return unknown
+
     async def run(self) -> None:
         """Settle for ever; a backend that fails is tried again, more and more slowly."""
         while True:
@@ -60,7 +89,7 @@ class Settler:
 
     async def run_once(self) -> int:
         """Settle what has ended, at most one batch; returns how many."""
-        now = await self._backend.now() if self._ended else 0.0
+        now = await self._answer(self._backend.now) if self._ended else 0.0
         while self._ended and len(self._ready) < MAX_BATCH:
             delivery, outcome = self._ended.popleft()
             self._ready.append(self._decide(delivery, outcome, now))
@@ -77,7 +106,7 @@ class Settler:
 
     async def drained(self) -> None:
         """Wait until everything that was added has its answer."""
-        while self._ended or self._ready or self._busy:
+        while self.pending:
             self._held.changed.clear()
             await self._held.changed.wait()
 
@@ -86,20 +115,21 @@ class Settler:
         return decide(delivery, outcome, policy, now, self._rules)
 
     async def _commit(self, batch: list[Transition]) -> list[Answer]:
-        pause = 0.05
+        try:
+            return await self._answer(partial(self._backend.commit, batch))
+        except Exception:
+            if len(batch) > 1:
+                # One of them cannot be written at all: the others must not wait for it.
+                return [(await self._commit([each]))[0] for each in batch]
+            log.exception("a job cannot be settled; it runs again when its lease is over")
+            return [Answer(status="refused", reason="lost")]
+
+    async def _answer(self, verb: Callable[[], Coroutine[Any, Any, T]]) -> T:
         while True:
             try:
-                return await self._backend.commit(batch)
+                return await self.patience.ask(verb())
             except RopewayError as error:
-                log.warning("%d results cannot be settled yet: %s", len(batch), error.fact)
-            except Exception:
-                if len(batch) > 1:
-                    # One of them cannot be written at all: the others must not wait for it.
-                    return [(await self._commit([each]))[0] for each in batch]
-                log.exception("a job cannot be settled; it runs again when its lease is over")
-                return [Answer(status="refused", reason="lost")]
-            await asyncio.sleep(random.uniform(0, pause))
-            pause = min(5.0, pause * 2)
+                await self.patience.rest(error)
 
     def _answered(self, transition: Transition, answer: Answer) -> None:
         fence, settle = transition.fence, transition.settle
@@ -114,6 +144,7 @@ class Settler:
             return
         if not answer.ok:
             self.lost += 1
+            self._lost[fence.id] = transition
             log.warning(
                 "job %s: attempt %d was not settled (%s): another worker has taken it over",
                 fence.id,

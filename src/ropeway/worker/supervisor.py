@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import secrets
-import signal
 import socket
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -23,6 +22,7 @@ from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import Manifest
 from ropeway.worker.held import Held
 from ropeway.worker.options import WorkerOptions
+from ropeway.worker.orders import Orders
 from ropeway.worker.renew import Renewer
 from ropeway.worker.work import Work
 from ropeway.wrappers.batched import Batched
@@ -36,8 +36,7 @@ class Supervisor:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._stop = asyncio.Event()
-        self._now = asyncio.Event()
+        self._orders = Orders()
         self._held = Held()
         self._work: Work | None = None
 
@@ -47,7 +46,7 @@ class Supervisor:
         The first signal lets running jobs finish for `grace` seconds, a second one, or SIGQUIT,
         gives them back at once.
         """
-        self._listen()
+        self._orders.listen()
         fleet = Fleet(self._options, self._ended)
         try:
             manifest = await self._or_stop(fleet.start())
@@ -79,35 +78,26 @@ class Supervisor:
                 holder=self._holder,
                 queues=self._options.queues,
             )
-            return await self._work.run(self._stop, self._now)
+            return await self._work.run(self._orders.stop, self._orders.now)
         finally:
             await fleet.close(kill=True)
-            await shared.close()
+            if not self.unanswered:
+                await shared.close()
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the backend has not answered what it was asked last."""
+        return self._work is not None and self._work.unanswered
 
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
         if self._work is not None:
             self._work.ended(ended)
 
-    # -- signals and words ----------------------------------------------------------------
-
-    def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGQUIT, self._told_to_stop)
-
-    def _asked_to_stop(self) -> None:
-        if self._stop.is_set():
-            self._now.set()
-        self._stop.set()
-
-    def _told_to_stop(self) -> None:
-        self._now.set()
-        self._stop.set()
+    # -- words ----------------------------------------------------------------------------
 
     async def _or_stop(self, work: Coroutine[Any, Any, Manifest]) -> Manifest | None:
         task = asyncio.create_task(work)
-        stop = asyncio.create_task(self._stop.wait())
+        stop = asyncio.create_task(self._orders.stop.wait())
         await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not task.done():
@@ -138,4 +128,10 @@ def run_worker(options: WorkerOptions) -> int:
 
 
 async def _main(options: WorkerOptions) -> int:
-    return await Supervisor(options).run()
+    supervisor = Supervisor(options)
+    code = await supervisor.run()
+    if supervisor.unanswered:
+        # A thread may be inside the backend for long; whoever stops a worker waits for no thread.
+        logging.shutdown()
+        os._exit(code)
+    return code
