@@ -28,6 +28,14 @@ _COMMANDS = {
         "Check this machine, the database and the app.",
     ),
     "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
+    "backup": (
+        "ropeway.cli.commands.backup:backup",
+        "Copy the database to FILE while workers run.",
+    ),
+    "restore": (
+        "ropeway.cli.commands.backup:restore",
+        "Put the copy FILE in the place of the database.",
+    ),
     "completion": (
         "ropeway.cli.commands.completion:completion",
         "Print what a shell needs to complete commands, options, queues and job ids.",

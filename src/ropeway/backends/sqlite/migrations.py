@@ -58,7 +58,7 @@ def prepare(connection: apsw.Connection) -> None:
             execute("rollback")
             raise
         execute("commit")
-    _check_needs(execute)
+    check_needs(execute)
 
 
 def _upgrade(execute: Execute) -> None:
@@ -79,7 +79,8 @@ def _upgrade(execute: Execute) -> None:
         execute(f"pragma user_version = {known()}")
 
 
-def _check_needs(execute: Execute) -> None:
+def check_needs(execute: Execute) -> None:
+    """Raise `BackendUnavailable` if the file needs a newer ropeway."""
     version = _version(execute)
     needs = execute(statements.GET_META, ("needs",)).get if version > known() else "0"
     if int(needs or version) > known():
