@@ -80,7 +80,7 @@ def ropeway() -> list[Contender]:
 
 def huey(venvs: Path, fsync: str = "") -> list[Contender]:
     """Workers of huey on SQLite, processes or threads; `fsync` is "1", "0" or its default."""
-    tools = _environment(venvs / "huey", "huey") / "bin"
+    tools = environment(venvs / "huey", "huey") / "bin"
     # It polls: without -d and -m it would look every 0.1 s, and in the end every 10 s.
     polling = ("-d", "0.01", "-m", "0.1")
     plain = Contender(
@@ -111,7 +111,7 @@ def huey(venvs: Path, fsync: str = "") -> list[Contender]:
 
 def potatoq(venvs: Path) -> list[Contender]:
     """Workers of potatoq on SQLite: as durable as the others, and as it comes."""
-    tools = _environment(venvs / "potatoq", "--pre", "potatoq") / "bin"
+    tools = environment(venvs / "potatoq", "--pre", "potatoq") / "bin"
     command = (str(tools / "potatoq"), "-A", "benchmarks.apps.potatoq_app", "worker")
     # Its processes would be replaced after 1000 tasks, which costs it more than others.
     lasting = ("-c", "2", "--max-tasks-per-child", "10000000", "-l", "WARNING")
@@ -151,7 +151,7 @@ def peers(venvs: Path, fsync: str) -> tuple[list[Contender], list[str]]:
     return found, missing
 
 
-def _environment(folder: Path, *package: str) -> Path:
+def environment(folder: Path, *package: str) -> Path:
     """Make a virtual environment with the package, once."""
     done = folder / "installed"
     if not done.exists():
