@@ -12,7 +12,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
 
     `broker`: holds messages. `store`: holds records. `atomic`: a settle, its record and what it
     publishes are one step. `durable`: what was acknowledged survives the death of its processes.
-    `search`: jobs can be listed by state, task and queue. `shared`: other processes see it.
+    `search`: jobs can be listed by state, task, queue and so on. `shared`: other processes see it.
     `recorded`: a job is on record, and its id known, from the moment it is sent; where that is
     missing, from the moment it is first handed over.
     """

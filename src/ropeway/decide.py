@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
-from ropeway.message import Delivery, Failure, Outcome
+from ropeway.message import Delivery, Failure, Outcome, fingerprint
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
 from ropeway.transition import Finish, Reject, Release, Settle, Transition
@@ -117,6 +118,9 @@ def _unknown_delay(turn: int) -> float:
 
 
 def _settle(delivery: Delivery, settle: Settle) -> Transition:
+    if isinstance(settle, Reject):
+        cause = fingerprint(delivery.message.task, settle.reason)
+        settle = msgspec.structs.replace(settle, fingerprint=cause)
     return Transition(fence=delivery.fence, settle=settle)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import threading
@@ -36,6 +37,13 @@ def new_id() -> str:
         _last = high, low
     text = _WHOLE.pack(high, low).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def first_id(instant: float) -> str:
+    """Return the lowest id that may have been made at an instant: it begins a range of ids."""
+    milliseconds = min(max(0, math.floor(instant * 1000)), (1 << 48) - 1)
+    text = f"{milliseconds:012x}"
+    return f"{text[:8]}-{text[8:]}-7000-8000-000000000000"
 
 
 def _more_random() -> tuple[int, int]:

@@ -5,6 +5,7 @@ All are frozen. Durations are seconds; instants are seconds since the Unix epoch
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 from msgspec import Struct, field
@@ -97,11 +98,24 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Failure(Struct, frozen=True, gc=False, kw_only=True):
-    """An error as a value: what a caller or an operator is shown."""
+    """An error as a value: what a caller or an operator is shown.
+
+    `fingerprint` is the same for errors of the same cause: see `fingerprint`.
+    """
 
     type: str
     message: str
     traceback: str = ""
+    fingerprint: str = ""
+
+
+def fingerprint(task: str, type: str, where: str = "") -> str:
+    """Return what failures of one cause have in common: the task, the error's type, and where.
+
+    Nothing that differs from run to run, such as a number in the text, may be in `where`.
+    """
+    told = f"{task}\0{type}\0{where}"
+    return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 Ending = Literal[

@@ -38,6 +38,11 @@ TRANSITIONS: dict[tuple[State | None, State], str] = {
     (State.RUNNING, State.CANCELLED): "cancel, then release or the end of the lease",
     (State.RUNNING, State.EXPIRED): "settle: finish",
     (State.RUNNING, State.QUARANTINED): "settle: reject",
+    (State.SUCCEEDED, State.QUEUED): "revive",
+    (State.FAILED, State.QUEUED): "revive",
+    (State.CANCELLED, State.QUEUED): "revive",
+    (State.EXPIRED, State.QUEUED): "revive",
+    (State.QUARANTINED, State.QUEUED): "revive",
 }
 """(from, to) -> the verb that makes the move; a move that is not here does not exist."""
 

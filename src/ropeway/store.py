@@ -10,9 +10,13 @@ from msgspec import Struct
 from ropeway.broker import Broker
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
+from ropeway.ids import first_id
 from ropeway.message import JobRecord
 from ropeway.states import State
 from ropeway.transition import Answer, Entry, Record, Transition
+
+_LAST = "\U0010ffff"
+"""Sorts after every other character."""
 
 
 class Store(Protocol):
@@ -81,21 +85,76 @@ class Store(Protocol):
 
 
 class Filter(Struct, frozen=True, kw_only=True):
-    """Which jobs to list; None leaves a field open."""
+    """Which jobs to list; None leaves a field open.
+
+    `since` and `until` are instants, from and before which a job was made: that is in its id.
+    `error` is the fingerprint of the error that it ended with.
+    """
 
     state: State | None = None
     task: str | None = None
     queue: str | None = None
     id_prefix: str | None = None
+    since: float | None = None
+    until: float | None = None
+    error: str | None = None
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A page of jobs, newest first, and how far it was looked for more.
+
+    `older` is what to give as `before` for what is older; None if there is nothing. Fewer jobs
+    than asked for and an `older` mean that looking was stopped, after `examined` of about `total`.
+    """
+
+    jobs: list[JobRecord]
+    older: str | None = None
+    examined: int = 0
+    total: int = 0
+
+
+class Count(Struct, frozen=True, kw_only=True):
+    """How many jobs there are; not `whole`: at least so many."""
+
+    number: int
+    whole: bool = True
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """Jobs of one state that ended for the same cause: the newest of them, and how many.
+
+    Not `whole`: at least so many.
+    """
+
+    newest: JobRecord
+    number: int
+    oldest_id: str
+    whole: bool = True
+
+
+class Causes(Struct, frozen=True, kw_only=True):
+    """What jobs ended for, the largest groups first; not `whole`: there are more."""
+
+    found: list[Cause]
+    whole: bool = True
 
 
 class Search(Protocol):
-    """A capability, for people: finding jobs without knowing their ids."""
+    """A capability, for people: finding jobs without knowing their ids.
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
+    No look takes long, however many jobs are kept: one that would is stopped, and says so.
+    """
+
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
         """List jobs, newest first, at most `limit`, those sent before the job `before`."""
+        ...
+
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        """Count jobs, at most up to `cap`."""
+        ...
+
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        """Group settled jobs that did not succeed by their state and their error's fingerprint."""
         ...
 
 
@@ -119,3 +178,13 @@ def log_name(log: str) -> str:
 def holder_name(holder: str) -> str:
     """Return the name to wait for to hear that something `holder` runs is to be cancelled."""
     return "holder/" + holder
+
+
+def id_range(which: Filter, before: str | None) -> tuple[str, str]:
+    """Return between which ids a job must be: from the first, and before the second."""
+    low, high = which.id_prefix or "", (which.id_prefix or "") + _LAST
+    if which.since is not None:
+        low = max(low, first_id(which.since))
+    if which.until is not None:
+        high = min(high, first_id(which.until))
+    return low, high if before is None else min(before, high)

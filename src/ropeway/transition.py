@@ -42,6 +42,11 @@ class Reject(Struct, frozen=True, gc=False, tag="reject", array_like=True):
     detail: str = ""
     counts: Literal["failures", "losses", "none"] = "none"
     keep: float = 604_800.0
+    fingerprint: str = ""
+
+    def failure(self) -> Failure:
+        """Return it as what is kept as the job's error."""
+        return Failure(type=self.reason, message=self.detail, fingerprint=self.fingerprint)
 
 
 Settle = Finish | Release | Reject
@@ -139,6 +144,31 @@ class Update(Struct, frozen=True, gc=False, array_like=True):
     body: bytes | None = None
 
 
+class Revive(Struct, frozen=True, gc=False, array_like=True):
+    """Have a settled job wait again under its own id, due at `due`, or now.
+
+    It is as if it had just been published: in its queue behind what is ready, of its key where its
+    publishing had put it, with nothing counted against it; only `attempt` goes on, so that no
+    attempt of before can settle it. A result goes, the error stays to be looked at. `message` takes
+    the place of the kept one: what is needed to put it right. Refused as a conflict unless the job
+    is settled; name its version in `expect` to revive only what was looked at.
+    """
+
+    id: str
+    due: float | None = None
+    message: Message | None = None
+
+    def __post_init__(self) -> None:
+        if self.message is not None and self.message.id != self.id:
+            raise ValueError(f"job {self.id} cannot become job {self.message.id}")
+
+
+class Remove(Struct, frozen=True, gc=False, array_like=True):
+    """Forget a settled job at once. A conflict if it waits or runs; one that is unknown is gone."""
+
+    id: str
+
+
 class Record(Struct, frozen=True):
     """A kept value and the number that grows with every write of its key."""
 
@@ -160,8 +190,9 @@ class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """All-or-nothing change: every guard is checked before anything is written.
 
     Guards: `fence` (that attempt still holds its lease), `expect` (key -> version, 0 for absent),
-    and that every updated job waits. Writes, in the order of the fields: `put`, `drop`, `append`,
-    `publish`, `join`, `arrive`, `cancel`, `update`, and `settle` of the fenced message.
+    that every updated job waits, and that those to be revived or removed are settled. Writes, in
+    the order of the fields: `put`, `drop`, `append`, `publish`, `join`, `arrive`, `cancel`,
+    `update`, `revive`, `remove`, and `settle` of the fenced message.
     """
 
     fence: Fence | None = None
@@ -174,6 +205,8 @@ class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     arrive: tuple[Arrive, ...] = ()
     cancel: tuple[Cancel, ...] = ()
     update: tuple[Update, ...] = ()
+    revive: tuple[Revive, ...] = ()
+    remove: tuple[Remove, ...] = ()
     settle: Settle | None = None
 
 
@@ -195,6 +228,8 @@ def is_plain(transition: Transition) -> bool:
         or transition.arrive
         or transition.cancel
         or transition.update
+        or transition.revive
+        or transition.remove
     )
 
 
@@ -204,6 +239,7 @@ def size(transition: Transition) -> int:
     total += sum(len(put.value) for put in transition.put)
     total += sum(len(append.value) for append in transition.append)
     total += sum(len(message.body) for join in transition.join for message in join.then)
+    total += sum(len(each.message.body) for each in transition.revive if each.message)
     if isinstance(transition.settle, Finish) and transition.settle.value:
         total += len(transition.settle.value)
     return total

@@ -367,7 +367,7 @@ class World:
             raise Violation("a sender did not end, or a letter was given up")
 
     def _jobs(self) -> list[JobRecord]:
-        return step(self.store.search(Filter(), limit=1000))
+        return step(self.store.search(Filter(), limit=1000)).jobs
 
     def _owed(self) -> list[Record]:
         return step(self.store.scan(OWED))

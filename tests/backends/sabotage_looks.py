@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from ropeway.backends.memory.backend import MemoryBackend
-from ropeway.backends.memory.job import MemoryJob, matches
+from ropeway.backends.memory.job import MemoryJob
 from ropeway.backends.memory.line import Line
+from ropeway.backends.memory.look import matches
 from ropeway.backends.memory.records import Records
 from ropeway.broker import QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
-from ropeway.message import Delivery, JobRecord
+from ropeway.message import Delivery
 from ropeway.states import State
-from ropeway.store import Filter
+from ropeway.store import Cause, Causes, Count, Filter, Found
 from ropeway.transition import Answer, Drop, Put, Record, Transition
 
 # -- records ---------------------------------------------------------------------------------------
@@ -115,30 +116,60 @@ class NamesWhatWaits(MemoryBackend):
 class OldestFirst(MemoryBackend):
     """`order by id`."""
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
-        return (await super().search(which, before, len(self._jobs)))[::-1][:limit]
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
+        found = await super().search(which, before, len(self._jobs))
+        return replace(found, jobs=found.jobs[::-1][:limit])
 
 
 class LimitsBeforeItFilters(MemoryBackend):
     """Filters the page that it has fetched."""
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
         page = await super().search(Filter(), before, limit)
-        return [record for record in page if matches(record, which)]
+        return replace(page, jobs=[record for record in page.jobs if matches(record, which)])
 
 
 class ListsLag(MemoryBackend):
     """Lists what was written when the job was sent."""
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
         found = await super().search(which, before, limit)
-        return [replace(record, state=State.QUEUED) for record in found]
+        stale = [replace(record, state=State.QUEUED) for record in found.jobs]
+        return replace(found, jobs=stale)
+
+
+class SearchesByWholeSeconds(MemoryBackend):
+    """Keeps dates as numbers of seconds."""
+
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
+        since = None if which.since is None else float(int(max(which.since, 0.0)))
+        return await super().search(replace(which, since=since), before, limit)
+
+
+class ForgetsCauses(MemoryBackend):
+    """Takes the text of an error for its cause."""
+
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
+        found = await super().search(replace(which, error=None), before, limit)
+        fits = [job for job in found.jobs if which.error is None or which.error in str(job.error)]
+        return replace(found, jobs=fits[:1])
+
+
+class CountsPages(MemoryBackend):
+    """Counts what it lists."""
+
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        return Count(number=len((await self.search(which, limit=min(cap, 5))).jobs))
+
+
+class GroupsByText(MemoryBackend):
+    """Has a group for each text."""
+
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        found = await self.search(which, limit=limit)
+        return Causes(
+            found=[Cause(newest=job, number=1, oldest_id=job.message.id) for job in found.jobs]
+        )
 
 
 # -- itself ----------------------------------------------------------------------------------------

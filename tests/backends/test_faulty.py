@@ -113,7 +113,7 @@ async def test_a_client_that_insists_gets_through(make: Make) -> None:
         expected = {each.id + end for each in messages for end in ("", "+")}
         told = await drain(backend, clock, len(expected))
         assert {word for words in told.values() for word in words} <= {"applied", "repeated"}
-        jobs = await store.search(Filter(), limit=100)
+        jobs = (await store.search(Filter(), limit=100)).jobs
         assert {job.message.id: (job.state, job.failures) for job in jobs} == dict.fromkeys(
             expected, (State.SUCCEEDED, 1)
         )
@@ -127,7 +127,7 @@ async def test_a_lost_reply_and_a_lost_request_look_alike() -> None:
         memory = MemoryBackend(ManualClock())
         with pytest.raises(Indeterminate):
             await Faulty(memory, faults).commit([Transition(publish=(message(),))])
-        assert len(await memory.search(Filter())) == count
+        assert len((await memory.search(Filter())).jobs) == count
 
 
 async def test_one_seed_is_one_plan() -> None:

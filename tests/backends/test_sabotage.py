@@ -21,6 +21,7 @@ from tests.backends import sabotage as writes
 from tests.backends import sabotage_claims as claims
 from tests.backends import sabotage_fleet as fleet
 from tests.backends import sabotage_looks as looks
+from tests.backends import sabotage_people as people
 from tests.backends import sabotage_records as records
 
 
@@ -121,6 +122,28 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (fleet.MovesPassTheKey, "test_a_moved_job_keeps_its_key"),
     (fleet.EditsLoseTheirPlace, "test_a_head_that_is_changed_stays_the_head"),
     (fleet.UpdatesAreNotTold, "test_waiting_for_a_job_that_is_hurried"),
+    # reviving and removing
+    (people.RevivesAsAnother, "test_every_end_can_be_revived"),
+    (people.RevivesWithItsPast, "test_nothing_is_held_against_it"),
+    (people.RevivesTheOldDate, "test_it_counts_as_just_sent"),
+    (people.RevivesTheAttempt, "test_an_attempt_of_before_is_over"),
+    (people.RevivesThroughACodec, "test_bytes_stay_as_they_are"),
+    (people.RevivesTheBodyAlone, "test_it_can_be_put_right"),
+    (people.RevivesAtOnce, "test_when_it_is_due"),
+    (people.RevivesWhatRuns, "test_only_what_has_ended_is_revived"),
+    (people.RevivesWhateverItIs, "test_only_what_was_looked_at_is_revived"),
+    (people.RevivesUpToTheFirstConflict, "test_a_refused_revival_changes_nothing"),
+    (people.RevivesTwice, "test_twice_in_one_transition_is_once"),
+    (people.RevivedPassTheKey, "test_a_revived_job_keeps_its_key"),
+    (people.RevivedForgetLimits, "test_a_revived_job_counts_for_its_limit"),
+    (people.RevivesTheWishToCancel, "test_an_old_wish_to_cancel_is_over"),
+    (people.PrunesTheRevived, "test_it_is_kept_while_it_waits"),
+    (people.RevivedArriveAnew, "test_its_arrival_counts_once"),
+    (people.RevivalsAreNotTold, "test_waiting_for_a_job_that_is_revived"),
+    (people.SettledAreQuiet, "test_what_becomes_of_an_ended_job_is_told"),
+    (people.RemovesFromSight, "test_what_has_ended_is_removed"),
+    (people.RemovesWhatRuns, "test_only_what_has_ended_is_removed"),
+    (people.RefusesToRemoveTheRemoved, "test_what_is_gone_is_gone"),
     # receive
     (claims.LooksThenTakes, "test_two_claimers_never_share_a_message"),
     (claims.TakesOneMore, "test_at_most_n_for_each_claim"),
@@ -265,6 +288,10 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (looks.OldestFirst, "test_newest_first_and_page_by_page"),
     (looks.LimitsBeforeItFilters, "test_filters"),
     (looks.ListsLag, "test_a_listed_job_is_as_it_is_now"),
+    (looks.SearchesByWholeSeconds, "test_when_a_job_was_made"),
+    (looks.ForgetsCauses, "test_what_failed_of_one_cause"),
+    (looks.CountsPages, "test_counting_jobs"),
+    (looks.GroupsByText, "test_causes"),
     # itself
     (looks.OpensAnew, "test_opening_again_changes_nothing"),
     (looks.ClosesForAll, "test_closing_again_changes_nothing"),
@@ -308,7 +335,7 @@ def test_every_case_can_fail() -> None:
 
 def test_every_broken_backend_is_caught() -> None:
     """No defect is written down and then not tried."""
-    modules = (writes, claims, looks, fleet, records)
+    modules = (writes, claims, looks, fleet, people, records)
     written = {
         value
         for module in modules

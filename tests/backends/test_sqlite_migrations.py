@@ -22,10 +22,13 @@ from ropeway.transition import Finish, Transition
 
 FIRST = Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8")
 
+NEWER = migrations.known() + 1
 NEXT = migrations.Step(
-    4, needs=3, sql="alter table job add column later text; create index later on job (later);"
+    NEWER,
+    needs=3,
+    sql="alter table job add column later text; create index later on job (later);",
 )
-BREAKING = migrations.Step(4, needs=4, sql="alter table job rename column key to ordering;")
+BREAKING = migrations.Step(NEWER, needs=NEWER, sql="alter table job rename column key to ordering;")
 
 _TABLES = "select name from sqlite_schema where type = 'table'"
 
@@ -183,7 +186,7 @@ def test_this_version_and_the_next_share_a_file(tmp_path: Path) -> None:
     started_later = backend_on(path)
     step(started_later.commit([Transition(publish=(Message(id=new_id(), task="t"),))]))
     assert len(step(started_later.receive([Claim("default", 1)], "me", 60))) == 1
-    assert started_later.database.read(lambda execute: execute("pragma user_version").get) == 4
+    assert started_later.database.read(lambda execute: execute("pragma user_version").get) == NEWER
     assert None not in step(here.get([job_key(job_id) for job_id in ids]))
     here.database.close()
     started_later.database.close()
@@ -194,6 +197,6 @@ def test_a_schema_that_needs_newer_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "newer.db"
     step(backend_on(path).open())
     upgrade(path, BREAKING)
-    with pytest.raises(BackendUnavailable, match="schema 4, which needs a newer ropeway") as caught:
+    with pytest.raises(BackendUnavailable, match=f"schema {NEWER}, which needs a newer") as caught:
         Database(path).open()
     assert "install the newer ropeway" in str(caught.value)

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ropeway import ids
-from ropeway.ids import new_id
+from ropeway.ids import first_id, new_id
 
 
 def milliseconds(job_id: str) -> int:
@@ -87,3 +87,12 @@ def test_a_child_forked_in_the_middle_makes_ids() -> None:
     assert uuid.UUID(os.read(read, 100).decode()).version == 7
     os.close(read)
     os.close(write)
+
+
+def test_the_first_id_of_an_instant() -> None:
+    """Ids made from an instant on are not below its first id, and those made before it are."""
+    before = new_id()
+    made = int(before.replace("-", "")[:12], 16) / 1000
+    assert first_id(made) <= before < first_id(made + 0.0011)
+    assert first_id(0.0) <= first_id(-1e300) < first_id(1e9) < first_id(1e300)
+    assert len(first_id(1e300)) == 36

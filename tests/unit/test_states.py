@@ -7,10 +7,11 @@ import pytest
 from ropeway.states import FINAL, TRANSITIONS, State, diagram
 
 
-def test_what_is_final_stays() -> None:
-    """No verb moves a job out of a final state, and some verb into each."""
+def test_only_a_person_moves_what_is_final() -> None:
+    """Only reviving moves a job out of a final state, from each to waiting; some verb into each."""
     assert {state for state in State if state.final} == FINAL
-    assert not {source for source, _ in TRANSITIONS if source is not None and source.final}
+    moves = {move: verb for move, verb in TRANSITIONS.items() if move[0] in FINAL}
+    assert moves == dict.fromkeys([(state, State.QUEUED) for state in FINAL], "revive")
     assert {target for _, target in TRANSITIONS} >= FINAL
 
 

@@ -31,7 +31,7 @@ def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
         with looking() as (backend, _):
             if backend is None:
                 return []
-            found = step(backend.search(Filter(id_prefix=incomplete.lower()), None, _MOST))
+            found = step(backend.search(Filter(id_prefix=incomplete.lower()), None, _MOST)).jobs
     except RopewayError:
         return []
     return [job.message.id for job in found]

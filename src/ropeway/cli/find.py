@@ -33,7 +33,7 @@ def find_job(backend: Backend | None, missing: str, start: str) -> Job[Any]:
         raise JobNotFound(f"nothing is kept of job {start}", hint=missing)
     if len(start) == _WHOLE:
         return Job(Source(backend), start)  # its record is looked up by its key
-    found = step(backend.search(Filter(id_prefix=start), None, _MOST + 1))
+    found = step(backend.search(Filter(id_prefix=start), None, _MOST + 1)).jobs
     if not found:
         raise JobNotFound(
             f"no job that is kept has an id that begins with {start!r}",

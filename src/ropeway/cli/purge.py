@@ -17,13 +17,13 @@ def purge(backend: Backend, queue: str, keep: float) -> int:
     ended = 0
     before: str | None = None
     which = Filter(state=State.QUEUED, queue=queue)
-    while page := step(backend.search(which, before, MAX_BATCH)):
-        before = page[-1].message.id
-        ended += sum(
-            answer.ok
-            for answer in step(backend.commit([_end(job.message.id, keep) for job in page]))
-        )
-    return ended
+    while True:
+        page = step(backend.search(which, before, MAX_BATCH))
+        ends = [_end(job.message.id, keep) for job in page.jobs]
+        ended += sum(answer.ok for answer in step(backend.commit(ends)))
+        before = page.older
+        if before is None:
+            return ended
 
 
 def _end(job_id: str, keep: float) -> Transition:

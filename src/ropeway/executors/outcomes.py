@@ -8,7 +8,8 @@ from typing import Any
 from ropeway.config import seconds
 from ropeway.errors import Retry, RopewayError
 from ropeway.executor import Call
-from ropeway.message import Failure, Outcome
+from ropeway.executors.where import raised_in
+from ropeway.message import Failure, Outcome, fingerprint
 from ropeway.retry import retryable
 
 _LONGEST_NAME = 200
@@ -22,9 +23,9 @@ def returned(call: Call, value: Any) -> Outcome:
         return Outcome(ending="returned", value=call.encode(value))
     except RopewayError as error:
         told = type(error)(f"the result of {call.task}: {error.fact}", hint=error.hint)
-        return Outcome(ending="raised", error=failure_of(told), retryable=False)
+        return Outcome(ending="raised", error=failure_of(told, call), retryable=False)
     except Exception as error:  # noqa: BLE001  encoding may run user code
-        return Outcome(ending="raised", error=failure_of(error), retryable=False)
+        return Outcome(ending="raised", error=failure_of(error, call), retryable=False)
 
 
 def raised(call: Call, error: BaseException) -> Outcome:
@@ -32,11 +33,11 @@ def raised(call: Call, error: BaseException) -> Outcome:
     try:
         if isinstance(error, Retry):
             after = None if error.after is None else seconds(error.after, "after")
-            return Outcome(ending="raised", error=failure_of(error), after=after)
+            return Outcome(ending="raised", error=failure_of(error, call), after=after)
         again = retryable(call.policy, error)
     except Exception as wrong:  # noqa: BLE001  a delay that is none, or a class without a name
-        return Outcome(ending="raised", error=failure_of(wrong))
-    return Outcome(ending="raised", error=failure_of(error), retryable=again)
+        return Outcome(ending="raised", error=failure_of(wrong, call))
+    return Outcome(ending="raised", error=failure_of(error, call), retryable=again)
 
 
 def unbound(error: Exception) -> Outcome:
@@ -52,13 +53,20 @@ def timed_out(call: Call, error: BaseException) -> Outcome:
         type="TimeLimit",
         message=f"{call.task} ran longer than its timeout of {call.timeout} s",
         traceback=_traceback(error),
+        fingerprint=fingerprint(call.task, "TimeLimit", _where(error)),
     )
     return Outcome(ending="timed_out", error=failure)
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException, call: Call | None = None) -> Failure:
     """Describe an exception in bounded text, also one whose own `str` fails."""
-    return Failure(type=_name(type(error)), message=_text(error), traceback=_traceback(error))
+    name = _name(type(error))
+    return Failure(
+        type=name,
+        message=_text(error),
+        traceback=_traceback(error),
+        fingerprint=fingerprint(call.task, name, _where(error)) if call else "",
+    )
 
 
 def _name(kind: type[BaseException]) -> str:
@@ -86,6 +94,11 @@ def _traceback(error: BaseException) -> str:
         return _clean("".join(lines), _LONGEST_TRACEBACK)
     except Exception:  # noqa: BLE001  formatting calls user code too
         return ""
+
+
+def _where(error: BaseException) -> str:
+    # The first frame is the executor's own.
+    return raised_in(error.__traceback__.tb_next) if error.__traceback__ else ""
 
 
 def _clean(text: str, limit: int) -> str:

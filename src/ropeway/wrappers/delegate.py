@@ -9,7 +9,7 @@ from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim, Limit
 from ropeway.decide import Keep
 from ropeway.message import Delivery, Fence, JobRecord
-from ropeway.store import Backend, Filter
+from ropeway.store import Backend, Causes, Count, Filter, Found
 from ropeway.transition import Answer, Entry, Record, Transition
 
 
@@ -70,7 +70,11 @@ class Delegate:
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         return await self.inner.wait(names, timeout)
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
         return await self.inner.search(which, before, limit)
+
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        return await self.inner.count(which, cap)
+
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        return await self.inner.causes(which, limit)

@@ -10,12 +10,15 @@ from msgspec.structs import replace
 
 from ropeway.message import DEFAULT_BAND, Fence, JobRecord, Message
 from ropeway.states import State
-from ropeway.transition import Answer, Cancel, Finish, Put, Reject, Release, Transition
+from ropeway.transition import Answer, Cancel, Drop, Finish, Put, Reject, Release, Transition
 
 OWED = "owed/"
 """Records of what a settled job still has to publish, each under the job's id."""
 
 _CALLED_OFF = "called-off/"
+REMOVED_KEPT = 604_800.0
+"""Seconds for which a removed job is remembered, in case its message comes again."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[Message, ...]).decode
 
@@ -40,6 +43,8 @@ def part(transition: Transition) -> Part:
     if transition.cancel:
         marks = tuple(Put(called_off(each.id), b"", ttl=each.keep) for each in transition.cancel)
         transition = replace(transition, put=transition.put + marks)
+    if transition.revive or transition.remove:
+        transition = _by_hand(transition)
     if not transition.publish or _gives_an_id_twice(transition):
         return Part(transition)
     if transition == Transition(publish=transition.publish):
@@ -103,6 +108,23 @@ def asked(answer: Answer, transition: Transition) -> Answer:
         return answer
     versions = {key: value for key, value in answer.versions.items() if key in keys}
     return replace(answer, versions=versions)
+
+
+def _by_hand(transition: Transition) -> Transition:
+    """Add what a person's change of a settled job has to see to.
+
+    What is revived is wanted again, and owes nothing of before. What is removed may still rest in
+    the broker, which knows nothing of that: it must not run when it comes.
+    """
+    unpaid = {OWED + each.id: 0 for each in transition.revive}
+    wanted = tuple(Drop(called_off(each.id)) for each in transition.revive)
+    gone = tuple(Put(called_off(each.id), b"", ttl=REMOVED_KEPT) for each in transition.remove)
+    return replace(
+        transition,
+        expect={**unpaid, **transition.expect},
+        put=transition.put + gone,
+        drop=transition.drop + wanted,
+    )
 
 
 def _owing(transition: Transition, key: str) -> Part:

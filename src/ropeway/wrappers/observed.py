@@ -9,8 +9,8 @@ from typing import Self
 from ropeway.broker import Held, QueueStats
 from ropeway.claims import Claim
 from ropeway.events import Events, VerbDone
-from ropeway.message import Delivery, Fence, JobRecord
-from ropeway.store import Backend, Filter
+from ropeway.message import Delivery, Fence
+from ropeway.store import Backend, Causes, Count, Filter, Found
 from ropeway.transition import Answer, Entry, Record, Transition
 from ropeway.wrappers.delegate import Delegate
 
@@ -94,10 +94,18 @@ class Observed(Delegate):
             timed.items = len(found)
             return found
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
         with _Timed(self.events, "search", 0) as timed:
             found = await self.inner.search(which, before, limit)
-            timed.items = len(found)
+            timed.items = len(found.jobs)
             return found
+
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        with _Timed(self.events, "count", 0):
+            return await self.inner.count(which, cap)
+
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        with _Timed(self.events, "causes", 0) as timed:
+            causes = await self.inner.causes(which, limit)
+            timed.items = len(causes.found)
+            return causes

@@ -10,7 +10,7 @@ from ropeway.capabilities import Capabilities
 from ropeway.claims import MAX_BATCH, Claim, Limit
 from ropeway.decide import Keep
 from ropeway.message import Delivery, Fence, JobRecord
-from ropeway.store import Filter
+from ropeway.store import Causes, Count, Filter, Found
 from ropeway.transition import Answer, Entry, Record, Transition, size
 from ropeway.wrappers.batched import MAX_BYTES
 from ropeway.wrappers.wire import VERBS, Failed, Reply, encode, raised
@@ -104,11 +104,17 @@ class Remote:
         told: list[str] = await self._ask("wait", names, min(timeout, self._patience))
         return told
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
-        found: list[JobRecord] = await self._ask("search", which, before, limit)
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
+        found: Found = await self._ask("search", which, before, limit)
         return found
+
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        count: Count = await self._ask("count", which, cap)
+        return count
+
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        causes: Causes = await self._ask("causes", which, limit)
+        return causes
 
     async def _ask(self, verb: str, *arguments: Any) -> Any:
         reply = await self._line.ask(verb, encode(arguments))

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from ropeway.backends.memory import look
 from ropeway.backends.memory.alone import alone
 from ropeway.backends.memory.hints import Hints
-from ropeway.backends.memory.job import MemoryJob, matches
+from ropeway.backends.memory.job import MemoryJob
 from ropeway.backends.memory.joins import Joins
 from ropeway.backends.memory.line import Line
 from ropeway.backends.memory.logs import Logs
@@ -20,9 +21,9 @@ from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim, Limit
 from ropeway.clock import Clock, SystemClock
 from ropeway.decide import NOT_STARTED, Keep
-from ropeway.message import JOB_PREFIX, Delivery, Failure, Fence, JobRecord, Message, job_key
-from ropeway.states import State
-from ropeway.store import Filter, holder_name, log_name, queue_name
+from ropeway.message import JOB_PREFIX, Delivery, Fence, JobRecord, Message, job_key
+from ropeway.states import FINAL, State
+from ropeway.store import Causes, Count, Filter, Found, holder_name, log_name, queue_name
 from ropeway.transition import (
     REPEATED,
     Answer,
@@ -35,6 +36,8 @@ from ropeway.transition import (
     Record,
     Reject,
     Release,
+    Remove,
+    Revive,
     Transition,
     Update,
     digest,
@@ -92,6 +95,10 @@ class MemoryBackend(Hints):
         flagged = [each.id for each in transition.cancel if self._flag(each)]
         for update in transition.update:
             self._update(update)
+        for revive in transition.revive:
+            self._revive(revive)
+        for remove in transition.remove:
+            self._remove(remove)
         if transition.fence is not None and transition.settle is not None:
             self._settle(transition)
         return Answer(
@@ -119,16 +126,21 @@ class MemoryBackend(Hints):
                 key = job_key(message.id)
                 current = self._version(key)
                 return Answer(status="refused", reason="duplicate", key=key, current=current)
-        for update in transition.update:
-            job = self._jobs.get(update.id)
-            if job is None or job.state is not State.QUEUED:
-                current = job.version if job else 0
-                key = job_key(update.id)
-                return Answer(status="refused", reason="conflict", key=key, current=current)
+        jobs = self._jobs
+        late = [u.id for u in transition.update if not self._is_in(u.id, State.QUEUED)]
+        late += [r.id for r in transition.revive if not self._is_in(r.id, *FINAL)]
+        late += [r.id for r in transition.remove if r.id in jobs and not jobs[r.id].state.final]
+        if late:
+            key = job_key(late[0])
+            return Answer(status="refused", reason="conflict", key=key, current=self._version(key))
         only_publishes = transition.fence is None and is_plain(transition)
         if only_publishes and transition.publish and not first:
             return REPEATED
         return None
+
+    def _is_in(self, job_id: str, *states: State) -> bool:
+        job = self._jobs.get(job_id)
+        return job is not None and job.state in states
 
     def _guard_fence(self, fence: Fence, transition: Transition) -> Answer | None:
         job = self._jobs.get(fence.id)
@@ -218,6 +230,26 @@ class MemoryBackend(Hints):
         self._hint(queue_name(job.message.queue))
         self._hint(job_key(update.id))
 
+    def _revive(self, revive: Revive) -> None:
+        job, now = self._jobs[revive.id], self._clock.now()
+        if not job.state.final:
+            return
+        job.message = revive.message or job.message
+        job.state, job.settled, job.finished, job.value = State.QUEUED, None, None, None
+        job.failures, job.losses, job.releases = 0, 0, job.attempt
+        job.enqueued = now
+        job.due = job.place = now if revive.due is None else revive.due
+        job.version += 1
+        self._line.enter(job)
+        self._hint(queue_name(job.message.queue))
+        self._hint(job_key(revive.id))
+
+    def _remove(self, remove: Remove) -> None:
+        job = self._jobs.get(remove.id)
+        if job is not None and job.state.final:
+            del self._jobs[remove.id]
+            self._hint(job_key(remove.id))
+
     def _end(self, job: MemoryJob, state: State, keep: float) -> None:
         """A job is settled: what it held back may go on."""
         now = self._clock.now()
@@ -246,7 +278,7 @@ class MemoryBackend(Hints):
                 job.value, job.error = settle.value, settle.error
                 self._end(job, settle.state, settle.keep)
             case Reject():
-                job.error = Failure(type=settle.reason, message=settle.detail)
+                job.error = settle.failure()
                 self._end(job, State.QUARANTINED, settle.keep)
             case Release() if job.cancelling:
                 job.error = settle.error
@@ -376,12 +408,16 @@ class MemoryBackend(Hints):
         return Record(key, job.version, _encode(job.record())) if job else None
 
     @alone
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
-        newest_first = sorted(self._jobs, reverse=True)
-        records = (self._jobs[i].record() for i in newest_first if before is None or i < before)
-        return [record for record in records if matches(record, which)][:limit]
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
+        return look.search(self._jobs, which, before, limit)
+
+    @alone
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        return look.count(self._jobs, which, cap)
+
+    @alone
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        return look.causes(self._jobs, which, limit)
 
     @alone
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:

@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from ropeway.message import Failure, JobRecord, Message
 from ropeway.states import State
-from ropeway.store import Filter
 
 Entry = tuple[float, int, str]
 """A place in an order, the order of publishing, and the job's id."""
@@ -45,13 +44,3 @@ class MemoryJob(Struct, kw_only=True):
     def record(self) -> JobRecord:
         """Return what is told of it."""
         return JobRecord(**{name: getattr(self, name) for name in JobRecord.__struct_fields__})
-
-
-def matches(record: JobRecord, which: Filter) -> bool:
-    """Tell whether a job is one of those that were asked for."""
-    return (
-        (which.state is None or record.state is which.state)
-        and (which.task is None or record.message.task == which.task)
-        and (which.queue is None or record.message.queue == which.queue)
-        and (which.id_prefix is None or record.message.id.startswith(which.id_prefix))
-    )

@@ -17,6 +17,7 @@ from ropeway.backends.sqlite import (
     query,
     records,
     retain,
+    search,
 )
 from ropeway.backends.sqlite.database import Database
 from ropeway.backends.sqlite.holders import void_leases
@@ -28,7 +29,7 @@ from ropeway.capabilities import Capabilities
 from ropeway.claims import MAX_BATCH, Claim, Limit
 from ropeway.decide import Keep
 from ropeway.message import Delivery, Fence, JobRecord
-from ropeway.store import Filter, queue_name
+from ropeway.store import Causes, Count, Filter, Found, queue_name
 from ropeway.transition import Answer, Entry, Record, Transition
 
 _logger = logging.getLogger("ropeway")
@@ -152,11 +153,19 @@ class SqliteBackend:
         now = self.database.clock.now()
         return self.database.read(lambda execute: query.get_all(execute, keys, now))
 
-    async def search(
-        self, which: Filter, before: str | None = None, limit: int = 50
-    ) -> list[JobRecord]:
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
         return await self._transport.read(
-            self.database.read, lambda execute: query.search(execute, which, before, limit)
+            self.database.read, lambda execute: search.search(execute, which, before, limit)
+        )
+
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        return await self._transport.read(
+            self.database.read, lambda execute: search.count(execute, which, cap)
+        )
+
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        return await self._transport.read(
+            self.database.read, lambda execute: search.causes(execute, which, limit)
         )
 
     async def declare(self, limits: Sequence[Limit]) -> None:

@@ -11,6 +11,7 @@ from ropeway.backends.sqlite.ending import leased_ended
 from ropeway.backends.sqlite.lanes import lane_of
 from ropeway.backends.sqlite.limits import give_back, names_of
 from ropeway.backends.sqlite.ops import Durable, Writing
+from ropeway.backends.sqlite.revive import guard_settled, remove, revive
 from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
 from ropeway.backends.sqlite.update import guard_updates, update
 from ropeway.message import JOB_PREFIX, Failure, Fence, Message, job_key
@@ -72,7 +73,7 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
         if same is False or given.setdefault(message.id, message) != message:
             return _duplicate(writing, message)
         known += same is True
-    answer = guard_updates(writing, transition)
+    answer = guard_updates(writing, transition) or guard_settled(writing, transition)
     if answer is not None:
         return answer
     only_publishes = transition.fence is None and is_plain(transition)
@@ -131,6 +132,10 @@ def _write(writing: Writing, transition: Transition) -> Answer:
     cancelled, flagged = cancel_all(writing, transition.cancel)
     for change in transition.update:
         update(writing, change)
+    for each in transition.revive:
+        revive(writing, each)
+    for gone in transition.remove:
+        remove(writing, gone)
     if transition.fence is not None and transition.settle is not None:
         _settle(writing, transition, transition.fence)
     return Answer(
@@ -185,8 +190,7 @@ def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
         case Finish():
             number, value, error = NUMBERS[settle.state], settle.value, settle.error
         case Reject():
-            number, value = NUMBERS[State.QUARANTINED], None
-            error = Failure(type=settle.reason, message=settle.detail)
+            number, value, error = NUMBERS[State.QUARANTINED], None, settle.failure()
         case None:
             return True
     charged = (settle.counts == "failures", settle.counts == "losses")
@@ -195,8 +199,15 @@ def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
     writing.execute(sql.FINISH, values)
     if writing.connection.changes() != 1 and not _finish_special(writing, values):
         return False
+    _keep_cause(writing, fence.id, error)
     writing.changed.add(job_key(fence.id))
     return True
+
+
+def _keep_cause(writing: Writing, job_id: str, error: Failure | None) -> None:
+    # A statement of its own: what succeeds, as nearly all does, is not to pay for it.
+    if error is not None and error.fingerprint:
+        writing.execute(sql.KEEP_CAUSE, (error.fingerprint, job_id))
 
 
 def _finish_special(writing: Writing, values: tuple[object, ...]) -> bool:

@@ -8,14 +8,12 @@ from typing import Any
 from ropeway.backends.sqlite import records
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.lanes import heads
-from ropeway.backends.sqlite.rows import NUMBERS, job_of, record_of
+from ropeway.backends.sqlite.rows import job_of, record_of
 from ropeway.broker import QueueStats
 from ropeway.message import JOB_PREFIX, JobRecord
 from ropeway.states import State
-from ropeway.store import Filter
 from ropeway.transition import Record
 
-_LAST = "\U0010ffff"  # sorts after every other character
 Execute = Callable[..., Any]
 
 
@@ -29,15 +27,6 @@ def _get(execute: Execute, key: str, now: float) -> Record | None:
         row = execute(sql.GET_JOB, (key.removeprefix(JOB_PREFIX),)).fetchone()
         return record_of(row) if row else None
     return records.get(execute, key, now)
-
-
-def search(execute: Execute, which: Filter, before: str | None, limit: int) -> list[JobRecord]:
-    """List jobs, newest first."""
-    state = None if which.state is None else NUMBERS[which.state]
-    low = which.id_prefix or ""
-    high = low + _LAST if before is None else min(before, low + _LAST)
-    filters = [value for value in (state, which.task, which.queue) for _ in range(2)]
-    return [job_of(row) for row in execute(sql.SEARCH, (low, high, *filters, limit))]
 
 
 def peek(execute: Execute, queue: str, limit: int) -> list[JobRecord]:

@@ -35,7 +35,8 @@ create table job (
     error blob,                          -- a Failure, as JSON
     expires real,                        -- after this it must not start
     limited_by text,                     -- the names of its limits, as JSON; null if none
-    lane integer not null default 0      -- where it waits: see lanes.py
+    lane integer not null default 0,     -- where it waits: see lanes.py
+    cause text                           -- the fingerprint of its error
 ) strict;
 
 -- What waits, lane by lane in the order it is claimed. Delayed and retried messages are here too.
@@ -43,6 +44,9 @@ create index waiting on job (queue, lane, place) where state = 0;
 create index leased on job (queue, lease_until) where state = 1;
 -- What is settled, in the order in which it may be removed.
 create index kept on job (state, purge) where state >= 2;
+-- What did not succeed, for people: newest first, and by what it failed of. Success pays nothing.
+create index ended on job (state, id) where state >= 3;
+create index caused on job (state, cause, id) where state >= 3;
 -- What may end without having been started.
 create index expiring on job (expires) where state = 0 and expires is not null;
 

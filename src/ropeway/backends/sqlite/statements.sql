@@ -244,16 +244,82 @@ select id, task, queue, band, key, head, body, state, attempt, failures, losses,
 from job where id = ?;
 
 -- name: search
--- Jobs of a range of ids, newest first. Null leaves a filter open.
--- in: low, high, state, state, task, task, queue, queue, limit
--- out: see rows.RECORD
-select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, coalesce(due, place), started, finished, holder, value, error, version,
-    state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
-from job
+-- Ids of a range, newest first. Null leaves a filter open.
+-- in: low, high, state, state, task, task, queue, queue, limit   out: id
+select id from job
 where id >= ? and id < ? and (? is null or state = ?) and (? is null or task = ?)
     and (? is null or queue = ?)
 order by id desc limit ?;
+
+-- name: far_id
+-- The id so far down from the top of a range.
+-- in: low, high, how far   out: id
+select id from job where id >= ? and id < ? order by id desc limit 1 offset ?;
+
+-- name: search_ended
+-- The same among those of one state that did not succeed.
+-- in: state, low, high, task, task, queue, queue, limit   out: id
+select id from job indexed by ended
+where state >= 3 and state = ? and id >= ? and id < ? and (? is null or task = ?)
+    and (? is null or queue = ?)
+order by id desc limit ?;
+
+-- name: far_ended
+-- in: state, low, high, how far   out: id
+select id from job indexed by ended
+where state >= 3 and state = ? and id >= ? and id < ? order by id desc limit 1 offset ?;
+
+-- name: search_caused
+-- The same among those that ended for one cause, which may be null.
+-- in: state, cause, low, high, task, task, queue, queue, limit   out: id
+select id from job indexed by caused
+where state >= 3 and state = ? and cause is ? and id >= ? and id < ? and (? is null or task = ?)
+    and (? is null or queue = ?)
+order by id desc limit ?;
+
+-- name: far_caused
+-- in: state, cause, low, high, how far   out: id
+select id from job indexed by caused
+where state >= 3 and state = ? and cause is ? and id >= ? and id < ?
+order by id desc limit 1 offset ?;
+
+-- name: next_cause
+-- The first cause of a state after another.
+-- in: state, cause   out: cause or null
+select min(cause) from job indexed by caused where state >= 3 and state = ? and cause > ?;
+
+-- name: oldest_caused
+-- in: state, cause, low, high   out: id or null
+select min(id) from job indexed by caused
+where state >= 3 and state = ? and cause is ? and id >= ? and id < ?;
+
+-- name: search_waiting
+-- The same where few are waiting: all of them are looked at.
+-- in: queue, queue, low, high, task, task, limit   out: id
+select id from job indexed by waiting
+where state = 0 and (? is null or queue = ?) and id >= ? and id < ? and (? is null or task = ?)
+order by id desc limit ?;
+
+-- name: some_waiting
+-- Counts what waits anywhere, up to a cap.
+-- in: cap   out: count
+select count(*) from (select 1 from job indexed by waiting where state = 0 limit ?);
+
+-- name: search_running
+-- in: queue, queue, low, high, task, task, limit   out: id
+select id from job indexed by leased
+where state = 1 and (? is null or queue = ?) and id >= ? and id < ? and (? is null or task = ?)
+order by id desc limit ?;
+
+-- name: job_span
+-- Between which serials all jobs are: nearly how many there are.
+-- out: first, last
+select (select min(serial) from job), (select max(serial) from job);
+
+-- name: keep_cause
+-- What failures of one cause have in common, beside the error that has just been kept.
+-- in: cause, id
+update job set cause = ? where id = ?;
 
 -- name: queue_names
 -- Every queue that holds work, by skipping from name to name along the two indexes.
@@ -478,6 +544,29 @@ update job set due = iif(? is null, due, null), place = coalesce(?, place),
         where other.key is not null and other.state < 2 and other.queue = ? and other.key = ?
         limit 1), ?, 2 * coalesce(?, band) + (limited_by is not null))
 where serial = ?;
+
+-- name: replace_message
+-- in: task, queue, band, key, head, body, expires, limits, id
+update job set task = ?, queue = ?, band = ?, key = ?, head = ?, body = ?, expires = ?,
+    limited_by = ?
+where id = ? and state >= 2;
+
+-- name: revive
+-- What is settled waits again as if just published, but for its attempts. What those are is
+-- charged to nothing: all of them count as given back.
+-- in: due, enqueued, id   out: queue
+update job set state = 0, place = ?, due = null, enqueued = ?, failures = 0, losses = 0,
+    releases = attempt, version = version + 1, finished = null, purge = null, value = null,
+    settled = null, cause = null,
+    lane = coalesce((select -1 from job as other indexed by keyed
+        where other.key is not null and other.state < 2 and other.queue = job.queue
+            and other.key = job.key limit 1), 2 * band + (limited_by is not null))
+where id = ? and state >= 2
+returning queue;
+
+-- name: remove
+-- in: id
+delete from job where id = ? and state >= 2;
 
 -- name: peek_lane
 -- What waits in one lane, by place.

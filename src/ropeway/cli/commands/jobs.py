@@ -16,7 +16,9 @@ from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, options
 from ropeway.errors import ResultTimeout
 from ropeway.states import State
 from ropeway.stepping import step
-from ropeway.store import Filter
+from ropeway.store import Filter, Found
+
+NONE = Found(jobs=[])
 
 
 @click.group(cls=Suggesting)
@@ -53,7 +55,8 @@ def ls(
         if backend is None:
             shared.say(missing)
         now = step(backend.now()) if backend else 0.0
-        found = step(backend.search(which, before and before.lower(), limit)) if backend else []
+        page = step(backend.search(which, before and before.lower(), limit)) if backend else NONE
+    found = page.jobs
     if backend and not found and not shared.json:
         shared.say("no jobs")
     print_list(
@@ -62,8 +65,10 @@ def ls(
         [jobview.summary(job, now) for job in found],
         lambda: jobview.drawn(found, now),
     )
-    if len(found) == limit:
-        shared.hint(f"older ones: ropeway jobs ls --before {found[-1].message.id}")
+    if page.older and len(found) < limit:
+        shared.say(f"examined {page.examined:,} of about {page.total:,} jobs, the newest first")
+    if page.older:
+        shared.hint(f"older ones: ropeway jobs ls --before {page.older}")
 
 
 @jobs.command()

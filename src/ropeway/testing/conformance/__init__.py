@@ -42,6 +42,7 @@ from ropeway.testing.conformance.publish import PublishCases
 from ropeway.testing.conformance.receive import ReceiveCases, WaitingCases
 from ropeway.testing.conformance.records import RecordCases
 from ropeway.testing.conformance.repeat import RepeatCases
+from ropeway.testing.conformance.revive import RemoveCases, ReviveCases, ReviveWaitingCases
 from ropeway.testing.conformance.scan import ScanCases
 from ropeway.testing.conformance.settle import SettleCases
 from ropeway.testing.conformance.update import UpdateCases, UpdateWaitingCases
@@ -67,6 +68,8 @@ class SteppedSuite(
     KeepCases,
     CancelCases,
     UpdateCases,
+    ReviveCases,
+    RemoveCases,
     StatsCases,
     PeekCases,
     SearchCases,
@@ -81,6 +84,7 @@ class BackendSuite(
     KeyWaitingCases,
     LimitWaitingCases,
     UpdateWaitingCases,
+    ReviveWaitingCases,
     HintCases,
     CancelHintCases,
 ):

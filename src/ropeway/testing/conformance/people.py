@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ropeway.claims import Limit
+from ropeway.ids import first_id
+from ropeway.message import Failure
 from ropeway.states import State
-from ropeway.store import Filter
+from ropeway.store import Count, Filter
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import claimer, counts, ids, job, message, send, sent
-from ropeway.transition import Finish, Release
+from ropeway.transition import Cancel, Finish, Reject, Release, Settle, Transition
 
 
 class StatsCases:
@@ -154,13 +156,14 @@ class SearchCases:
         """
         messages = await sent(harness.backend, 25)
         pages, before = list[str](), None
-        for size in (10, 10, 5, 0):
-            page = ids(await harness.backend.search(Filter(), before, limit=10))
-            assert len(page) == size
-            pages += page
-            before = page[-1] if page else None
+        for size in (10, 10, 5):
+            page = await harness.backend.search(Filter(), before, limit=10)
+            assert len(page.jobs) == size
+            pages += ids(page.jobs)
+            before = page.older
+        assert before is None
         assert pages == ids(messages)[::-1]
-        assert ids(await harness.backend.search(Filter(), limit=1)) == [messages[-1].id]
+        assert ids((await harness.backend.search(Filter(), limit=1)).jobs) == [messages[-1].id]
 
     async def test_filters(self, harness: Harness) -> None:
         """Every field of a filter narrows the list, alone and together with others.
@@ -175,7 +178,7 @@ class SearchCases:
 
         async def found(limit: int = 50, before: str | None = None, **fields: object) -> list[str]:
             which = Filter(**fields)  # type: ignore[arg-type]  # the caller names its fields
-            return ids(await harness.backend.search(which, before, limit))
+            return ids((await harness.backend.search(which, before, limit)).jobs)
 
         newest = messages[::-1]
         assert await found(task="a") == [m.id for m in newest if m.task == "a"]
@@ -199,7 +202,101 @@ class SearchCases:
         finished, released = await first.take(2)
         await first.settle(finished, Finish(State.SUCCEEDED, b"1"))
         await first.settle(released, Release("failures", delay=5.0))
-        listed = await harness.backend.search(Filter())
+        listed = (await harness.backend.search(Filter())).jobs
         looked_up = [await job(harness.backend, each.message.id) for each in listed]
         assert listed == looked_up
         assert [each.state for each in listed] == [State.QUEUED, State.QUEUED, State.SUCCEEDED]
+
+    async def test_when_a_job_was_made(self, harness: Harness) -> None:
+        """`since` and `until` are instants: a job made at the first is listed, at the second not.
+
+        Broken: "the last hour" is the hour of another clock, or leaves out the second it names.
+        """
+        instants = [1e9, 1e9 + 0.25, 1e9 + 60, 2e9]
+        messages = [message(id=first_id(instant), delay=1.0) for instant in instants]
+        await send(harness.backend, *messages)
+
+        async def found(**fields: object) -> list[str]:
+            which = Filter(**fields)  # type: ignore[arg-type]  # the caller names its fields
+            return ids((await harness.backend.search(which)).jobs)
+
+        newest = ids(messages)[::-1]
+        assert await found(since=1e9) == newest
+        assert await found(since=1e9 + 0.001) == newest[:3]
+        assert await found(until=1e9 + 60) == newest[2:]
+        assert await found(since=1e9 + 0.25, until=1e9 + 61) == newest[1:3]
+        assert await found(since=3e9) == await found(until=1.0) == []
+        assert await found(since=-1e30, until=1e30) == newest
+
+    async def test_what_failed_of_one_cause(self, harness: Harness) -> None:
+        """What did not succeed is found by the fingerprint of its error, whatever its text.
+
+        Broken: a thousand failures of one cause are a thousand errors.
+        """
+        failures = await _failures(harness)
+
+        async def found(**fields: object) -> list[str]:
+            which = Filter(**fields)  # type: ignore[arg-type]  # the caller names its fields
+            return ids((await harness.backend.search(which)).jobs)
+
+        assert await found(error="aa") == failures["aa"][::-1]
+        assert await found(error="aa", state=State.FAILED) == failures["aa"][:0:-1]
+        assert await found(error="aa", task="none") == []
+        assert await found(error="cc") == await found(error="aa", state=State.QUEUED) == []
+
+    async def test_counting_jobs(self, harness: Harness) -> None:
+        """Jobs are counted by every filter, up to a cap, and it is told if that was all.
+
+        Broken: "1,000 jobs" is what fits on a page.
+        """
+        failures = await _failures(harness)
+        for which, number in (
+            (Filter(), 7),
+            (Filter(state=State.FAILED), 4),
+            (Filter(error="aa"), 3),
+            (Filter(queue="none"), 0),
+            (Filter(task="conformance", state=State.QUARANTINED), 1),
+            (Filter(id_prefix=failures["bb"][0]), 1),
+        ):
+            assert await harness.backend.count(which) == Count(number=number)
+            capped = Count(number=min(2, number), whole=number <= 2)
+            assert await harness.backend.count(which, 2) == capped
+
+    async def test_causes(self, harness: Harness) -> None:
+        """What did not succeed is grouped by state and cause, largest first, with the newest of each.
+
+        Broken: a person reads through a thousand failures to find the one that differs.
+        """
+        failures = await _failures(harness)
+        found = await harness.backend.causes(Filter())
+        assert found.whole
+        told = [(each.newest.state, each.number, each.whole) for each in found.found]
+        assert sorted(told[:2]) == [(State.FAILED, 2, True)] * 2
+        assert sorted(told[2:]) == [(State.CANCELLED, 1, True), (State.QUARANTINED, 1, True)]
+        first = next(each for each in found.found if each.oldest_id == failures["bb"][0])
+        assert first.newest == await job(harness.backend, failures["bb"][-1])
+        largest = await harness.backend.causes(Filter(), 1)
+        assert (len(largest.found), largest.whole) == (1, False)
+        only = await harness.backend.causes(Filter(state=State.FAILED, error="bb"))
+        assert [each.oldest_id for each in only.found] == [failures["bb"][0]]
+        assert (await harness.backend.causes(Filter(state=State.SUCCEEDED))).found == []
+
+
+async def _failures(harness: Harness) -> dict[str, list[str]]:
+    """Have jobs fail of two causes, one of them also in quarantine; one succeed, one be cancelled."""
+    first, found = claimer(harness), dict[str, list[str]]()
+    for number, cause in enumerate(["aa", "aa", "bb", "aa", "bb"]):
+        (each,) = await sent(harness.backend)
+        error = Failure(type="E", message=f"text {number}", fingerprint=cause)
+        settle: Settle = Finish(State.FAILED, None, error, 1000.0)
+        if number == 0:
+            settle = Reject("E", "x", fingerprint=cause)
+        await first.settle(await first.take_one(), settle)
+        found.setdefault(cause, []).append(each.id)
+    await sent(harness.backend)
+    await first.settle(await first.take_one(), Finish(State.SUCCEEDED))
+    await sent(harness.backend)
+    delivery = await first.take_one()
+    await harness.backend.commit([Transition(cancel=(Cancel(delivery.fence.id),))])
+    await first.settle(delivery, Release("releases"))
+    return found

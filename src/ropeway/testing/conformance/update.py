@@ -65,7 +65,7 @@ class UpdateCases:
         assert [each.message.band for each in found] == [7, 3]
         assert (found[0].message.id, found[0].message.queue) == (moved.id, "another")
         assert (await counts(harness.backend)).ready == 0
-        assert len(await harness.backend.search(Filter(queue="another"))) == 2
+        assert len((await harness.backend.search(Filter(queue="another"))).jobs) == 2
 
     async def test_a_body_is_changed(self, harness: Harness) -> None:
         """A job can be given another body; whatever is not named stays as it is.
