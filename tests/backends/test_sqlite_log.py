@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ropeway.backends.sqlite import Blocking, Database, SqliteBackend
+from ropeway.backends.sqlite import Blocking, Database, SqliteBackend, checkpoint
 from ropeway.backends.sqlite.checkpoint import PAGES
 from ropeway.backends.sqlite.opened import Opened
 from ropeway.claims import Claim
@@ -66,16 +66,18 @@ def test_the_log_does_not_grow_beside_writers(database: Database) -> None:
 
 
 def test_a_commit_does_not_wait_for_a_checkpoint(
-    database: Database, eventually: Eventually
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the log is being taken in, others commit."""
     inside, go_on = threading.Event(), threading.Event()
+    move_some = checkpoint._move_some
 
-    def after() -> None:
+    def move_slowly(connection: apsw.Connection) -> int:
         inside.set()
         assert go_on.wait(10)
+        return move_some(connection)
 
-    opened(database).checkpoints._after = after
+    monkeypatch.setattr(checkpoint, "_move_some", move_slowly)
     write(database, 2 * PAGES)
     assert inside.wait(10)
     write(database, 100)

@@ -27,13 +27,17 @@ class Checkpointer:
     SQLite's own checkpoints are done by whoever commits next, and that one waits for them. And the
     log starts over only if all of it was moved when a writer begins, which never happens beside
     writers that never rest. So most of it is moved while they go on, and the little that they
-    added meanwhile while this one has their turn. Both are PASSIVE: no reader is waited for.
+    added meanwhile while this one has their turn. Both are PASSIVE: no reader is waited for. Then
+    the log's share of the disk is seen to, in case that somebody has cut the log off.
     """
 
     def __init__(
-        self, path: Path, connect: Callable[[Path], apsw.Connection], after: Callable[[], None]
+        self,
+        path: Path,
+        connect: Callable[[Path], apsw.Connection],
+        reserve: Callable[[apsw.Connection], None],
     ) -> None:
-        self._path, self._connect, self._after = path, connect, after
+        self._path, self._connect, self._reserve = path, connect, reserve
         self._woken = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -67,7 +71,6 @@ class Checkpointer:
             return False
         finally:
             os.close(election)
-        self._after()
         return True
 
     def _move(self) -> None:
@@ -77,6 +80,7 @@ class Checkpointer:
             if turnstile.enter(_PATIENCE):
                 try:
                     left = _move_some(connection)
+                    self._reserve(connection)
                 finally:
                     turnstile.leave()
                 if left > _TOO_LONG:

@@ -1,4 +1,4 @@
-"""The C library, for the two calls that Python does not have."""
+"""The C library, for the calls that Python does not have."""
 
 from __future__ import annotations
 

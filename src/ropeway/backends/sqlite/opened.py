@@ -41,7 +41,7 @@ class Opened:
         self.room = Room(path.parent, self.log)
         self.checkpoints = Checkpointer(path, connect, self.room.reserve)
         self.writer.set_wal_hook(self.checkpoints.committed)
-        self.room.reserve()
+        self.room.reserve(self.writer)
         self.cursor = self.writer.cursor()
         self.full, self._patience = True, FOREIGN
         self.in_doubt = False

@@ -44,7 +44,7 @@ def connect(path: Path) -> apsw.Connection:
     # Else a plan depends on the values too, and where a partial index is for what is not null a
     # statement is prepared anew for each of them.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-    # The log stays when the last connection closes, and with it what is reserved for it.
+    # The log stays when the last connection closes, and with it its share of the disk.
     connection.file_control(
         "main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(ctypes.c_int(1))
     )

@@ -1,17 +1,18 @@
-"""Room on the disk: what the log has reserved for settles, and when nobody may send any more."""
+"""Room on the disk: what belongs to the log for settles, and when nobody may send any more."""
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from ropeway.backends.sqlite.libc import libc
+import apsw
 
 RESERVE = 8 * 2**20
-"""Bytes on the disk that belong to the log, written or not: no other file can take them."""
+"""Bytes on the disk that belong to the log, used or not: no other file can take them."""
 
 MARGIN = 16 * 2**20
 """Free bytes below which nothing is sent: the database takes in the log, and needs some for it."""
@@ -19,14 +20,15 @@ MARGIN = 16 * 2**20
 PAGE = 4096
 _logger = logging.getLogger("ropeway")
 
-_KEEP_SIZE = 1
 _LOOK_EVERY = 0.05
+_ZEROS = memoryview(bytes(2**20))
 
 
 class Room:
     """Ballast: space that the log of a database holds, so that settles go on when the disk is full.
 
-    Blocks are reserved beyond the log's end (fallocate(2), FALLOC_FL_KEEP_SIZE). Sends stop while
+    It is written ahead, with zeros, in which SQLite sees no frames. So a commit overwrites blocks
+    that are there already, and a flush has nothing to say to the disk but the data. Sends stop while
     there is still a margin, claims when half of the reserve is used, settles never by themselves.
     """
 
@@ -36,11 +38,15 @@ class Room:
         self._short = False
         self.free = MARGIN
 
-    def reserve(self) -> None:
-        """Have the log own its share of the disk, if the file system can do that."""
-        call = getattr(libc(), "fallocate", None)
-        if call is not None:
-            call(self._log, _KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(RESERVE))
+    def reserve(self, connection: apsw.Connection) -> None:
+        """Have the log own its share of the disk, as far as there is room for it."""
+        if not any(_holes(self._log)):
+            return
+        # Nobody makes the log longer or shorter while this connection is the one that writes.
+        with contextlib.suppress(apsw.BusyError), _writing(connection):
+            for start, end in _holes(self._log):
+                with contextlib.suppress(OSError):  # full: the rest is written when it is not
+                    _write_zeros(self._log, start, end)
 
     def for_messages(self) -> bool:
         """Whether the disk has room for more work."""
@@ -62,3 +68,32 @@ class Room:
                 else "the disk is full: no more jobs are claimed, so that what runs can be settled"
             )
         return has_room
+
+
+def _holes(log: int) -> Iterator[tuple[int, int]]:
+    """Where the log's share has no written blocks: it reads as zeros there, or has ended before."""
+    end = 0
+    while (start := _seek(log, end, os.SEEK_HOLE, end)) < RESERVE:
+        end = min(_seek(log, start, os.SEEK_DATA, RESERVE), RESERVE)
+        yield start, end
+
+
+def _seek(log: int, start: int, what: int, otherwise: int) -> int:
+    try:
+        return os.lseek(log, start, what)
+    except OSError:  # it has nothing behind `start`
+        return otherwise
+
+
+@contextlib.contextmanager
+def _writing(connection: apsw.Connection) -> Iterator[None]:
+    connection.execute("begin immediate")
+    try:
+        yield
+    finally:
+        connection.execute("rollback")
+
+
+def _write_zeros(log: int, start: int, end: int) -> None:
+    while start < end:
+        start += os.pwrite(log, _ZEROS[: end - start], start)
