@@ -14,6 +14,7 @@ import pytest
 import ropeway
 from ropeway import capabilities, config, errors
 from ropeway.cli import main
+from ropeway.cli.catalogue import catalogue
 from tests.docs import pages
 
 
@@ -41,7 +42,7 @@ def fields(cls: type[Any]) -> Iterable[str]:
     return tuple(cls.__struct_fields__)
 
 
-def error_classes() -> list[type[BaseException]]:
+def error_classes() -> list[type[Any]]:
     """Return the public exceptions that `ropeway.errors` defines."""
     return [
         value
@@ -100,6 +101,20 @@ def test_errors() -> None:
     ]
     assert wanted
     assert not absent
+
+
+def test_every_code_is_explained() -> None:
+    """Whole: what it is, why it happens, what to do in code or as a command, and how it looks."""
+    explained = catalogue()
+    codes = {cls.__dict__["code"]: cls for cls in error_classes() if "code" in cls.__dict__}
+    assert explained.keys() == codes.keys()
+    for code, told in explained.items():
+        assert told.name == codes[code].__name__
+        assert told.exit_code == codes[code].exit_code, f"{code} has another exit code"
+        assert told.fact, f"{code} does not say what it is"
+        assert told.cause, f"{code} has no cause"
+        assert "`" in told.remedy, f"{code} does not say what to type"
+        assert told.example.startswith(f"{code}  "), f"{code} has no example that begins so"
 
 
 def test_error_codes_are_unique() -> None:

@@ -27,6 +27,10 @@ _COMMANDS = {
         "ropeway.cli.commands.doctor:doctor",
         "Check this machine, the database and the app.",
     ),
+    "explain": (
+        "ropeway.cli.commands.explain:explain",
+        "Say what an error code means, and what to do.",
+    ),
     "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
     "backup": (
         "ropeway.cli.commands.backup:backup",
@@ -61,6 +65,8 @@ class Root(Lazy):
             sys.stdout.flush()  # a reader that has left is noticed here, where click is quiet about it
         except RopewayError as error:
             code = report(error, json=shared.json, verbose=shared.verbose)
+            if not shared.json and sys.stderr.isatty():
+                shared.say(f"{'':8}  more: ropeway explain {error.code}")
         except click.UsageError as error:
             if not ctx.meta[_JSON_ASKED]:
                 raise
