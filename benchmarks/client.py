@@ -152,6 +152,17 @@ def block(verbs: Verbs, seconds: str) -> Answer:
     return {}
 
 
+def poison(verbs: Any, way: str) -> Answer:
+    """Send a call that kills its process; of ropeway alone."""
+    return {"job": verbs.poison(way)}
+
+
+def states(verbs: Any) -> Answer:
+    """Count jobs by their state; of ropeway alone."""
+    counted: Answer = verbs.states()
+    return counted
+
+
 def facts(verbs: Verbs) -> Answer:
     """Versions and the like."""
     return verbs.facts()
@@ -169,6 +180,8 @@ ACTIONS: dict[str, Callable[..., Answer]] = {
         alatency,
         keep_sending,
         block,
+        poison,
+        states,
         facts,
     )
 }

@@ -55,7 +55,7 @@ def ropeway() -> list[Contender]:
         python=sys.executable,
         worker=(sys.executable, "-m", "ropeway", "worker", "benchmarks.apps.ropeway_app:app"),
         processes=os.cpu_count() or 1,
-        scenarios=_MAIN | {"pruning", "flatness"},
+        scenarios=_MAIN | {"pruning", "flatness", "memory", "poison"},
     )
     coroutine = replace(plain, name="ropeway, async def", task="add_async")
     each = str(200 // plain.processes)

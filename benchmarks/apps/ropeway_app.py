@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from benchmarks.recorder import hit
 from ropeway import Ropeway
 from ropeway.backends.sqlite import Database
 from ropeway.backends.sqlite.ops import Writing
+from ropeway.backends.sqlite.rows import STATES
 from ropeway.errors import ResultTimeout
+from ropeway.message import HIGHEST_BAND
 
 _file = Path(os.environ[DATABASE])
 app = Ropeway(f"sqlite:///{_file}")
@@ -40,7 +44,22 @@ async def nap(x: int, y: int) -> int:
     return x + y
 
 
-_task = {"add": add, "add_async": add_async, "nap": nap}[os.environ.get(TASK, "add")]
+@app.task
+def doze(x: int, y: int) -> int:
+    time.sleep(NAP)
+    hit()
+    return x + y
+
+
+@app.task(priority=HIGHEST_BAND)
+def kill(way: str) -> None:
+    if way == "exit":
+        os._exit(1)
+    os.kill(os.getpid(), signal.SIGSEGV if way == "segv" else signal.SIGKILL)
+
+
+_TASKS = {"add": add, "add_async": add_async, "nap": nap, "doze": doze}
+_task = _TASKS[os.environ.get(TASK, "add")]
 
 
 def send(number: int) -> str:
@@ -80,6 +99,20 @@ def wait_in_vain(seconds: float) -> None:
     except ResultTimeout:
         return
     raise AssertionError("a job that is not due has a result")
+
+
+def poison(way: str) -> str:
+    """Ask for a call that kills its process, soon after the worker's start."""
+    return kill.using(delay=2.0).send(way).id
+
+
+def states() -> dict[str, int]:
+    """How many jobs are in each state."""
+    connection = apsw.Connection(str(_file), flags=apsw.SQLITE_OPEN_READONLY)
+    counts: list[Any] = connection.execute(
+        "select state, count(*) from job group by state"
+    ).fetchall()
+    return {STATES[state]: count for state, count in counts}
 
 
 def facts() -> dict[str, Any]:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks.scenarios import beside, drain, effort, flatness, idle, latency, pruning, send
+from benchmarks.scenarios import (
+    beside,
+    drain,
+    effort,
+    flatness,
+    idle,
+    latency,
+    memory,
+    poison,
+    pruning,
+    send,
+)
 from benchmarks.scenarios.scenario import Plan, Scenario
 
 ALL: dict[str, Scenario] = {
@@ -20,6 +31,8 @@ ALL: dict[str, Scenario] = {
         beside.SCENARIO,
         idle.SCENARIO,
         flatness.SCENARIO,
+        memory.SCENARIO,
+        poison.SCENARIO,
     )
 }
 
