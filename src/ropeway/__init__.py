@@ -7,6 +7,7 @@ from ropeway.results import Job
 from ropeway.retry import RetryPolicy
 from ropeway.states import State
 from ropeway.task import Call, Task
+from ropeway.unique import Unique
 
 __version__ = "0.1.0"
 
@@ -21,5 +22,6 @@ __all__ = [
     "Task",
     "TaskFailed",
     "TimeLimit",
+    "Unique",
     "current",
 ]

@@ -7,30 +7,21 @@ import inspect
 import itertools
 import sys
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
-import msgspec
-
-from ropeway.config import load, seconds
+from ropeway.config import load
 from ropeway.connect import Connecting, Connection
 from ropeway.errors import BadTask
-from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, Kind
+from ropeway.limits import Limits, LimitValue
+from ropeway.message import Kind, Terms
+from ropeway.options import Duration, ForTask, Options, duration, for_task
 from ropeway.results import Job
-from ropeway.retry import RetryPolicy, class_name
+from ropeway.retry import RetryPolicy
 from ropeway.stepping import step, stepping
 from ropeway.store import Backend
-from ropeway.task import (
-    AsyncTask,
-    Call,
-    Definition,
-    Options,
-    Task,
-    checked_priority,
-    checked_queue,
-    send_all,
-)
+from ropeway.task import AsyncTask, Call, Definition, Task, send_all, spread_out
 
 if TYPE_CHECKING:
     from ropeway.worker.embedded import EmbeddedWorker
@@ -44,7 +35,7 @@ _CHUNK = 1000
 class Registrar:
     """The decorator that `app.task(...)` returns when it is given options."""
 
-    def __init__(self, app: Ropeway, **options: Any) -> None:
+    def __init__(self, app: Ropeway, *options: Any) -> None:
         self._app = app
         self._options = options
 
@@ -53,18 +44,24 @@ class Registrar:
     @overload
     def __call__(self, function: Callable[P, R]) -> Task[P, R]: ...
     def __call__(self, function: Callable[..., Any]) -> Task[..., Any]:
-        return self._app.register(function, **self._options)
+        return self._app.register(function, *self._options)
 
 
 class Ropeway:
     """An application: its settings, its tasks, and where their messages are kept.
 
-    `url` and the settings may be given by `ROPEWAY_*` variables, here, or in `[tool.ropeway]` of
+    `limits` are declared for all tasks that name them. `url` and the settings may be given by `ROPEWAY_*` variables, here, or in `[tool.ropeway]` of
     `pyproject.toml`; the first of these wins. Nothing is opened before the first use. Safe to share between
     threads, event loops and forked processes.
     """
 
-    def __init__(self, url: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        limits: Mapping[str, LimitValue] | None = None,
+        **settings: Any,
+    ) -> None:
         given = dict(settings)
         if url is not None:
             given["url"] = url
@@ -72,6 +69,7 @@ class Ropeway:
         self.settings = load(given)
         self.connection: Connecting = Connection.of(self.settings)
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.limits = Limits(self, limits or {})
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()
 
@@ -108,12 +106,8 @@ class Ropeway:
         /,
         *,
         name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = DEFAULT_BAND,
-        retries: int | RetryPolicy = 3,
-        dont_retry_on: tuple[type[BaseException], ...] = (),
-        timeout: float | str | None = None,
         cpu: bool = False,
+        **options: Unpack[ForTask],
     ) -> Registrar: ...
     def task(
         self,
@@ -121,40 +115,33 @@ class Ropeway:
         /,
         *,
         name: str | None = None,
-        queue: str = DEFAULT_QUEUE,
-        priority: int = DEFAULT_BAND,
-        retries: int | RetryPolicy = 3,
-        dont_retry_on: tuple[type[BaseException], ...] = (),
-        timeout: float | str | None = None,
         cpu: bool = False,
+        **options: Unpack[ForTask],
     ) -> Any:
         """Register a function as a task.
 
-        `retries` failures are tried again, with a growing random delay, unless the exception is
-        one of `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer.
-        `queue` and `priority` are the defaults that `using` can change. A coroutine function runs
-        on the worker's event loop, a plain one in a thread, or, with `cpu=True`, alone in a process
-        that is kept for such tasks: one call on each core. Raises `BadTask`.
+        `retries` failures are tried again (3 unless told otherwise), with a growing random delay:
+        of those exceptions alone that are one of `retry_on`, if it is given, and never those of
+        `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer. The other
+        options are those of `Task.using`, here for every call. A coroutine function runs on the
+        worker's event loop, a plain one in a thread, or, with `cpu=True`, alone in a process that
+        is kept for such tasks: one call on each core. Raises `BadTask` and `BadArguments`.
         """
-        registrar = Registrar(
-            self,
-            name=name,
-            policy=_policy(retries, dont_retry_on),
-            timeout=None if timeout is None else seconds(timeout, "timeout"),
-            cpu=cpu,
-            options=Options(queue=checked_queue(queue), band=checked_priority(priority)),
-        )
+        limits = options.get("limits")
+        if isinstance(limits, Mapping):
+            self.limits.declare(limits)
+            options["limits"] = tuple(limits)
+        registrar = Registrar(self, name, cpu, *for_task(options))
         return registrar if function is None else registrar(function)
 
     def register(
         self,
         function: Callable[..., Any],
-        *,
         name: str | None,
-        policy: RetryPolicy,
-        timeout: float | None,
         cpu: bool,
         options: Options,
+        terms: Terms,
+        policy: RetryPolicy,
     ) -> Task[..., Any]:
         """Register a function: what the decorator `task` does."""
         _refuse_unusable(function)
@@ -168,7 +155,7 @@ class Ropeway:
         kind: Kind = "loop" if asynchronous else "cpu" if cpu else "threads"
         if name in self.tasks:
             raise BadTask(f"two tasks are called {name}", hint="give one of them another name=")
-        definition = Definition(function, name, kind, policy, timeout)
+        definition = Definition(function, name, kind, policy, terms)
         form = AsyncTask if asynchronous else Task
         task: Task[..., Any] = form(function, definition, self, options)
         self.tasks[name] = task
@@ -176,17 +163,19 @@ class Ropeway:
 
     # -- jobs -----------------------------------------------------------------------------
 
-    def send_many(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+    def send_many(self, calls: Iterable[Call[R]], *, spread: Duration = 0.0) -> list[Job[R]]:
         """Send many calls, a thousand at a time; each is durable when this returns.
 
-        The jobs come back in the order of the calls. If it raises, some may have been sent.
+        With `spread` they come due one after the other, evenly over that time. The jobs come back
+        in the order of the calls. If it raises, some may have been sent.
         """
-        return step(self.asend_many(calls))
+        return step(self.asend_many(calls, spread=spread))
 
-    async def asend_many(self, calls: Iterable[Call[R]]) -> list[Job[R]]:
+    async def asend_many(self, calls: Iterable[Call[R]], *, spread: Duration = 0.0) -> list[Job[R]]:
         """The same as `send_many`, for async code."""
         jobs: list[Job[R]] = []
-        remaining = iter(calls)
+        seconds = duration(spread, "spread")
+        remaining = iter(spread_out(list(calls), seconds) if seconds else calls)
         while chunk := list(itertools.islice(remaining, _CHUNK)):
             jobs += await send_all(self, chunk)
         return jobs
@@ -230,20 +219,6 @@ def default_name(function: Callable[..., Any]) -> str:
         path = getattr(main, "__file__", None)
         module = spec.name.removesuffix(".__main__") if spec else Path(path or "main").stem
     return f"{module}.{function.__qualname__}"
-
-
-def _policy(
-    retries: int | RetryPolicy, dont_retry_on: tuple[type[BaseException], ...]
-) -> RetryPolicy:
-    names = tuple(class_name(kind) for kind in dont_retry_on)
-    if isinstance(retries, RetryPolicy):
-        names = (*retries.non_retryable, *names)
-        return msgspec.structs.replace(retries, non_retryable=names)
-    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        raise BadTask(
-            f"retries={retries!r} is not a count", hint="write 0 or more, or a RetryPolicy"
-        )
-    return RetryPolicy(retries=retries, non_retryable=names)
 
 
 def _refuse_unusable(function: object) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from ropeway.message import Delivery, Failure, Outcome, fingerprint
+from ropeway.message import Delivery, Failure, Fence, Outcome, Terms, fingerprint
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
-from ropeway.transition import Finish, Reject, Release, Settle, Transition
+from ropeway.transition import OPEN_KEPT, Finish, Put, Reject, Release, Settle, Transition
 
 
 class Keep(Struct, frozen=True):
@@ -34,7 +34,26 @@ NOT_STARTED = Failure(type="Expired", message="not started before its `expires`"
 AFTER_LOSS = RetryPolicy(base=1.0, cap=60.0)
 """How long a job waits that may have killed its process: soon, but not at once and not together."""
 
+NO_TERMS = Terms()
+
 _LONGEST_UNKNOWN_DELAY = 60.0
+_AFTER_THE_JOB = 60.0
+"""Seconds for which the record of who holds a purpose outlives the job's own. So a record that is
+gone and made anew is never taken for the old one: its guard names the job as well."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Holder(Struct, frozen=True, array_like=True):
+    """Which job holds a purpose alone, and until when it does although it has succeeded."""
+
+    job_id: str
+    until: float = 0.0
+
+
+def hold(job_id: str, unique: str, *, until: float = 0.0, ttl: float = OPEN_KEPT) -> Put:
+    """Return the record that says that this job holds the purpose that `unique` names."""
+    return Put(unique, _encode(Holder(job_id, until)), ttl=ttl, owner=job_id)
 
 
 def screen(
@@ -44,10 +63,11 @@ def screen(
     if delivery.losses >= policy.max_losses:
         # The last loss was charged by who took it over: nobody was left to settle it.
         detail = f"{delivery.losses} times its process or its worker has died, or fallen silent"
-        return _settle(delivery, Reject("worker_lost", detail, keep=rules.keep.failure))
-    expires = delivery.message.expires
+        return _settle(delivery, Reject("worker_lost", detail, keep=rules.keep.failure), now)
+    expires = delivery.message.expiry(delivery.enqueued)
     if expires is not None and expires <= now:
-        return _settle(delivery, Finish(State.EXPIRED, None, NOT_STARTED, rules.keep.failure))
+        settle = Finish(State.EXPIRED, None, NOT_STARTED, rules.keep.failure)
+        return _settle(delivery, settle, now)
     return None
 
 
@@ -57,16 +77,17 @@ def decide(
     policy: RetryPolicy,
     now: float,
     rules: Rules = DEFAULT_RULES,
+    terms: Terms = NO_TERMS,
 ) -> Transition:
     """Return the one transition that settles `delivery` after `outcome`.
 
-    `now` is the backend's clock. Only failures are counted against `policy.retries`; the deaths
+    `now` is the backend's clock. `terms` are those of the task; the message's own come before. Only failures are counted against `policy.retries`; the deaths
     of a worker are counted against `policy.max_losses`; giving back is free. A suspect of a death
     goes back uncharged, but it is abandoned: after two of these it runs solo.
     """
     match outcome.ending:
         case "returned":
-            settle: Settle = Finish(State.SUCCEEDED, outcome.value, None, rules.keep.result)
+            settle: Settle = _succeeded(delivery.message.terms, terms, outcome.value, rules)
         case "raised" | "timed_out":
             settle = _after_failure(delivery, outcome, policy, now, rules)
         case "interrupted":
@@ -79,7 +100,23 @@ def decide(
             settle = _after_unknown(delivery, outcome, rules)
         case "bad_arguments" | "undecodable":
             settle = Reject(outcome.ending, _text(outcome.error), keep=rules.keep.failure)
-    return _settle(delivery, settle)
+    return _settle(delivery, settle, now)
+
+
+def settle_early(
+    fence: Fence, own: Terms, terms: Terms, now: float, rules: Rules = DEFAULT_RULES
+) -> Transition:
+    """Return what settles a job before it runs; `own` are the message's terms, `terms` its task's."""
+    return _ended(fence, own, _succeeded(own, terms, None, rules), now)
+
+
+def _succeeded(own: Terms | None, terms: Terms, value: bytes | None, rules: Rules) -> Finish:
+    if own is not None:
+        terms = own.over(terms)
+    if terms.store is False:
+        return Finish(State.SUCCEEDED, keep=0.0)
+    keep = rules.keep.result if terms.keep is None else terms.keep
+    return Finish(State.SUCCEEDED, value, keep=keep)
 
 
 def _after_failure(
@@ -117,11 +154,23 @@ def _unknown_delay(turn: int) -> float:
     return min(_LONGEST_UNKNOWN_DELAY, 2.0 ** min(turn, 30))
 
 
-def _settle(delivery: Delivery, settle: Settle) -> Transition:
+def _settle(delivery: Delivery, settle: Settle, now: float) -> Transition:
     if isinstance(settle, Reject):
         cause = fingerprint(delivery.message.task, settle.reason)
         settle = msgspec.structs.replace(settle, fingerprint=cause)
-    return Transition(fence=delivery.fence, settle=settle)
+    return _ended(delivery.fence, delivery.message.terms, settle, now)
+
+
+def _ended(fence: Fence, own: Terms | None, settle: Settle, now: float) -> Transition:
+    if own is None or own.unique is None or isinstance(settle, Release):
+        return Transition(fence=fence, settle=settle)
+    # What becomes of the record that says which job holds a purpose alone.
+    won = isinstance(settle, Finish) and settle.state is State.SUCCEEDED
+    window = own.window if won else 0.0
+    until = now + window if window else 0.0
+    put = hold(fence.id, own.unique, until=until, ttl=max(window, settle.keep) + _AFTER_THE_JOB)
+    put = msgspec.structs.replace(put, if_owner=fence.id)
+    return Transition(fence=fence, put=(put,), settle=settle)
 
 
 def _text(error: Failure | None) -> str:

@@ -118,6 +118,16 @@ class Refused(RopewayError):
     exit_code = 9
 
 
+class NotUnique(Refused):
+    """A job that has to be the only one is there already."""
+
+    code = "RW-221"
+
+    def __init__(self, fact: str = "", *, hint: str = "", job_id: str = "") -> None:
+        super().__init__(fact, hint=hint)
+        self.job_id = job_id
+
+
 class JobNotFound(RopewayError):
     """No job of that id is kept."""
 

@@ -34,6 +34,10 @@ class Call(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
 
 
+class NotHeld(Exception):
+    """Raised in place of a function's start: its attempt may not run here, so it is given back."""
+
+
 Ended = Callable[[int, Outcome], None]
 
 

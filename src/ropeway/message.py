@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
+import msgspec
 from msgspec import Struct, field
 
 from ropeway.retry import RetryPolicy
@@ -23,6 +24,31 @@ DEFAULT_BAND = 5
 LOWEST_BAND, HIGHEST_BAND = 0, 9
 
 Kind = Literal["loop", "threads", "cpu"]
+
+
+class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is agreed for one call beside its task's own rules; durations are seconds.
+
+    `timeout`, `keep` (of the record after success), `early` (settled before it runs) and `store`
+    (a record after success) come before the task's own; None leaves them to it. `expires` counts
+    from when the job is first due. `unique` is the key of the record that no other live job may
+    hold, `window` how long it is held after success.
+    """
+
+    timeout: float | None = None
+    keep: float | None = None
+    early: bool | None = None
+    store: bool | None = None
+    expires: float | None = None
+    tags: tuple[str, ...] = ()
+    unique: str | None = None
+    window: float = 0.0
+
+    def over(self, base: Terms) -> Terms:
+        """Return these terms with what they leave open taken from `base`."""
+        names = ("timeout", "keep", "early", "store")
+        left = {name: getattr(base, name) for name in names if getattr(self, name) is None}
+        return msgspec.structs.replace(self, **left)
 
 
 class Message(Struct, frozen=True, gc=False, kw_only=True):
@@ -52,7 +78,17 @@ class Message(Struct, frozen=True, gc=False, kw_only=True):
     content_type: str = "application/json"
     signature: bytes | None = None
     limits: tuple[str, ...] = ()
+    terms: Terms | None = None
     version: int = ENVELOPE_VERSION
+
+    def first_due(self, enqueued: float) -> float:
+        """Return when it was first allowed to run, if it was stored at `enqueued`."""
+        return enqueued + self.delay if self.due is None else max(self.due, enqueued)
+
+    def expiry(self, enqueued: float) -> float | None:
+        """Return from when on it must not be started, if it was stored at `enqueued`."""
+        after = None if self.terms is None else self.terms.expires
+        return self.expires if after is None else self.first_due(enqueued) + after
 
 
 class Fence(Struct, frozen=True, gc=False, array_like=True):
@@ -93,8 +129,7 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     @property
     def first_due(self) -> float:
         """When the job was first allowed to run."""
-        asked = self.message.due
-        return self.enqueued + self.message.delay if asked is None else max(asked, self.enqueued)
+        return self.message.first_due(self.enqueued)
 
 
 class Failure(Struct, frozen=True, gc=False, kw_only=True):

@@ -95,7 +95,8 @@ class Job(Generic[R_co]):
         if record is None:
             raise JobNotFound(
                 f"nothing is kept of job {self.id}",
-                hint="it was never sent to this database, or its time to be kept is over",
+                hint="it was never sent to this database, its time to be kept is over, or it "
+                "succeeded and was sent with store=False",
             )
         return _decode_job(record.value)
 

@@ -12,7 +12,8 @@ class RetryPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `retries` failures are forgiven, then the job fails. `max_losses` deaths of the worker under
     the call put it in quarantine. `max_age` bounds the whole job from its first due time.
-    `non_retryable` names exception classes, bare or with their module; subclasses count too.
+    `retryable` and `non_retryable` name exception classes, bare or with their module; subclasses
+    count too. With the first nothing else is tried again; the second wins over it.
     """
 
     retries: int = 3
@@ -21,6 +22,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     jitter: bool = True
     max_losses: int = 3
     max_age: float | None = None
+    retryable: tuple[str, ...] = ()
     non_retryable: tuple[str, ...] = ()
 
 
@@ -34,11 +36,12 @@ def class_name(kind: type[BaseException]) -> str:
 
 def retryable(policy: RetryPolicy, error: BaseException) -> bool:
     """Whether a failure with `error` may be tried again."""
-    if not policy.non_retryable:
+    if not policy.non_retryable and not policy.retryable:
         return True
     names = {kind.__name__ for kind in type(error).__mro__}
     names |= {class_name(kind) for kind in type(error).__mro__}
-    return names.isdisjoint(policy.non_retryable)
+    wanted = not policy.retryable or not names.isdisjoint(policy.retryable)
+    return wanted and names.isdisjoint(policy.non_retryable)
 
 
 def delay_for(policy: RetryPolicy, job_id: str, failures: int) -> float:

@@ -138,6 +138,18 @@ class Signature:
             }
         return self._spread(values)
 
+    def with_defaults(self, body: bytes, content_type: str) -> bytes:
+        """Return encoded arguments with the defaults of those that were left out, if they can be."""
+        codec = codec_for(content_type)
+        values = codec.decode(body, dict[str, Any]) if codec is not None else None
+        if codec is None or not isinstance(values, dict):
+            return body
+        defaults = {p.name: p.default for p in self._parameters if p.default is not p.empty}
+        try:
+            return codec.encode(defaults | values)
+        except NotEncodable:
+            return body
+
     def _which(self, values: msgspec.Struct, codec: Codec, error: NotEncodable) -> NotEncodable:
         """Say which argument it was that could not be encoded."""
         for name in self._names:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast
 
-import msgspec
-from msgspec import Struct
+from msgspec.structs import replace
 
+from ropeway.capabilities import require
 from ropeway.codecs import JSON, MSGPACK
-from ropeway.config import Settings, seconds
-from ropeway.errors import Backpressure, BadArguments, ConfigError, MessageTooLarge, Refused
+from ropeway.config import Settings
+from ropeway.decide import NO_TERMS
+from ropeway.errors import Backpressure, MessageTooLarge, Refused
 from ropeway.ids import new_id
-from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Kind, Message
+from ropeway.message import Kind, Message, Terms
+from ropeway.options import Options, Using, changed
 from ropeway.results import Job
 from ropeway.retry import DEFAULT, RetryPolicy
 from ropeway.signature import Signature
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.transition import Answer, Transition
+from ropeway.unique import Unique, record_of, send_unique
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+
+_DEFAULTS = {name: getattr(Options(), name) for name in Options.__struct_fields__}
+del _DEFAULTS["unique"]  # it is no field of a message
 
 
 class Source(Protocol):
@@ -36,23 +41,15 @@ class Source(Protocol):
     def store(self) -> Backend: ...
 
 
-class Options(Struct, frozen=True, kw_only=True):
-    """How a call is sent."""
-
-    queue: str = DEFAULT_QUEUE
-    band: int = DEFAULT_BAND
-    delay: float = 0.0
-    due: float | None = None
-
-
 class Call(Generic[R_co]):
     """A task with its arguments, checked and encoded, not yet sent; hand it to `send_many`."""
 
-    __slots__ = ("message", "result_type")
+    __slots__ = ("message", "result_type", "unique")
 
-    def __init__(self, message: Message, result_type: Any) -> None:
+    def __init__(self, message: Message, result_type: Any, unique: Unique | None = None) -> None:
         self.message = message
         self.result_type = result_type
+        self.unique = unique
 
     def __repr__(self) -> str:
         return f"<Call {self.message.task} {self.message.body.decode(errors='replace')}>"
@@ -65,6 +62,12 @@ class Sender(Generic[P, R]):
         self._definition = task
         self._app = app
         self._options = options
+        # What was not asked for is left to the message's own defaults.
+        self._fields = {
+            name: value
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(options, name)) != default
+        }
 
     def send(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Ask for a call. When it returns, the message is on the disk of the backend.
@@ -91,35 +94,33 @@ class Sender(Generic[P, R]):
                 f"more than max_message={limit:,}",
                 hint="send a reference (a path, a key) and load the data in the task",
             )
+        unique = options.unique
         message = Message(
             id=new_id(),
             task=definition.name,
             body=body,
-            queue=options.queue,
-            band=options.band,
-            due=options.due,
-            delay=options.delay,
             kind=definition.kind,
             content_type=codec.content_type,
+            **self._fields,
         )
-        return Call(message, definition.signature.result_type)
+        if unique is not None:
+            message = _only(message, unique, definition)
+        return Call(message, definition.signature.result_type, unique)
 
-    def using(
-        self,
-        *,
-        queue: str | None = None,
-        delay: float | str | timedelta | None = None,
-        at: datetime | None = None,
-        priority: int | None = None,
-    ) -> Sender[P, R]:
-        """Return this task with other options for sending.
+    def using(self, **options: Unpack[Using]) -> Sender[P, R]:
+        """Return this task with other options for sending; what is None stays as it is.
 
-        `delay` (seconds, `"5m"` or a timedelta) counts from when the backend takes the message;
-        `at` is an absolute date with a time zone. `priority` is 0 to 9, 9 first.
+        `queue`, `priority` (0 to 9, 9 first) and `delay` (seconds, `"5m"` or a timedelta, from when
+        the backend takes the message) or `at` (a date with a time zone) say where and when it
+        waits. Calls of one `key` run one at a time and in order; `limits` names those that apply.
+        `expires` (a duration after it is due, or a date) is when it must have started; `timeout`
+        bounds a run, `retries` (a number or a `RetryPolicy`) says how often it is tried again.
+        `unique` allows one live job. `keep` says how long the result stays, `store=False` keeps
+        no record after success, and `ack="early"` settles the job before it runs, so that it runs
+        at most once. `tags` and `headers` travel with it. Raises `BadArguments`.
         """
-        return Sender(
-            self._definition, self._app, _options(self._options, queue, delay, at, priority)
-        )
+        changes = changed(self._options, self._definition.policy, options)
+        return Sender(self._definition, self._app, changes)
 
 
 class Definition:
@@ -131,13 +132,13 @@ class Definition:
         name: str,
         kind: Kind,
         policy: RetryPolicy = DEFAULT,
-        timeout: float | None = None,
+        terms: Terms = NO_TERMS,
     ) -> None:
         self.function = function
         self.name = name
         self.kind = kind
         self.policy = policy
-        self.timeout = timeout
+        self.terms = terms
         self.signature = Signature(function, name)
 
 
@@ -158,6 +159,11 @@ class Task(Sender[P, R]):
     def name(self) -> str:
         """The name under which messages ask for it."""
         return self._definition.name
+
+    @property
+    def app(self) -> Source:
+        """What it is registered with."""
+        return self._app
 
     @property
     def options(self) -> Options:
@@ -186,8 +192,24 @@ class AsyncTask(Task[P, R]):
         return made
 
 
+def spread_out(calls: Sequence[Call[R]], seconds: float) -> list[Call[R]]:
+    """Return the calls with their due times spaced evenly over so many seconds."""
+    found: list[Call[R]] = []
+    for number, call in enumerate(calls):
+        message, later = call.message, number * seconds / len(calls)
+        if message.due is None:
+            message = replace(message, delay=message.delay + later)
+        else:
+            message = replace(message, due=message.due + later)
+        found.append(Call(message, call.result_type, call.unique))
+    return found
+
+
 async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
     """Send calls in as few commits as possible; the jobs come back in the same order."""
+    alone = [call for call in calls if call.unique is not None]
+    if alone:
+        return await _send_unique(app, calls, alone)
     answers = await app.store.commit([Transition(publish=(call.message,)) for call in calls])
     for answer in answers:
         if not answer.ok:
@@ -195,61 +217,30 @@ async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
     return [Job(app, call.message.id, call.result_type) for call in calls]
 
 
+async def _send_unique(
+    app: Source, calls: Sequence[Call[R]], alone: Sequence[Call[R]]
+) -> list[Job[R]]:
+    """Send those that must be the only ones, and then the others."""
+    require(app.store.capabilities, "recorded", "a unique call")
+    ids: dict[str, str] = {}
+    for call, (job_id, refused) in zip(alone, await send_unique(app.store, alone), strict=True):
+        if refused is not None:
+            raise _refusal(refused)
+        ids[call.message.id] = job_id
+    others = [call for call in calls if call.unique is None]
+    if others:
+        await send_all(app, others)
+    return [Job(app, ids.get(call.message.id, call.message.id), call.result_type) for call in calls]
+
+
+def _only(message: Message, unique: Unique, definition: Definition) -> Message:
+    body = definition.signature.with_defaults(message.body, message.content_type)
+    record = record_of(unique, message.task, body, message.content_type)
+    terms = replace(message.terms or NO_TERMS, unique=record, window=cast("float", unique.window))
+    return replace(message, terms=terms)
+
+
 def _refusal(answer: Answer) -> Exception:
     if answer.reason == "full":
         return Backpressure("the queue is full", hint="send again later")
     return Refused(f"the message was refused: {answer.reason} ({answer.key})")
-
-
-def _options(
-    old: Options,
-    queue: str | None,
-    delay: float | str | timedelta | None,
-    at: datetime | None,
-    priority: int | None,
-) -> Options:
-    changes: dict[str, Any] = {}
-    if queue is not None:
-        changes["queue"] = checked_queue(queue)
-    if priority is not None:
-        changes["band"] = checked_priority(priority)
-    if delay is not None and at is not None:
-        raise BadArguments("both delay and at were given", hint="give one of them")
-    if delay is not None:
-        plain = delay.total_seconds() if isinstance(delay, timedelta) else delay
-        try:
-            changes |= {"delay": seconds(plain, "delay"), "due": None}
-        except ConfigError as error:
-            raise BadArguments(error.fact, hint=error.hint) from None
-    if at is not None:
-        changes |= {"delay": 0.0, "due": _instant(at)}
-    return msgspec.structs.replace(old, **changes)
-
-
-def checked_queue(queue: str) -> str:
-    """Return a usable queue name, or raise `BadArguments`."""
-    try:
-        size = len(queue.encode()) if isinstance(queue, str) else 0
-    except UnicodeEncodeError:  # half a surrogate pair
-        size = 0
-    if not 0 < size <= 255:
-        raise BadArguments(f"queue={queue!r} is not a name", hint="use 1 to 255 bytes of text")
-    return queue
-
-
-def checked_priority(priority: int) -> int:
-    """Return a usable priority, or raise `BadArguments`."""
-    if not isinstance(priority, int) or not LOWEST_BAND <= priority <= HIGHEST_BAND:
-        raise BadArguments(
-            f"priority={priority!r} is not from {LOWEST_BAND} to {HIGHEST_BAND}",
-            hint="9 is claimed first",
-        )
-    return priority
-
-
-def _instant(at: datetime) -> float:
-    if at.tzinfo is None:
-        raise BadArguments(
-            f"at={at.isoformat()} has no time zone", hint="write datetime(..., tzinfo=UTC)"
-        )
-    return at.astimezone(UTC).timestamp()

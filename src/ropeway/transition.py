@@ -13,7 +13,7 @@ from ropeway.states import State
 
 
 class Finish(Struct, frozen=True, gc=False, tag="finish", array_like=True):
-    """Settle for good; the record is kept for `keep` seconds."""
+    """Settle for good; the record is kept for `keep` seconds, and with 0 it goes at once."""
 
     state: State
     value: bytes | None = None

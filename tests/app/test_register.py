@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from ropeway import RetryPolicy, Ropeway
-from ropeway.errors import BadArguments, BadTask, ConfigError
+from ropeway.errors import BadArguments, BadTask
 from tests.worker.rig import Rig
 
 
@@ -116,12 +117,27 @@ async def test_an_async_task_is_still_the_function(app: Ropeway) -> None:
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
-        ({"retries": -1}, BadTask),
-        ({"retries": True}, BadTask),
-        ({"timeout": -1}, ConfigError),
-        ({"timeout": "soon"}, ConfigError),
-        ({"timeout": float("nan")}, ConfigError),
-        ({"timeout": float("inf")}, ConfigError),
+        ({"retries": -1}, BadArguments),
+        ({"retries": True}, BadArguments),
+        ({"timeout": -1}, BadArguments),
+        ({"timeout": "soon"}, BadArguments),
+        ({"timeout": float("nan")}, BadArguments),
+        ({"timeout": float("inf")}, BadArguments),
+        ({"keep": "for ever"}, BadArguments),
+        ({"ack": "never"}, BadArguments),
+        ({"store": "no"}, BadArguments),
+        ({"key": ""}, BadArguments),
+        ({"expires": -1}, BadArguments),
+        ({"expires": datetime(2030, 1, 1)}, BadArguments),  # noqa: DTZ001
+        ({"limits": "api"}, BadArguments),
+        ({"limits": [""]}, BadArguments),
+        ({"tags": "urgent"}, BadArguments),
+        ({"headers": {"a": 1}}, BadArguments),
+        ({"headers": {"a": "x" * 20_000}}, BadArguments),
+        ({"unique": "soon"}, BadArguments),
+        ({"retry_on": ValueError}, BadArguments),
+        ({"dont_retry_on": ("ValueError",)}, BadArguments),
+        ({"delay": 5}, TypeError),
         ({"queue": ""}, BadArguments),
         ({"queue": "x" * 256}, BadArguments),
         ({"queue": "ü" * 128}, BadArguments),

@@ -17,7 +17,7 @@ from ropeway.decide import Keep
 from ropeway.message import Delivery
 from ropeway.states import State
 from ropeway.store import Cause, Causes, Count, Filter, Found
-from ropeway.transition import Answer, Drop, Put, Record, Transition
+from ropeway.transition import Answer, Drop, Finish, Put, Record, Transition
 
 # -- records ---------------------------------------------------------------------------------------
 
@@ -236,6 +236,26 @@ class ExpiresWhenAsked(MemoryBackend):
 
     def _is_late(self, job: MemoryJob) -> bool:
         return False
+
+
+class CountsFromTheSending(MemoryBackend):
+    """Takes the time of sending for the due time."""
+
+    def _is_late(self, job: MemoryJob) -> bool:
+        terms = job.message.terms
+        if terms is None or terms.expires is None:
+            return super()._is_late(job)
+        return not job.state.final and job.enqueued + terms.expires <= self._clock.now()
+
+
+class KeepsWhatIsNotKept(MemoryBackend):
+    """Leaves all removing to `prune`."""
+
+    def _settle(self, transition: Transition) -> None:
+        settle = transition.settle
+        if isinstance(settle, Finish) and settle.keep <= 0:
+            transition = replace(transition, settle=replace(settle, keep=0.001))
+        super()._settle(transition)
 
 
 class ExpiresWhatRuns(MemoryBackend):

@@ -264,6 +264,8 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (looks.PrunesAllAtOnce, "test_expiring_is_bounded"),
     (looks.CountsRecordsTogether, "test_the_newest_records_of_a_state_stay"),
     (looks.ExpiresWhenAsked, "test_what_waits_past_its_time_ends"),
+    (looks.CountsFromTheSending, "test_a_time_to_start_in_counts_from_the_due_time"),
+    (looks.KeepsWhatIsNotKept, "test_what_is_not_kept_goes_at_once"),
     (looks.ExpiresWhatRuns, "test_what_has_started_does_not_expire"),
     # hints
     (claims.FirstWaitSleeps, "test_the_first_wait_reports_at_once"),

@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, assert_type
 
-from ropeway import Call, Job, Ropeway, State
+from ropeway import Call, Job, Ropeway, State, Unique
 
 app = Ropeway("memory://")
 
@@ -32,6 +32,19 @@ same = assert_type(made, Coroutine[Any, Any, str])
 same.close()
 assert_type(resize.using(queue="q", delay="5s", priority=9).send("a.png"), Job[str])
 assert_type(app.send_many(add.call(i) for i in range(3)), list[Job[int]])
+assert_type(app.send_many([add.call(1)], spread="10m"), list[Job[int]])
+asked = add.using(key="k", limits=["db"], expires="1h", unique=Unique(conflict="refuse"), retries=2)
+assert_type(asked.using(timeout=1, keep="2d", ack="early", store=False).send(1, y=2), Job[int])
+assert_type(add.using(tags=["a"], headers={"a": "b"}, unique=True).call(1), Call[int])
+assert_type(app.limits.ls()[0].in_flight, int | None)
+
+
+@app.task(retry_on=(OSError,), limits={"db": 2, "api": "30/m"}, unique="10m", key="all")
+def limited(x: int) -> int:
+    return x
+
+
+assert_type(limited.send(1), Job[int])
 assert_type(tidy.send("a", "b"), Job[None])
 
 
@@ -46,4 +59,7 @@ async def main() -> None:
 add.send("two")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 add.send()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 add.send(2, z=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+add.using(prio=9)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+add.using(ack="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+asked.send("two")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 resize.send("a.png", wide=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ropeway.config import seconds
 from ropeway.errors import Retry, RopewayError
-from ropeway.executor import Call
+from ropeway.executor import Call, NotHeld
 from ropeway.executors.where import raised_in
 from ropeway.message import Failure, Outcome, fingerprint
 from ropeway.retry import retryable
@@ -30,6 +30,8 @@ def returned(call: Call, value: Any) -> Outcome:
 
 def raised(call: Call, error: BaseException) -> Outcome:
     """The outcome of a call that raised."""
+    if isinstance(error, NotHeld):
+        return Outcome(ending="interrupted")
     try:
         if isinstance(error, Retry):
             after = None if error.after is None else seconds(error.after, "after")

@@ -67,8 +67,9 @@ class Child:
             self._pipe = None
 
     def _manifest(self) -> Manifest:
-        tasks = told_of(self._app)
-        return Manifest(os.getpid(), msgspec.to_builtins(self._app.settings), tasks, self._slots)
+        tasks, limits = told_of(self._app), list(self._app.limits.declared.values())
+        settings = msgspec.to_builtins(self._app.settings)
+        return Manifest(os.getpid(), settings, tasks, self._slots, limits)
 
     def _on_frame(self, hands: Hands, payload: bytes) -> None:
         frame = decode_to_child(payload)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from ropeway import lifeline
+from ropeway.limits import bring_into_force
 from ropeway.message import Delivery, Kind, Outcome
 from ropeway.worker.hands import told_of
 from ropeway.worker.held import Held
@@ -103,6 +104,7 @@ class EmbeddedWorker:
             await backend.open()
             path = await backend.lifeline(holder)
             alive = None if path is None else lifeline.join(path)
+            await bring_into_force(backend, app.limits.declared.values())
             places = LocalPlaces(app, self._slots, self._ended)
             renewer = RenewingThread(
                 app.connection, held, holder, app.settings.lease, places.interrupt

@@ -17,7 +17,7 @@ from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 from ropeway.worker.patience import Patience
 from ropeway.worker.places import Places
-from ropeway.worker.settle import Settler, policy_of
+from ropeway.worker.settle import Settler, policy_of, terms_of
 
 log = logging.getLogger("ropeway.worker")
 
@@ -123,6 +123,9 @@ class Fetcher:
             elif (outcome := self._unfit(delivery)) is not None:
                 self._settler.add(delivery, outcome)
             else:
+                own, terms = delivery.message.terms, terms_of(delivery.message, self._tasks)
+                if (terms if own is None else own.over(terms)).early:
+                    self._held.early.add(delivery.fence)
                 calls.append((delivery, self._tasks[delivery.message.task].kind))
         self._learn_mix(calls)
         for delivery in self._places.run(calls):

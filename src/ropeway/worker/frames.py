@@ -7,7 +7,8 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from ropeway.message import Delivery, Kind, Outcome
+from ropeway.claims import Limit
+from ropeway.message import Delivery, Kind, Outcome, Terms
 from ropeway.retry import RetryPolicy
 
 
@@ -18,6 +19,7 @@ class TaskInfo(Struct, frozen=True, kw_only=True):
     queue: str
     digest: str
     policy: RetryPolicy
+    terms: Terms = Terms()
 
 
 class Manifest(Struct, frozen=True, tag=1, array_like=True):
@@ -27,6 +29,7 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     settings: dict[str, str | int | float]
     tasks: dict[str, TaskInfo]
     slots: dict[Kind, int]
+    limits: list[Limit] = []
 
 
 class Start(Struct, frozen=True, array_like=True, gc=False):
@@ -39,19 +42,29 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
     body: bytes
     content_type: str
     policy: RetryPolicy | None
+    holder: str = ""
+    queue: str = ""
+    key: str | None = None
+    headers: dict[str, str] | None = None
+    terms: Terms | None = None
 
     @classmethod
     def of(cls, slot: int, delivery: Delivery) -> Self:
         """What a delivery says of the call to run."""
-        message = delivery.message
+        message, fence = delivery.message, delivery.fence
         return cls(
             slot,
             message.id,
             message.task,
-            delivery.fence.attempt,
+            fence.attempt,
             message.body,
             message.content_type,
             message.policy,
+            fence.holder,
+            message.queue,
+            message.key,
+            message.headers or None,
+            message.terms,
         )
 
 

@@ -11,6 +11,7 @@ from ropeway.executor import Call, Ended, Executor, Trace
 from ropeway.executors.loop import LoopExecutor
 from ropeway.executors.threads import ThreadExecutor
 from ropeway.message import Failure, Kind, Outcome
+from ropeway.worker.early import settled_first
 from ropeway.worker.frames import Start, TaskInfo
 from ropeway.worker.locate import Application
 
@@ -36,18 +37,22 @@ class Hands:
             self._tell(start.slot, Outcome(ending="unknown_task", error=error))
             return
         definition = task.definition
+        terms = definition.terms if start.terms is None else start.terms.over(definition.terms)
+        function = definition.function
+        if terms.early:
+            function = settled_first(task.app, start, definition)
         call = Call(
             slot=start.slot,
             job_id=start.job_id,
             attempt=start.attempt,
             task=start.task,
-            function=definition.function,
+            function=function,
             bind=definition.signature.decode,
             encode=self._encode,
             body=start.body,
             content_type=start.content_type,
             policy=start.policy or definition.policy,
-            timeout=definition.timeout,
+            timeout=terms.timeout,
         )
         self._running[start.slot] = definition.kind
         self._executors[definition.kind].submit(call)
@@ -100,6 +105,7 @@ def told_of(app: Application) -> dict[str, TaskInfo]:
             queue=task.options.queue,
             digest=task.definition.signature.digest,
             policy=task.definition.policy,
+            terms=task.definition.terms,
         )
         for name, task in app.tasks.items()
     }

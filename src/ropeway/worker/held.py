@@ -9,10 +9,14 @@ from ropeway.message import Delivery, Fence
 
 
 class Held:
-    """The fences of what was claimed and is not settled; `changed` is set when one goes."""
+    """The fences of what was claimed and is not settled; `changed` is set when one goes.
+
+    `early` are those that are settled before they run: losing their lease means nothing.
+    """
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
+        self.early: set[Fence] = set()
         self._fences: dict[str, Fence] = {}
         self._again: dict[Fence, Delivery] = {}
 
@@ -39,6 +43,7 @@ class Held:
         """This one is settled, or lost; returns the delivery that this worker got after it."""
         if self._fences.get(fence.id) == fence:
             del self._fences[fence.id]
+        self.early.discard(fence)
         self.changed.set()
         return self._again.pop(fence, None)
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from ropeway.config import Settings, project_table
 from ropeway.connect import Connecting
 from ropeway.errors import AppNotFound
+from ropeway.limits import Limits
 
 CANDIDATES = ("tasks.py", "app.py", "main.py")
 _MAKES_APP = re.compile(r"\bRopeway\(")
@@ -23,6 +24,7 @@ class Application(Protocol):
 
     settings: Settings
     tasks: dict[str, Any]
+    limits: Limits
     connection: Connecting
 
 

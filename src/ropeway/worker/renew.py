@@ -54,7 +54,11 @@ class Renewer:
         except RopewayError as error:
             await self.patience.rest(error)
             return False
-        unwanted = {fence for fence, each in zip(fences, answers, strict=True) if each != "held"}
+        unwanted = {
+            fence
+            for fence, each in zip(fences, answers, strict=True)
+            if each == "cancelled" or (each == "lost" and fence not in self._held.early)
+        }
         # What was settled while the answer was on its way is not lost: it is done. And of a job
         # that was given back and has come again, only the attempt before is gone.
         unwanted.intersection_update(self._held.fences())

@@ -13,9 +13,9 @@ import msgspec
 
 from ropeway.broker import Broker
 from ropeway.claims import MAX_BATCH
-from ropeway.decide import Rules, decide
+from ropeway.decide import NO_TERMS, Rules, decide
 from ropeway.errors import RopewayError
-from ropeway.message import Delivery, Message, Outcome
+from ropeway.message import Delivery, Message, Outcome, Terms
 from ropeway.retry import DEFAULT, RetryPolicy
 from ropeway.states import State
 from ropeway.transition import Answer, Finish, Reject, Release, Transition
@@ -26,6 +26,7 @@ from ropeway.worker.patience import Patience
 log = logging.getLogger("ropeway.worker")
 
 T = TypeVar("T")
+_RAN = ("returned", "raised", "timed_out")
 
 
 class Settler:
@@ -55,6 +56,9 @@ class Settler:
 
     def add(self, delivery: Delivery, outcome: Outcome) -> None:
         """Settle `delivery` as its outcome demands."""
+        if delivery.fence in self._held.early and outcome.ending in _RAN:
+            self._ran_settled(delivery, outcome)
+            return
         self._ended.append((delivery, outcome))
         self._wake.set()
 
@@ -80,6 +84,16 @@ class Settler:
         # One claim is on its way at a time: what it has not brought, another worker has.
         self._lost.clear()
         return unknown
+
+    def _ran_settled(self, delivery: Delivery, outcome: Outcome) -> None:
+        """It was settled before it ran: nobody but a reader of the log hears how it ended."""
+        self._held.drop(delivery.fence)
+        self.settled += 1
+        if outcome.error is not None:
+            what = f"{outcome.error.type}: {outcome.error.message.partition(chr(10))[0][:200]}"
+            log.error(
+                "job %s (ack=early) failed, and is not tried again: %s", delivery.fence.id, what
+            )
 
     async def run(self) -> None:
         """Settle for ever; a backend that fails is tried again, more and more slowly."""
@@ -111,8 +125,10 @@ class Settler:
             await self._held.changed.wait()
 
     def _decide(self, delivery: Delivery, outcome: Outcome, now: float) -> Transition:
-        policy = policy_of(delivery.message, self._tasks)
-        return decide(delivery, outcome, policy, now, self._rules)
+        message = delivery.message
+        terms = terms_of(message, self._tasks)
+        policy = policy_of(message, self._tasks)
+        return decide(delivery, outcome, policy, now, self._rules, terms)
 
     async def _commit(self, batch: list[Transition]) -> list[Answer]:
         try:
@@ -134,6 +150,7 @@ class Settler:
     def _answered(self, transition: Transition, answer: Answer) -> None:
         fence, settle = transition.fence, transition.settle
         assert fence is not None and settle is not None
+        early = fence in self._held.early
         again = self._held.drop(fence)
         if again is not None and answer.ok:
             # Given back, and claimed by this very worker before the answer was here.
@@ -141,6 +158,9 @@ class Settler:
         elif again is not None:
             # Its lease ran out, and nobody but this worker took it over.
             self.add_settled(msgspec.structs.replace(transition, fence=again.fence))
+            return
+        if not answer.ok and early:
+            log.warning("job %s (ack=early) was cut off, and does not run again", fence.id)
             return
         if not answer.ok:
             self.lost += 1
@@ -169,6 +189,12 @@ def policy_of(message: Message, tasks: Mapping[str, TaskInfo]) -> RetryPolicy:
     """Return what a message brings along, else what its task says."""
     info = tasks.get(message.task)
     return message.policy or (info.policy if info else DEFAULT)
+
+
+def terms_of(message: Message, tasks: Mapping[str, TaskInfo]) -> Terms:
+    """Return what a message's task says of its terms; what the message says comes before it."""
+    info = tasks.get(message.task)
+    return info.terms if info is not None else NO_TERMS
 
 
 def _brief(settle: Finish | Release) -> tuple[str, str]:

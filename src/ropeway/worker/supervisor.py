@@ -16,6 +16,7 @@ import msgspec
 from ropeway.capabilities import require
 from ropeway.config import Settings
 from ropeway.connect import Connection
+from ropeway.limits import bring_into_force
 from ropeway.message import Delivery, Outcome
 from ropeway.worker.crew import StartFailed
 from ropeway.worker.fleet import Fleet
@@ -65,6 +66,7 @@ class Supervisor:
             await backend.open()
             fleet.hold(await backend.lifeline(self._holder))
             require(backend.capabilities, "shared", "a worker of several processes")
+            await bring_into_force(backend, manifest.limits)
             fleet.serve(shared)
             self._greet(settings, manifest)
             renewer = Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt)

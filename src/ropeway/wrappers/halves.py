@@ -58,7 +58,10 @@ def part(transition: Transition) -> Part:
 def rests_in_broker(message: Message) -> bool:
     """Tell if nothing about the message asks for more than a plain queue."""
     plain = message.key is None and not message.limits and message.band == DEFAULT_BAND
-    return plain and message.due is None and not message.delay and message.expires is None
+    dated = message.due is not None or message.delay or message.expires is not None
+    terms = message.terms
+    kept = terms is not None and (terms.unique is not None or terms.expires is not None)
+    return plain and not dated and not kept
 
 
 def owed(value: bytes) -> tuple[Message, ...]:

@@ -285,6 +285,8 @@ class MemoryBackend(Hints):
                 self._end(job, State.CANCELLED, job.keep_cancelled)
             case Release():
                 self._release(job, settle, now)
+        if not isinstance(settle, Release) and settle.keep <= 0:
+            del self._jobs[job.message.id]
         self._hint(job_key(job.message.id))
 
     def _release(self, job: MemoryJob, release: Release, now: float) -> None:
@@ -473,7 +475,7 @@ class MemoryBackend(Hints):
         return changed + self._joins.prune(limit - changed)
 
     def _is_late(self, job: MemoryJob) -> bool:
-        expires = job.message.expires
+        expires = job.message.expiry(job.enqueued)
         return job.state is State.QUEUED and expires is not None and expires <= self._clock.now()
 
     def _expire(self, job: MemoryJob, kept: float) -> None:

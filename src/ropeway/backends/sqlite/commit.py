@@ -168,7 +168,7 @@ def _insert(writing: Writing, message: Message) -> bool:
         now,
         head_of(message),
         message.body,
-        message.expires,
+        message.expires if message.terms is None else message.expiry(now),
         lane_of(message.band),
     )
     if message.key is None and not message.limits:
@@ -200,6 +200,8 @@ def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
     if writing.connection.changes() != 1 and not _finish_special(writing, values):
         return False
     _keep_cause(writing, fence.id, error)
+    if settle.keep <= 0:
+        writing.execute(sql.FORGET, (fence.id,))
     writing.changed.add(job_key(fence.id))
     return True
 

@@ -15,6 +15,7 @@ from ropeway.message import (
     JobRecord,
     Kind,
     Message,
+    Terms,
     job_key,
 )
 from ropeway.retry import RetryPolicy
@@ -48,6 +49,7 @@ class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     content_type: str = "application/json"
     signature: bytes | None = None
     limits: tuple[str, ...] = ()
+    terms: Terms | None = None
     version: int = ENVELOPE_VERSION
 
 
@@ -85,6 +87,7 @@ def _is_plain(message: Message) -> bool:
         and message.trace is None
         and message.signature is None
         and not message.limits
+        and message.terms is None
         and message.content_type == _DEFAULT_HEAD.content_type
         and message.version == ENVELOPE_VERSION
     )

@@ -104,6 +104,10 @@ update job set state = ?, value = ?, error = ?, finished = ?, purge = ?,
 where id = ? and attempt = ? and holder = ? and state = 1
 returning queue, key, limited_by;
 
+-- name: forget
+-- in: id
+delete from job where id = ?;
+
 -- name: release
 -- Gives back, if the attempt still holds its lease; a null due keeps the old place.
 -- in: due, due, error, failures, losses, releases, settled, id, attempt, holder

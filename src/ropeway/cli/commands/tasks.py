@@ -80,7 +80,7 @@ def summary(task: Task[..., Any]) -> dict[str, Any]:
         "queue": options.queue,
         "priority": options.band,
         "retries": definition.policy.retries,
-        "timeout_seconds": definition.timeout,
+        "timeout_seconds": definition.terms.timeout,
         "digest": definition.signature.digest,
         "description": (inspect.getdoc(definition.function) or "").partition("\n")[0],
     }

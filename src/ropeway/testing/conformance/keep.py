@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ropeway.decide import NOT_STARTED, Keep
-from ropeway.message import job_key
+from ropeway.message import Terms, job_key
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
@@ -107,6 +107,37 @@ class KeepCases:
         assert ended.finished >= now + unit
         assert await me.take(1, "nobody") == []
         assert sorted(ids(await me.take(9))) == sorted(ids([in_time, plain]))
+
+    async def test_a_time_to_start_in_counts_from_the_due_time(self, harness: Harness) -> None:
+        """A job whose terms say so ends a time after it was due, not after it was sent.
+
+        Broken: a job that was delayed for longer than that never runs.
+        """
+        me, backend, unit = claimer(harness), harness.backend, harness.unit
+        soon = message(terms=Terms(expires=unit), queue="nobody")
+        delayed = message(terms=Terms(expires=2 * unit), delay=2 * unit)
+        await send(backend, soon, delayed)
+        await harness.advance(3 * unit)
+        assert await backend.prune(_KEEP, 100) == 1
+        assert (await job(backend, soon.id)).state is State.EXPIRED
+        assert ids(await me.take(9)) == [delayed.id]
+
+    async def test_what_is_not_kept_goes_at_once(self, harness: Harness) -> None:
+        """A settle that keeps its record for 0 seconds removes it, and whoever waits is told.
+
+        Broken: a million jobs of which nothing is to be kept fill the store until it is pruned.
+        """
+        me, backend = claimer(harness), harness.backend
+        plain, keyed, follower = message(), message(key="k"), message(key="k")
+        await send(backend, plain, keyed, follower)
+        deliveries = await me.take(9)
+        assert sorted(ids(deliveries)) == sorted(ids([plain, keyed]))
+        await backend.wait([job_key(plain.id)], 0)
+        for delivery in deliveries:
+            assert (await me.settle(delivery, Finish(State.SUCCEEDED, keep=0.0))).ok
+        assert await backend.get([job_key(plain.id), job_key(keyed.id)]) == [None, None]
+        assert await backend.wait([job_key(plain.id)], harness.unit) == [job_key(plain.id)]
+        assert ids(await me.take(9)) == [follower.id]
 
     async def test_what_has_started_does_not_expire(self, harness: Harness) -> None:
         """A running job goes on past its `expires`, and its record is kept from its end on.

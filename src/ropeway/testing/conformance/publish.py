@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ropeway.message import Kind, Message, job_key
+from ropeway.message import Kind, Message, Terms, job_key
 from ropeway.retry import RetryPolicy
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
@@ -41,6 +41,7 @@ def full_message() -> Message:
         trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         content_type="application/msgpack",
         signature=b"\x00\xff",
+        terms=Terms(timeout=1.5, keep=0.0, early=True, store=False, tags=("a", "ä"), unique="u"),
         version=2,
     )
 

@@ -1,0 +1,279 @@
+"""How a call is sent: what `using` and `@app.task` take, checked where it is written."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypedDict
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from ropeway.config import seconds
+from ropeway.errors import BadArguments, ConfigError
+from ropeway.limits import LimitValue
+from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Terms
+from ropeway.retry import RetryPolicy, class_name
+from ropeway.unique import Unique, unique_of
+
+Duration = float | str | timedelta
+"""Seconds, text such as `"5m"`, or a timedelta."""
+
+Classes = tuple[type[BaseException], ...]
+_LONGEST_HEADERS = 16_384
+_OF_THE_RUN = frozenset({"retries", "timeout", "keep", "ack", "store"})
+"""What of a task's options its workers know, so that messages need not say it."""
+
+
+class Common(TypedDict, total=False):
+    """What a task says for all its calls, and `using` for some."""
+
+    queue: str | None
+    priority: int | None
+    key: str | None
+    limits: Iterable[str] | Mapping[str, LimitValue] | None
+    expires: Duration | datetime | None
+    unique: bool | Duration | Unique | None
+    retries: int | RetryPolicy | None
+    timeout: Duration | None
+    keep: Duration | None
+    ack: Literal["late", "early"] | None
+    store: bool | None
+    tags: Iterable[str] | None
+    headers: Mapping[str, str] | None
+
+
+class Using(Common, total=False):
+    """What `using` takes."""
+
+    delay: Duration | None
+    at: datetime | None
+
+
+class ForTask(Common, total=False):
+    """What `@app.task` takes, beside its name."""
+
+    retry_on: Classes
+    dont_retry_on: Classes
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How a call is sent, checked and ready for its message."""
+
+    queue: str = DEFAULT_QUEUE
+    band: int = DEFAULT_BAND
+    delay: float = 0.0
+    due: float | None = None
+    key: str | None = None
+    limits: tuple[str, ...] = ()
+    expires: float | None = None
+    policy: RetryPolicy | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    terms: Terms | None = None
+    unique: Unique | None = None
+
+
+def changed(old: Options, policy: RetryPolicy, given: Mapping[str, Any]) -> Options:
+    """Return `old` with what was `given` to `using`; raises `BadArguments`.
+
+    A number of retries changes the task's `policy` in that alone.
+    """
+    _refuse_unknown(given, Using.__optional_keys__)
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return old
+    changes: dict[str, Any] = {}
+    for name in given.keys() & _CHECKS.keys():
+        target, check = _CHECKS[name]
+        changes[target] = check(given[name])
+    changes |= _dates(given)
+    if "limits" in given:
+        changes["limits"] = _limit_names(given["limits"])
+    if "headers" in given:
+        changes["headers"] = old.headers | _headers(given["headers"])
+    if "retries" in given:
+        changes["policy"] = policy_of(given["retries"], old.policy or policy)
+    terms = replace(old.terms or Terms(), **_terms(given, old.terms or Terms()))
+    if terms != Terms():
+        changes["terms"] = terms
+    return replace(old, **changes)
+
+
+def for_task(given: Mapping[str, Any]) -> tuple[Options, Terms, RetryPolicy]:
+    """Share out what `@app.task` was given: for every message, for the worker, for failures."""
+    _refuse_unknown(given, ForTask.__optional_keys__)
+    retries = given.get("retries")
+    policy = policy_of(
+        3 if retries is None else retries,
+        RetryPolicy(),
+        given.get("retry_on", ()),
+        given.get("dont_retry_on", ()),
+    )
+    known = {name: value for name, value in given.items() if value is not None}
+    run = {name: value for name, value in known.items() if name in _OF_THE_RUN}
+    sent = {name: known[name] for name in known.keys() & Common.__optional_keys__ - _OF_THE_RUN}
+    return changed(Options(), policy, sent), Terms(**_terms(run, Terms())), policy
+
+
+def policy_of(
+    retries: int | RetryPolicy, base: RetryPolicy, only: Classes = (), never: Classes = ()
+) -> RetryPolicy:
+    """Return the policy that `retries` asks for, with classes of exceptions added to it."""
+    if isinstance(retries, RetryPolicy):
+        base = retries
+    elif isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise BadArguments(
+            f"retries={retries!r} is not a count", hint="write 0 or more, or a RetryPolicy"
+        )
+    else:
+        base = replace(base, retries=retries)
+    return replace(
+        base,
+        retryable=(*base.retryable, *_class_names("retry_on", only)),
+        non_retryable=(*base.non_retryable, *_class_names("dont_retry_on", never)),
+    )
+
+
+def duration(value: Duration, name: str) -> float:
+    """Return seconds, or raise `BadArguments`."""
+    try:
+        return seconds(value.total_seconds() if isinstance(value, timedelta) else value, name)
+    except ConfigError as error:
+        raise BadArguments(error.fact, hint=error.hint) from None
+
+
+def checked_queue(queue: str) -> str:
+    """Return a usable queue name, or raise `BadArguments`."""
+    return _name(queue, "queue")
+
+
+def checked_priority(priority: int) -> int:
+    """Return a usable priority, or raise `BadArguments`."""
+    wrong = isinstance(priority, bool) or not isinstance(priority, int)
+    if wrong or not LOWEST_BAND <= priority <= HIGHEST_BAND:
+        raise BadArguments(
+            f"priority={priority!r} is not from {LOWEST_BAND} to {HIGHEST_BAND}",
+            hint="9 is claimed first",
+        )
+    return priority
+
+
+def _limit_names(limits: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(limits, Mapping):
+        raise BadArguments(
+            "limits are declared at the app or at a task, and named here",
+            hint=f"write limits={list(limits)!r}",
+        )
+    return tuple(dict.fromkeys(_name(each, "limits") for each in _several(limits, "limits")))
+
+
+def _key(key: str) -> str:
+    return _name(key, "key")
+
+
+_CHECKS: dict[str, tuple[str, Any]] = {
+    "queue": ("queue", checked_queue),
+    "priority": ("band", checked_priority),
+    "key": ("key", _key),
+    "unique": ("unique", unique_of),
+}
+
+
+def _dates(given: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if "delay" in given and "at" in given:
+        raise BadArguments("both delay and at were given", hint="give one of them")
+    if "delay" in given:
+        changes |= {"delay": duration(given["delay"], "delay"), "due": None}
+    if "at" in given:
+        changes |= {"delay": 0.0, "due": _instant(given["at"], "at")}
+    if "expires" in given:
+        dated = isinstance(given["expires"], datetime)
+        changes["expires"] = _instant(given["expires"], "expires") if dated else None
+    return changes
+
+
+def _terms(given: Mapping[str, Any], old: Terms) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for name in given.keys() & {"timeout", "keep"}:
+        changes[name] = duration(given[name], name)
+    if "expires" in given:
+        dated = isinstance(given["expires"], datetime)
+        changes["expires"] = None if dated else duration(given["expires"], "expires")
+    if "ack" in given:
+        if given["ack"] not in {"late", "early"}:
+            raise BadArguments(f"ack={given['ack']!r} is not known", hint='write "late" or "early"')
+        changes["early"] = given["ack"] == "early"
+    if "store" in given:
+        if not isinstance(given["store"], bool):
+            raise BadArguments(f"store={given['store']!r} is not True or False")
+        changes["store"] = given["store"]
+    if "tags" in given:
+        tags = [_name(tag, "tags") for tag in _several(given["tags"], "tags")]
+        changes["tags"] = tuple(dict.fromkeys([*old.tags, *tags]))
+    return changes
+
+
+def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(headers, Mapping):
+        raise BadArguments(f"headers={headers!r} are not names with texts")
+    for name, value in headers.items():
+        _name(name, "headers")
+        if not isinstance(value, str) or _size(value) is None:
+            raise BadArguments(f"headers: the value of {name!r} is not text: {value!r}")
+    total = sum((_size(name) or 0) + (_size(value) or 0) for name, value in headers.items())
+    if total > _LONGEST_HEADERS:
+        raise BadArguments(
+            f"the headers take {total:,} bytes, more than {_LONGEST_HEADERS:,}",
+            hint="data belongs into the arguments",
+        )
+    return dict(headers)
+
+
+def _several(values: Iterable[str], name: str) -> list[str]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise BadArguments(f"{name}={values!r} is not several names", hint=f'write {name}=["..."]')
+    return list(values)
+
+
+def _name(text: str, what: str) -> str:
+    size = _size(text) if isinstance(text, str) else None
+    if size is None or not 0 < size <= 255:
+        raise BadArguments(f"{what}={text!r} is not a name", hint="use 1 to 255 bytes of text")
+    return text
+
+
+def _size(text: str) -> int | None:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:  # half a surrogate pair
+        return None
+
+
+def _class_names(option: str, classes: Classes) -> tuple[str, ...]:
+    wrong = not isinstance(classes, tuple) or not all(
+        isinstance(kind, type) and issubclass(kind, BaseException) for kind in classes
+    )
+    if wrong:
+        raise BadArguments(
+            f"{option}={classes!r} are not classes of exceptions",
+            hint=f"write {option}=(ValueError, KeyError)",
+        )
+    return tuple(class_name(kind) for kind in classes)
+
+
+def _instant(at: datetime, name: str) -> float:
+    if not isinstance(at, datetime):
+        raise BadArguments(f"{name}={at!r} is not a date", hint="write datetime(..., tzinfo=UTC)")
+    if at.tzinfo is None:
+        raise BadArguments(
+            f"{name}={at.isoformat()} has no time zone", hint="write datetime(..., tzinfo=UTC)"
+        )
+    return at.astimezone(UTC).timestamp()
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: frozenset[str]) -> None:
+    for name in given.keys() - known:
+        close = difflib.get_close_matches(name, known, 1)
+        raise TypeError(f"there is no option {name!r}" + (f"; use {close[0]!r}" if close else ""))

@@ -1,0 +1,184 @@
+"""One live job for one purpose: who holds it, and what becomes of a call that finds it held.
+
+A record names the job that holds a purpose. It is written in the same step as the message, under a
+guard, so that of many who send at once one succeeds. Whoever is refused looks at the job that the
+record names: if that is over, the record is taken over, again under a guard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from ropeway.codec import Undecodable
+from ropeway.codecs import codec_for
+from ropeway.config import seconds
+from ropeway.decide import Holder, hold
+from ropeway.errors import BadArguments, ConfigError, NotUnique
+from ropeway.message import JobRecord, Message, job_key
+from ropeway.states import State
+from ropeway.store import Backend
+from ropeway.transition import Answer, Record, Transition, Update
+
+_PREFIX = "unique/"
+_decode_job = msgspec.msgpack.Decoder(JobRecord).decode
+_decode_holder = msgspec.msgpack.Decoder(Holder).decode
+
+
+class Unique(Struct, frozen=True, kw_only=True):
+    """Which calls of a task count as the same, for how long, and what a second one does.
+
+    `key` names the purpose; without it calls with equal arguments are the same. A job holds its
+    purpose `until` it has "started" or is "settled", and for the duration `window` after success.
+    On `conflict` the second send returns the job that is there ("return"), gives it the new
+    arguments and dates if it still waits ("replace"), or raises `NotUnique` ("refuse").
+    """
+
+    key: str | None = None
+    until: Literal["started", "settled"] = "settled"
+    window: float | str | timedelta = 0.0
+    conflict: Literal["return", "replace", "refuse"] = "return"
+
+    def __post_init__(self) -> None:
+        window = self.window
+        try:
+            plain = window.total_seconds() if isinstance(window, timedelta) else window
+            msgspec.structs.force_setattr(self, "window", seconds(plain, "window"))
+        except ConfigError as error:
+            raise BadArguments(error.fact, hint=error.hint) from None
+        self._check("until", {"started", "settled"})
+        self._check("conflict", {"return", "replace", "refuse"})
+        if self.key is not None and not isinstance(self.key, str):
+            raise BadArguments(f"unique: key={self.key!r} is not text")
+
+    def _check(self, field: str, known: set[str]) -> None:
+        if (value := getattr(self, field)) not in known:
+            words = " or ".join(f'"{each}"' for each in sorted(known))
+            raise BadArguments(f"unique: {field}={value!r} is not known", hint=f"write {words}")
+
+
+class Wanted(Protocol):
+    """A call that is to be the only one of its purpose."""
+
+    @property
+    def message(self) -> Message:
+        """What is sent; its terms name the record."""
+        ...
+
+    @property
+    def unique(self) -> Unique | None:
+        """How it is unique."""
+        ...
+
+
+def unique_of(given: bool | float | str | timedelta | Unique) -> Unique | None:
+    """Read the option: True, a duration for which it holds after success too, or a `Unique`."""
+    if given is False:
+        return None
+    if given is True:
+        return Unique()
+    return given if isinstance(given, Unique) else Unique(window=given)
+
+
+def record_of(unique: Unique, task: str, body: bytes, content_type: str) -> str:
+    """Return the key of the record that calls of one purpose share."""
+    said = b"key:" + unique.key.encode() if unique.key is not None else _sorted(body, content_type)
+    return f"{_PREFIX}{task}/{hashlib.blake2b(said, digest_size=16).hexdigest()}"
+
+
+def _sorted(body: bytes, content_type: str) -> bytes:
+    codec = codec_for(content_type)
+    value: Any = codec.decode(body, Any) if codec is not None else body
+    return body if isinstance(value, Undecodable) else msgspec.json.encode(value, order="sorted")
+
+
+async def send_unique(store: Backend, calls: Sequence[Wanted]) -> list[tuple[str, Answer | None]]:
+    """Send calls of which each is the only one of its purpose.
+
+    Returns for each the id of the job that is there now, or the answer of a backend that refused
+    it for another reason.
+    """
+    answers = await store.commit([_first(call.message) for call in calls])
+    sent: list[tuple[str, Answer | None]] = []
+    for call, answer in zip(calls, answers, strict=True):
+        if answer.ok or answer.reason != "conflict":
+            sent.append((call.message.id, None if answer.ok else answer))
+        else:
+            sent.append(await _settle_conflict(store, call))
+    return sent
+
+
+async def _settle_conflict(store: Backend, call: Wanted) -> tuple[str, Answer | None]:
+    message, unique = call.message, call.unique
+    assert unique is not None
+    while True:
+        attempt = await _look(store, message, unique)
+        if isinstance(attempt, str):
+            return attempt, None
+        (answer,) = await store.commit([attempt])
+        if answer.ok:
+            return attempt.update[0].id if attempt.update else message.id, None
+        if answer.reason != "conflict":
+            return message.id, answer
+        # Somebody else was quicker, or the job has moved on: look again.
+
+
+async def _look(store: Backend, message: Message, unique: Unique) -> str | Transition:
+    """Return the job that is to be returned, or what to try next."""
+    key = _record(message)
+    (record,) = await store.get([key])
+    if record is None:
+        return _first(message)
+    holder = _decode_holder(record.value)
+    if holder.job_id == message.id:
+        return message.id  # it was sent before; the reply was lost
+    if holder.until and await store.now() < holder.until:
+        return _met(unique, message, holder, "it succeeded a short while ago")
+    (kept,) = await store.get([job_key(holder.job_id)])
+    job = _decode_job(kept.value) if kept is not None else None
+    started = job is not None and job.state is State.RUNNING
+    if job is None or job.state.final or (started and unique.until == "started"):
+        expect = {key: record.version, job_key(holder.job_id): kept.version if kept else 0}
+        return _holding(message, expect)
+    if unique.conflict == "replace" and not started:
+        return await _replacing(store, message, record, holder)
+    return _met(unique, message, holder, f"it is {job.state}")
+
+
+def _met(unique: Unique, message: Message, holder: Holder, why: str) -> str:
+    if unique.conflict == "return":
+        return holder.job_id
+    verb = "replaced" if unique.conflict == "replace" else "sent twice"
+    raise NotUnique(
+        f"{message.task} cannot be {verb}: job {holder.job_id} is there, and {why}",
+        hint=f"see: ropeway jobs show {holder.job_id}",
+        job_id=holder.job_id,
+    )
+
+
+async def _replacing(
+    store: Backend, message: Message, record: Record, holder: Holder
+) -> Transition:
+    due = await store.now() + message.delay if message.due is None else message.due
+    change = Update(
+        holder.job_id, due=due, queue=message.queue, band=message.band, body=message.body
+    )
+    return Transition(expect={record.key: record.version}, update=(change,))
+
+
+def _first(message: Message) -> Transition:
+    return _holding(message, {_record(message): 0})
+
+
+def _holding(message: Message, expect: dict[str, int]) -> Transition:
+    return Transition(expect=expect, put=(hold(message.id, _record(message)),), publish=(message,))
+
+
+def _record(message: Message) -> str:
+    assert message.terms is not None and message.terms.unique is not None
+    return message.terms.unique
