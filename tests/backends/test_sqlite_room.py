@@ -17,7 +17,7 @@ import pytest
 from ropeway.backends.sqlite import Blocking, Database, SqliteBackend
 from ropeway.backends.sqlite.checkpoint import PAGES
 from ropeway.backends.sqlite.opened import Opened
-from ropeway.backends.sqlite.room import RESERVE
+from ropeway.backends.sqlite.room import RESERVE, _write_zeros
 from ropeway.ids import new_id
 from ropeway.message import Message
 from ropeway.stepping import step
@@ -139,6 +139,14 @@ def test_a_copy_with_holes_is_filled(database: Database) -> None:
     assert is_whole(database)
 
 
+def test_only_a_hole_is_filled(tmp_path: Path) -> None:
+    """What is before and behind it stays, wherever the blocks of a file system begin."""
+    with (tmp_path / "log").open("w+b", buffering=0) as log:
+        log.write(b"x" * 20_000)
+        _write_zeros(log.fileno(), 1024, 9 * 1024)
+        assert os.pread(log.fileno(), 20_001, 0) == b"x" * 1024 + bytes(8192) + b"x" * 10_784
+
+
 _KILLED = """
 import os, signal, sys
 from tests.backends.test_sqlite_room import Database, Path, cut_off, opened, send
@@ -150,8 +158,8 @@ send(database, 100)
 write, chunks = os.pwrite, []
 
 def write_some(log, zeros, at):
-    if chunks:
-        write(log, zeros[:5000], at)
+    if len(chunks) == 500:
+        write(log, zeros[:500], at)
         os.kill(os.getpid(), signal.SIGKILL)
     chunks.append(at)
     return write(log, zeros, at)

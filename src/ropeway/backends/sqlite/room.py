@@ -21,7 +21,7 @@ PAGE = 4096
 _logger = logging.getLogger("ropeway")
 
 _LOOK_EVERY = 0.05
-_ZEROS = memoryview(bytes(2**20))
+_ZEROS = memoryview(bytes(PAGE))
 
 
 class Room:
@@ -95,5 +95,8 @@ def _writing(connection: apsw.Connection) -> Iterator[None]:
 
 
 def _write_zeros(log: int, start: int, end: int) -> None:
+    # By page: what is written at once Linux keeps as one large folio, and counts all of it as
+    # written again whenever a part is.
     while start < end:
-        start += os.pwrite(log, _ZEROS[: end - start], start)
+        size = min(PAGE - start % PAGE, end - start)
+        start += os.pwrite(log, _ZEROS[:size], start)
