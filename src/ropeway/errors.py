@@ -39,6 +39,13 @@ class Declined(RopewayError):
     exit_code = 3
 
 
+class BadSearch(RopewayError):
+    """A search cannot be understood."""
+
+    code = "RW-004"
+    exit_code = 2
+
+
 class BackendMissing(RopewayError):
     """No installed backend speaks the scheme of the URL."""
 

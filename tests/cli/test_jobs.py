@@ -118,7 +118,7 @@ def test_ls_nothing_found(jobs: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["--state", "lost"], ["--limit", "0"], ["--limit", "x"], ["extra"]]
+    "options", [["--state", "lost"], ["--limit", "0"], ["--limit", "x"], ["zz:1"], ["state:lost"]]
 )
 def test_ls_wrong_usage(here: Path, options: list[str]) -> None:
     """Exit code 2, and standard output stays empty."""

@@ -6,6 +6,7 @@ from ropeway.cli import jobview
 from ropeway.cli.output import to_json
 from ropeway.cli.words import date, duration, relative
 from ropeway.codec import Undecodable
+from ropeway.matching import ran, waited
 from ropeway.message import JobRecord
 from ropeway.states import State
 
@@ -51,11 +52,11 @@ def _times(job: JobRecord, now: float) -> str:
         for name, instant in {**instants, "finished": job.finished}.items()
         if instant is not None
     ]
-    wait = jobview.waited(job, now)
+    wait = waited(job, now)
     if wait is not None and wait >= 0:
         lines.append(f"{'waited':<9} {duration(wait)}")
-    if (ran := jobview.ran(job, now)) is not None:
-        lines.append(f"{'ran':<9} {duration(ran)}")
+    if (took := ran(job, now)) is not None:
+        lines.append(f"{'ran':<9} {duration(took)}")
     return _section("Times", "\n".join(lines))
 
 

@@ -12,8 +12,8 @@ from ropeway.cli.table import Cell, Column
 from ropeway.cli.words import NOTHING, date, duration, iso, relative
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON, codec_for
+from ropeway.matching import ran, view, waited
 from ropeway.message import JobRecord
-from ropeway.states import State
 
 COLUMNS = (
     Column(heading="ID"),
@@ -60,29 +60,6 @@ _MARKS = {
     "expired": Cell("◌", "yellow"),
     "quarantined": Cell("!", "bold red"),
 }
-
-
-def view(job: JobRecord, now: float) -> str:
-    """Return the state, or the view of a queued job that says more: retrying, scheduled."""
-    if job.state is not State.QUEUED:
-        return job.state.value
-    if job.failures:
-        return "retrying"
-    return "scheduled" if job.due > now else "queued"
-
-
-def waited(job: JobRecord, now: float) -> float | None:
-    """Seconds between being due and the start of the last attempt; negative: due in the future."""
-    if job.state is State.QUEUED:
-        return now - job.due
-    return None if job.started is None else max(0.0, job.started - job.due)
-
-
-def ran(job: JobRecord, now: float) -> float | None:
-    """Seconds that the last attempt took, or has taken so far."""
-    if job.started is None or job.state is State.QUEUED:
-        return None
-    return max(0.0, (now if job.finished is None else job.finished) - job.started)
 
 
 def mark(job: JobRecord, now: float) -> Cell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from ropeway.cli import jobview
@@ -12,8 +14,10 @@ from ropeway.cli.jobpage import page
 from ropeway.cli.listing import print_list
 from ropeway.cli.look import looking
 from ropeway.cli.output import print_json, print_lines
+from ropeway.cli.searched import Searching, a_term, narrowed, search
 from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, options
 from ropeway.errors import ResultTimeout
+from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Filter, Found
@@ -31,7 +35,8 @@ def jobs() -> None:
     """
 
 
-@jobs.command()
+@jobs.command(cls=Searching)
+@click.argument("words", type=a_term, metavar="[SEARCH]...", nargs=-1)
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only these.")
 @click.option("--task", metavar="NAME", help="Only calls of this task, by its full name.")
 @click.option("--queue", metavar="NAME", help="Only those in this queue.")
@@ -43,19 +48,25 @@ def jobs() -> None:
 @click.pass_obj
 def ls(
     shared: Shared,
+    words: tuple[str, ...],
     state: str | None,
     task: str | None,
     queue: str | None,
     limit: int,
     before: str | None,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first.
+
+    SEARCH is terms that all must hold: state:failed queue:mail task:photos.* since:1h
+    error:TimeoutError -worker:web* ran:>5s, and words to be found in the task's name or the error.
+    """
     which = Filter(state=State(state) if state else None, task=task, queue=queue)
     with looking() as (backend, missing):
         if backend is None:
             shared.say(missing)
         now = step(backend.now()) if backend else 0.0
-        page = step(backend.search(which, before and before.lower(), limit)) if backend else NONE
+        query = narrowed(parse(" ".join(words), now or time.time()), which)
+        page = search(backend, query, before and before.lower(), limit, now) if backend else NONE
     found = page.jobs
     if backend and not found and not shared.json:
         shared.say("no jobs")
