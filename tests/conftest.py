@@ -16,6 +16,10 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from tests.servers.process import running
+
+pytest_plugins = ["tests.servers.fixtures"]
+
 T = TypeVar("T")
 
 # --- bounded waiting ------------------------------------------------------------------------------
@@ -119,7 +123,7 @@ def no_process_left_behind() -> Iterator[None]:
 def _left(mark: str, before: set[int]) -> dict[int, str]:
     """Return the living processes of this test, with their command lines."""
     needle = f"{_MARK}={mark}".encode()
-    pids = set(_children()) - before
+    pids = set(_children()) - before - running()
     pids |= {
         int(p.name) for p in _PROC.iterdir() if p.name.isdigit() and needle in _read(p, "environ")
     }
