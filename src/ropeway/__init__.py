@@ -8,8 +8,7 @@ from ropeway.retry import RetryPolicy
 from ropeway.states import State
 from ropeway.task import Call, Task
 from ropeway.unique import Unique
-
-__version__ = "0.1.0"
+from ropeway.version import __version__ as __version__
 
 __all__ = [
     "Call",

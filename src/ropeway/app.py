@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from ropeway.config import load
 from ropeway.connect import Connecting, Connection
+from ropeway.control import Workers
 from ropeway.errors import BadTask
 from ropeway.limits import Limits, LimitValue
 from ropeway.message import Kind, Terms
@@ -72,6 +73,7 @@ class Ropeway:
         self.limits = Limits(self, limits or {})
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()
+        self.workers = Workers(self)
 
     def __repr__(self) -> str:
         return f"<Ropeway {self.settings.url} with {len(self.tasks)} tasks>"

@@ -169,6 +169,20 @@ class ResultMismatch(RopewayError):
     code = "RW-305"
 
 
+class WorkerNotFound(RopewayError):
+    """No worker of that name is there, or several are."""
+
+    code = "RW-311"
+    exit_code = 6
+
+
+class WorkerSilent(RopewayError, TimeoutError):
+    """A worker did not do what it was told, or did not say so in time."""
+
+    code = "RW-312"
+    exit_code = 8
+
+
 class Retry(Exception):
     """Raise it in a task to have the call run again, `after` seconds from now."""
 

@@ -83,6 +83,10 @@ class Executor(Protocol):
         """Ask a running call to stop, as far as `interrupts` goes."""
         ...
 
+    def threads(self) -> dict[int, Call]:
+        """Return the calls that have a thread of their own, by the thread's number."""
+        ...
+
     def close(self) -> None:
         """Take no more calls, and free what is idle."""
         ...

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ropeway.cli.find import Source
 from ropeway.cli.look import looking
+from ropeway.control import Workers
 from ropeway.errors import RopewayError
 from ropeway.pauses import paused
 from ropeway.stepping import step
@@ -23,6 +25,16 @@ def queue_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     except RopewayError:
         return []
     return sorted(name for name in names if name.startswith(incomplete))[:_MOST]
+
+
+def worker_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the workers whose names begin so."""
+    try:
+        with looking() as (backend, _):
+            found = Workers(Source(backend)).ls() if backend else []
+    except RopewayError:
+        return []
+    return [worker.holder for worker in found if worker.holder.startswith(incomplete)]
 
 
 def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

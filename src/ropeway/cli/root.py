@@ -23,6 +23,10 @@ _COMMANDS = {
         "ropeway.cli.commands.queues:queues",
         "Look at queues, pause and empty them: ls, show, peek, pause, resume, drain, purge.",
     ),
+    "workers": (
+        "ropeway.cli.commands.workers:workers",
+        "Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack.",
+    ),
     "doctor": (
         "ropeway.cli.commands.doctor:doctor",
         "Check this machine, the database and the app.",

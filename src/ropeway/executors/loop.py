@@ -46,13 +46,18 @@ class LoopExecutor:
             # Not before its first step: it would end without a word.
             asyncio.get_running_loop().call_soon(task.cancel)
 
+    def threads(self) -> dict[int, Call]:
+        return {}
+
     def close(self) -> None:
         for slot in list(self._running):
             self.interrupt(slot)
 
     def _start(self, call: Call) -> None:
         traced = _Traced(self._run(call), self._trace, call.slot)
-        self._running[call.slot] = asyncio.get_running_loop().create_task(traced)
+        # The name is for whoever looks at the stacks of all tasks.
+        name = f"job {call.job_id} {call.task} attempt {call.attempt}"
+        self._running[call.slot] = asyncio.get_running_loop().create_task(traced, name=name)
 
     async def _run(self, call: Call) -> None:
         try:
@@ -99,6 +104,16 @@ class _Traced(Coroutine[Any, Any, None]):
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self._inner.__await__()
+
+    @property
+    def cr_frame(self) -> Any:
+        """The frame of the coroutine itself, as Python's own coroutines have it."""
+        return getattr(self._inner, "cr_frame", None)
+
+    @property
+    def cr_await(self) -> Any:
+        """What it awaits."""
+        return getattr(self._inner, "cr_await", None)
 
 
 async def _outcome(call: Call) -> Outcome:

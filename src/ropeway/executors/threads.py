@@ -78,6 +78,9 @@ class ThreadExecutor:
             if call is not None and call.slot == slot:
                 self._tell(post, call, "interrupt")
 
+    def threads(self) -> dict[int, Call]:
+        return {post.thread_id: call for post in self._posts if (call := post.call) is not None}
+
     def close(self) -> None:
         for _ in self._posts:
             self._calls.put(None)

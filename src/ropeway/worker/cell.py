@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import mmap
 import os
 import tempfile
@@ -13,6 +14,10 @@ PLACES = 1024
 """Where calls are stepped: the event loop is place 0, each thread another."""
 
 
+_SIZE = SLOTS + 2 * PLACES
+_LONGEST_DUMP = 60_000
+
+
 class Cell:
     """Which calls have started, and which is being stepped at each place.
 
@@ -21,7 +26,7 @@ class Cell:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, SLOTS + 2 * PLACES)
+        self._memory = mmap.mmap(descriptor, _SIZE)
         whole = memoryview(self._memory)
         self._started = whole[:SLOTS]
         self._stepped = whole[SLOTS:].cast("H")
@@ -34,7 +39,7 @@ class Cell:
         else:
             with tempfile.TemporaryFile() as file:
                 descriptor = os.dup(file.fileno())
-        os.ftruncate(descriptor, SLOTS + 2 * PLACES)
+        os.ftruncate(descriptor, _SIZE)
         return cls(descriptor)
 
     def enter(self, place: int, slot: int) -> None:
@@ -57,6 +62,22 @@ class Cell:
     def stepped(self) -> frozenset[int]:
         """The slots of the calls whose code was running."""
         return frozenset(number - 1 for number in self._stepped if number)
+
+    # Behind the marks there is a place for the words of a child whose loop is not to be reached.
+
+    def dump_on(self, number: int) -> None:
+        """Have this process write down its threads' stacks when it gets a signal, whatever it does."""
+        os.lseek(self.descriptor, _SIZE, os.SEEK_SET)
+        faulthandler.register(number, file=self.descriptor, all_threads=True)
+
+    def clear_dump(self) -> None:
+        """Forget what was written down."""
+        os.ftruncate(self.descriptor, _SIZE)
+        os.lseek(self.descriptor, _SIZE, os.SEEK_SET)  # both processes share the position
+
+    def dump(self) -> str:
+        """Return what was written down since."""
+        return os.pread(self.descriptor, _LONGEST_DUMP, _SIZE).decode(errors="replace")
 
     def close(self) -> None:
         """Free the memory."""

@@ -21,7 +21,10 @@ from ropeway import lifeline
 from ropeway.errors import RopewayError
 from ropeway.message import Kind, Outcome
 from ropeway.worker.cell import Cell
+from ropeway.worker.code import code_digest
 from ropeway.worker.frames import (
+    Describe,
+    Described,
     Ended,
     Hold,
     Manifest,
@@ -68,8 +71,8 @@ class Child:
 
     def _manifest(self) -> Manifest:
         tasks, limits = told_of(self._app), list(self._app.limits.declared.values())
-        settings = msgspec.to_builtins(self._app.settings)
-        return Manifest(os.getpid(), settings, tasks, self._slots, limits)
+        settings, code = msgspec.to_builtins(self._app.settings), code_digest(self._app)
+        return Manifest(os.getpid(), settings, tasks, self._slots, limits, code)
 
     def _on_frame(self, hands: Hands, payload: bytes) -> None:
         frame = decode_to_child(payload)
@@ -83,6 +86,9 @@ class Child:
                     self._pipe.send(Recalled(slots))
             case Hold():
                 _hold(frame.path, self._parent)
+            case Describe():
+                if self._pipe is not None:
+                    self._pipe.send(Described(hands.stacks()))
             case _:
                 hands.interrupt(frame.slots)
 
@@ -155,7 +161,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error.code}  {error}\n")
         return error.exit_code
     slots = msgspec.json.decode(arguments[4], type=dict[Kind, int])
-    child = Child(app, Cell(cell), slots, parent)
+    memory = Cell(cell)
+    memory.dump_on(signal.SIGUSR1)
+    child = Child(app, memory, slots, parent)
     asyncio.run(child.run(socket.socket(fileno=pipe), socket.socket(fileno=door)))
     return 0
 

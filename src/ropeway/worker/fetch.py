@@ -58,6 +58,8 @@ class Fetcher:
         self._looked_round = 0.0
         self.patience = Patience("jobs are fetched")
         self.stopping = False
+        self.quiet = False
+        self.rested = asyncio.Event()
 
     async def run(self) -> None:
         """Fetch until `stopping`; a backend that fails is tried again, more and more slowly."""
@@ -67,9 +69,19 @@ class Fetcher:
             except RopewayError as error:
                 await self.patience.rest(error)
 
+    def rest(self, quiet: bool) -> None:
+        """Claim nothing while `quiet`; `rested` is set when no claim is on its way any more."""
+        self.quiet = quiet
+        self.rested.clear()
+        self._places.freed.set()
+
     async def run_once(self) -> int:
         """Claim once and hand out what came; returns how many messages came."""
         self._places.freed.clear()
+        if self.quiet:
+            self.rested.set()
+            await self._room_or_a_while()
+            return 0
         n = min(room(self._places.room(), self._mix), _MOST_UNSETTLED - len(self._held))
         if n <= 0:
             await self._room_or_a_while()

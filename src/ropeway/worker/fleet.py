@@ -42,6 +42,27 @@ class Fleet:
         """How many calls the children hold."""
         return sum(child.busy for crew in self._crews for child in crew.members)
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that take calls."""
+        return [child.pid for child in self._working()]
+
+    def slots(self) -> dict[Kind, int]:
+        """How many calls of each kind run at once."""
+        slots: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
+        for child in self._working():
+            for kind, window in child.windows.items():
+                slots[kind] += window.slots
+        return slots
+
+    def held(self) -> dict[Kind, int]:
+        """How many calls of each kind the children hold."""
+        held: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
+        for child in self._working():
+            for kind, window in child.windows.items():
+                held[kind] += window.held
+        return held
+
     def room(self) -> dict[Kind, int]:
         """How many more calls of each kind could be handed over now."""
         room: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
@@ -84,6 +105,12 @@ class Fleet:
         """Ask for the calls of these attempts to be stopped, wherever they run."""
         for crew in self._crews:
             crew.interrupt(lost)
+
+    async def stacks(self) -> dict[int, str]:
+        """Say what each child is doing, by its pid."""
+        children = [child for crew in self._crews for child in crew.members]
+        texts = await asyncio.gather(*(child.stacks() for child in children))
+        return {child.pid: text for child, text in zip(children, texts, strict=True)}
 
     async def recall(self) -> None:
         """Have every child give back what it has not started; none is replaced from now on."""

@@ -30,6 +30,7 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     tasks: dict[str, TaskInfo]
     slots: dict[Kind, int]
     limits: list[Limit] = []
+    code: str = ""
 
 
 class Start(Struct, frozen=True, array_like=True, gc=False):
@@ -102,10 +103,20 @@ class Hold(Struct, frozen=True, tag=7, array_like=True):
     path: str
 
 
-FromChild = Manifest | Ended | Recalled
-ToChild = Run | Recall | Interrupt | Hold
+class Describe(Struct, frozen=True, tag=20, array_like=True):
+    """Supervisor: say what every thread and coroutine of yours is doing."""
 
-CONTROL = (Recall, Interrupt, Recalled, Hold)
+
+class Described(Struct, frozen=True, tag=21, array_like=True):
+    """Child: this is what they do."""
+
+    text: str
+
+
+FromChild = Manifest | Ended | Recalled | Described
+ToChild = Run | Recall | Interrupt | Hold | Describe
+
+CONTROL = (Recall, Interrupt, Recalled, Hold, Describe, Described)
 """Frames that go ahead of those that carry bodies."""
 
 encode = msgspec.msgpack.Encoder().encode

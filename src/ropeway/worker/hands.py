@@ -14,6 +14,7 @@ from ropeway.message import Failure, Kind, Outcome
 from ropeway.worker.early import settled_first
 from ropeway.worker.frames import Start, TaskInfo
 from ropeway.worker.locate import Application
+from ropeway.worker.stacks import stacks
 
 
 class Hands:
@@ -70,6 +71,13 @@ class Hands:
         for slot in slots:
             del self._running[slot]
         return slots
+
+    def stacks(self) -> str:
+        """Describe what every thread and coroutine of this process is doing."""
+        calls: dict[int, Call] = {}
+        for executor in self._executors.values():
+            calls |= executor.threads()
+        return stacks(calls)
 
     def close(self) -> None:
         """Take no more calls, and free what is idle."""

@@ -18,6 +18,8 @@ from ropeway.message import Delivery, Failure, Fence, Kind, Outcome
 from ropeway.store import Backend
 from ropeway.worker.cell import SLOTS, Cell
 from ropeway.worker.frames import (
+    Describe,
+    Described,
     Ended,
     Hold,
     Interrupt,
@@ -33,6 +35,8 @@ from ropeway.worker.reception import Reception
 from ropeway.worker.window import Window
 
 _LAST_WORDS = 0.5
+_ANSWER = 1.0
+"""Seconds for which a child may leave a question unanswered before it counts as blocked."""
 
 OnGone = Callable[["ChildProcess"], None]
 
@@ -57,6 +61,7 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe | None = None
         self._reception = Reception()
+        self._dumping: asyncio.Future[str] | None = None
         self.stopping = False
         self.proven = False
 
@@ -152,6 +157,37 @@ class ChildProcess:
         """Wait until it is dead and everything it held has come back."""
         await asyncio.shield(self._life)
 
+    async def stacks(self) -> str:
+        """Say what its threads and coroutines are doing, also if its event loop is blocked."""
+        if self._pipe is None or not self.windows:
+            return "it has not imported the app yet\n"
+        if self._dumping is None:
+            self._dumping = asyncio.get_running_loop().create_future()
+            self._pipe.send(Describe())
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._dumping), _ANSWER)
+        except TimeoutError:
+            return await self._stacks_by_signal()
+
+    async def _stacks_by_signal(self) -> str:
+        # Its interpreter need not come to it: what it is in the middle of writes this down.
+        self._cell.clear_dump()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGUSR1)
+        deadline = time.monotonic() + _ANSWER
+        said = ""
+        while time.monotonic() < deadline and not (said and self._cell.dump() == said):
+            said = self._cell.dump()
+            await asyncio.sleep(_ANSWER / 20)
+        running = self._cell.stepped()
+        titles = "".join(
+            f"{'runs' if slot in running else 'holds'} job {delivery.fence.id}"
+            f" {delivery.message.task} attempt {delivery.fence.attempt}\n"
+            for slot, (delivery, _, _) in self._handed.items()
+            if self._cell.started(slot)
+        )
+        return f"its event loop is blocked\n{titles}{said or 'nor does it hear signals: is it stopped?'}\n"
+
     # -- what it says ---------------------------------------------------------------------
 
     def _on_frame(self, payload: bytes) -> None:
@@ -159,12 +195,19 @@ class ChildProcess:
         match frame:
             case Ended():
                 self._ended(frame.outcomes)
+            case Described():
+                self._described(frame.text)
             case Manifest():
                 self.windows = {kind: Window(slots) for kind, slots in frame.slots.items()}
                 self.manifest.set_result(frame)
             case _:
                 self._ended([(slot, Outcome(ending="interrupted")) for slot in frame.slots])
                 self._recalled.set()
+
+    def _described(self, text: str) -> None:
+        if self._dumping is not None and not self._dumping.done():
+            self._dumping.set_result(text)
+        self._dumping = None
 
     def _ended(self, outcomes: Sequence[tuple[int, Outcome]]) -> None:
         now = time.monotonic()

@@ -9,6 +9,7 @@ import platform
 import secrets
 import socket
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,7 +25,10 @@ from ropeway.worker.frames import Manifest
 from ropeway.worker.held import Held
 from ropeway.worker.options import WorkerOptions
 from ropeway.worker.orders import Orders
+from ropeway.worker.registry import Registry
 from ropeway.worker.renew import Renewer
+from ropeway.worker.reporting import Reporter
+from ropeway.worker.told import log_stacks, verbs
 from ropeway.worker.work import Work
 from ropeway.wrappers.batched import Batched
 
@@ -69,8 +73,14 @@ class Supervisor:
             await bring_into_force(backend, manifest.limits)
             fleet.serve(shared)
             self._greet(settings, manifest)
+            reporter = Reporter(
+                self._holder, self._options, manifest, fleet, self._orders, self._held
+            )
+            registry = Registry(
+                backend, self._holder, reporter.record, verbs(self._orders, reporter)
+            )
             renewer = Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt)
-            self._work = Work(
+            self._work = reporter.work = Work(
                 backend,
                 fleet,
                 renewer,
@@ -79,8 +89,14 @@ class Supervisor:
                 settings,
                 holder=self._holder,
                 queues=self._options.queues,
+                beside={"the loop that registers": registry},
             )
-            return await self._work.run(self._orders.stop, self._orders.now)
+            self._orders.on_quiet = self._work.fetcher.rest
+            self._orders.on_describe = partial(self._describe, reporter)
+            code = await self._work.run(self._orders.stop, self._orders.now)
+            if not self.unanswered:
+                await registry.leave()
+            return code
         finally:
             await fleet.close(kill=True)
             if not self.unanswered:
@@ -94,6 +110,9 @@ class Supervisor:
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
         if self._work is not None:
             self._work.ended(ended)
+
+    def _describe(self, reporter: Reporter) -> None:
+        self._describing = asyncio.create_task(log_stacks(reporter))
 
     # -- words ----------------------------------------------------------------------------
 

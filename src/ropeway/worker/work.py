@@ -27,7 +27,7 @@ class Loop(Protocol):
 
 
 class Work:
-    """Fetches, settles and prunes, with `renewer` beside it, and whatever `places` run the calls."""
+    """Fetches, settles and prunes, with `renewer` and others beside it; `places` run the calls."""
 
     def __init__(
         self,
@@ -40,10 +40,12 @@ class Work:
         *,
         holder: str,
         queues: Sequence[str] | None,
+        beside: Mapping[str, Loop] | None = None,
     ) -> None:
         keep = Keep(settings.keep, settings.keep_failed, settings.keep_count)
         rules = Rules(keep=keep, unknown_grace=settings.unknown_grace)
-        self._places, self._renewer, self._held, self._settings = places, renewer, held, settings
+        self._places, self._held, self._settings = places, held, settings
+        self._beside = {"the loop that renews": renewer, **(beside or {})}
         self.settler = Settler(backend, tasks, held, rules)
         self.fetcher = Fetcher(
             backend,
@@ -69,8 +71,9 @@ class Work:
         loops = Loops()
         fetching = loops.start("the loop that fetches", self.fetcher.run())
         settling = loops.start("the loop that settles", self.settler.run())
-        loops.start("the loop that renews", self._renewer.run())
         loops.start("the loop that prunes", self.pruner.run())
+        for name, loop in self._beside.items():
+            loops.start(name, loop.run())
         await either(stop.wait(), loops.broken.wait())
         self.fetcher.stopping = True
         code = 1

@@ -1,0 +1,83 @@
+"""What a worker tells of itself, to whoever asks: its condition, its record, its stacks."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+
+from ropeway.control import WorkerRecord
+from ropeway.version import __version__
+from ropeway.worker.condition import Condition, Facts, condition
+from ropeway.worker.fleet import Fleet
+from ropeway.worker.frames import Manifest
+from ropeway.worker.held import Held
+from ropeway.worker.options import WorkerOptions
+from ropeway.worker.orders import Orders
+from ropeway.worker.stacks import stacks
+from ropeway.worker.work import Work
+
+
+class Reporter:
+    """Looks at the parts of one worker; asks nobody, and changes nothing."""
+
+    def __init__(
+        self,
+        holder: str,
+        options: WorkerOptions,
+        manifest: Manifest,
+        fleet: Fleet,
+        orders: Orders,
+        held: Held,
+    ) -> None:
+        self._holder, self._options, self._manifest = holder, options, manifest
+        self._fleet, self._orders, self._held = fleet, orders, held
+        self._started = time.time()
+        self.work: Work | None = None
+
+    def condition(self) -> Condition:
+        """Say what the worker is doing."""
+        if self.work is None:
+            return Condition("starting", "it has not begun to fetch")
+        fetcher = self.work.fetcher
+        return condition(
+            Facts(
+                children=len(self._fleet.pids),
+                held=len(self._held),
+                silent=fetcher.patience.silent,
+                missing=fetcher.patience.why,
+                # Not before the last claim is back: who reads "quiet" can rely on it.
+                quiet=fetcher.quiet and fetcher.rested.is_set(),
+                stopping=self._orders.stop.is_set(),
+            )
+        )
+
+    def record(self) -> WorkerRecord:
+        """Return the record that others see of this worker."""
+        now = self.condition()
+        return WorkerRecord(
+            holder=self._holder,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            python=platform.python_version(),
+            app=self._options.target,
+            code=self._manifest.code,
+            started=self._started,
+            heard=0.0,
+            state=now.state,
+            why=now.why,
+            queues=self._options.queues,
+            tasks={name: info.digest for name, info in self._manifest.tasks.items()},
+            slots={str(kind): count for kind, count in self._fleet.slots().items()},
+            busy={str(kind): count for kind, count in self._fleet.held().items()},
+            children=tuple(self._fleet.pids),
+            settled=self.work.settler.settled if self.work else 0,
+        )
+
+    async def stacks(self) -> str:
+        """Say what every thread and coroutine of the worker is doing, process by process."""
+        parts = [f"== supervisor {os.getpid()}\n{stacks({})}"]
+        parts += [f"== child {pid}\n{text}" for pid, text in (await self._fleet.stacks()).items()]
+        return "\n".join(parts)
