@@ -68,7 +68,8 @@ class Broker(Protocol):
         ones, earlier due times before later, and equal ones in the order they were published.
         Waiting lifts a message: one that has been due for `AGEING` seconds longer than another
         counts as one band higher. Of the messages of one key in a queue only the first that is
-        not settled can be handed out; keys that have a message ready take turns.
+        not settled can be handed out, whatever kinds are asked for; keys that have a message ready
+        take turns. What a claim does not ask for costs it nothing, however much of it waits.
 
         Who takes over a lease that has expired charges its attempt with a loss if that was solo
         (see `Delivery.solo`), and else with nothing: it is abandoned then. Waits up to `wait`

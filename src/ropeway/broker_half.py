@@ -6,13 +6,13 @@ least once, and comes back while nobody has acknowledged it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from ropeway.capabilities import Capabilities
-from ropeway.message import Message
+from ropeway.message import KINDS, Kind, Message
 
 
 class Arrival(Struct, frozen=True, gc=False, kw_only=True):
@@ -50,8 +50,11 @@ class BrokerHalf(Protocol):
         """Return when the broker has confirmed that each message rests in its queue for good."""
         ...
 
-    async def get(self, queue: str, n: int) -> list[Arrival]:
-        """Take at most `n` messages of a queue, oldest first, without waiting."""
+    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
+        """Take at most `n` messages of a queue that have one of these kinds, without waiting.
+
+        Oldest first, at least among those of one kind. Other kinds stay, and cost nothing.
+        """
         ...
 
     async def ack(self, tags: Sequence[int]) -> None:

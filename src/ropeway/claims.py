@@ -7,16 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from ropeway.message import HIGHEST_BAND, LOWEST_BAND, Kind
+from ropeway.message import HIGHEST_BAND, KINDS, LOWEST_BAND, Kind
 
 
 class Claim(Struct, frozen=True):
-    """At most `n` messages of one queue, from bands `lowest` to `highest`."""
+    """At most `n` messages of one queue, from bands `lowest` to `highest`, of all or some kinds."""
 
     queue: str
     n: int
     lowest: int = LOWEST_BAND
     highest: int = HIGHEST_BAND
+    kinds: tuple[Kind, ...] | None = None
+
+    @property
+    def wanted(self) -> tuple[Kind, ...]:
+        """The kinds it asks for."""
+        return KINDS if self.kinds is None else self.kinds
 
 
 AGEING = 60.0

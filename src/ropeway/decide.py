@@ -142,12 +142,12 @@ def _after_loss(delivery: Delivery, outcome: Outcome, policy: RetryPolicy, rules
 
 
 def _after_unknown(delivery: Delivery, outcome: Outcome, rules: Rules) -> Settle:
-    # Counted in the delays that were granted, not by the clock: a message that waited behind a
-    # long backlog still gets the whole grace of a rolling deploy.
-    granted = sum(_unknown_delay(turn) for turn in range(delivery.releases))
+    # Counted in the delays that were granted for this very reason, not by the clock: a message
+    # that waited behind a long backlog still gets the whole grace of a rolling deploy.
+    granted = sum(_unknown_delay(turn) for turn in range(delivery.unknown))
     if granted >= rules.unknown_grace:
         return Reject("unknown_task", _text(outcome.error), keep=rules.keep.failure)
-    return Release(counts="releases", delay=_unknown_delay(delivery.releases), error=outcome.error)
+    return Release(counts="unknown", delay=_unknown_delay(delivery.unknown), error=outcome.error)
 
 
 def _unknown_delay(turn: int) -> float:

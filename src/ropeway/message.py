@@ -24,6 +24,7 @@ DEFAULT_BAND = 5
 LOWEST_BAND, HIGHEST_BAND = 0, 9
 
 Kind = Literal["loop", "threads", "cpu"]
+KINDS: tuple[Kind, ...] = ("threads", "loop", "cpu")
 
 
 class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,7 +104,8 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     """One leased hand-over of a message, with its counters.
 
     `attempt` grows at every claim and is never reset; `failures`, `losses` and `releases` are
-    charged by settles. What none of them explains was abandoned: see `abandoned` and `solo`.
+    charged by settles, and `unknown` tells how many of the releases were made because the worker
+    did not know the task. What none of them explains was abandoned: see `abandoned` and `solo`.
     `unreadable` says why the message could not be read whole; it must not run then.
     """
 
@@ -112,6 +114,7 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     failures: int = 0
     losses: int = 0
     releases: int = 0
+    unknown: int = 0
     enqueued: float = 0.0
     due: float = 0.0
     unreadable: str | None = None
@@ -190,6 +193,7 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     failures: int = 0
     losses: int = 0
     releases: int = 0
+    unknown: int = 0
     enqueued: float = 0.0
     due: float = 0.0
     started: float | None = None

@@ -25,11 +25,12 @@ class Finish(Struct, frozen=True, gc=False, tag="finish", array_like=True):
 class Release(Struct, frozen=True, gc=False, tag="release", array_like=True):
     """Give the message back, due `delay` seconds from the backend's now, or `at` a date.
 
-    Without either it returns to its old place in the queue. `counts` names what is charged; with
-    "none" the attempt counts as abandoned, as if nobody had settled it. A message whose cancellation was asked for does not go back: it is settled as cancelled.
+    Without either it returns to its old place in the queue. `counts` names what is charged; an
+    "unknown" one is a release as well, and with "none" the attempt counts as abandoned, as if
+    nobody had settled it. A message whose cancellation was asked for does not go back: it is settled as cancelled.
     """
 
-    counts: Literal["failures", "losses", "releases", "none"]
+    counts: Literal["failures", "losses", "releases", "unknown", "none"]
     delay: float | None = None
     at: float | None = None
     error: Failure | None = None

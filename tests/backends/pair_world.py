@@ -11,7 +11,7 @@ import itertools
 import random
 import types
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ from ropeway.broker_half import Arrival
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
 from ropeway.decide import Keep
-from ropeway.message import DEFAULT_QUEUE, Delivery, Fence, JobRecord, Message
+from ropeway.message import DEFAULT_QUEUE, KINDS, Delivery, Fence, JobRecord, Kind, Message
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Backend, Filter
@@ -119,9 +119,9 @@ class SteppedHalf(FakeHalf):
             await super().publish([message])
         await pause("published")
 
-    async def get(self, queue: str, n: int) -> list[Arrival]:
+    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
         await pause("get")
-        found = await super().get(queue, n)
+        found = await super().get(queue, n, kinds)
         self._world.redelivered.update(each.message.id for each in found if each.redelivered)
         await pause("got")
         return found

@@ -22,7 +22,7 @@ from ropeway.transition import Answer, Cancel, Release, Transition, Update
 from tests.backends.sabotage_claims import HintsRequired
 
 
-class _WithParts(MemoryBackend):
+class WithParts(MemoryBackend):
     """Takes its parts from the class, so that a defect can be put into one of them."""
 
     Lined: type[Line] = Line
@@ -48,7 +48,7 @@ class _Quiet(HintsRequired):
 # -- ageing ----------------------------------------------------------------------------------------
 
 
-class NeverAges(_WithParts):
+class NeverAges(WithParts):
     """Looks at the bands from the top."""
 
     class Lined(Line):
@@ -57,7 +57,7 @@ class NeverAges(_WithParts):
             return {max(heads): heads[max(heads)]} if heads else {}
 
 
-class AgesWholeBands(_WithParts):
+class AgesWholeBands(WithParts):
     """Keeps a rank for each band, and forgets to lower it."""
 
     class Lined(Line):
@@ -72,7 +72,7 @@ class AgesWholeBands(_WithParts):
             return {band: self.oldest[band] for band in heads}
 
 
-class LowerBandsWinTies(_WithParts):
+class LowerBandsWinTies(WithParts):
     """Compares the ranks and then the due times."""
 
     class Lined(Line):
@@ -80,16 +80,17 @@ class LowerBandsWinTies(_WithParts):
             return {band: head - 0.001 / (band + 1) for band, head in super()._heads(claim).items()}
 
 
-class AgesFromPublishing(_WithParts):
+class AgesFromPublishing(WithParts):
     """Takes the time in the queue for the time since it was due."""
 
     class Lined(Line):
         def _heads(self, claim: Claim) -> dict[int, float]:
-            firsts = {band: self._first(heap) for band, heap in self._ready[claim.queue].items()}
+            lanes = self._ready[claim.queue].items()
+            firsts = {band: self._first(heap) for (_, band), heap in lanes}
             return {band: self._jobs[each[2]].enqueued for band, each in firsts.items() if each}
 
 
-class AgesIntoOtherBands(_WithParts):
+class AgesIntoOtherBands(WithParts):
     """Takes a message that counts as a band that was asked for."""
 
     class Lined(Line):
@@ -100,7 +101,7 @@ class AgesIntoOtherBands(_WithParts):
 # -- keys ------------------------------------------------------------------------------------------
 
 
-class IgnoresKeys(_WithParts):
+class IgnoresKeys(WithParts):
     """Keeps the key for people to look at."""
 
     class Keyed(Keys):
@@ -108,7 +109,7 @@ class IgnoresKeys(_WithParts):
             return True
 
 
-class OrdersKeysByDue(_WithParts):
+class OrdersKeysByDue(WithParts):
     """Asks which of a key is due first."""
 
     class Keyed(Keys):
@@ -160,7 +161,7 @@ class OnlySuccessFreesTheNext(MemoryBackend):
         job.message = message
 
 
-class AnyEndFreesTheNext(_WithParts):
+class AnyEndFreesTheNext(WithParts):
     """Counts ends, and does not ask whose."""
 
     class Keyed(Keys):
@@ -172,7 +173,7 @@ class AnyEndFreesTheNext(_WithParts):
             return line[0][1] if line else None
 
 
-class KeysAreGlobal(_WithParts):
+class KeysAreGlobal(WithParts):
     """Has one line for a key, whatever the queue."""
 
     class Keyed(Keys):
@@ -190,7 +191,7 @@ def _anywhere(job: MemoryJob) -> MemoryJob:
     return replace(job, message=replace(job.message, queue=""))
 
 
-class KeysInOrderOfDue(_WithParts):
+class KeysInOrderOfDue(WithParts):
     """Gives the next of a key the place of its due time."""
 
     class Lined(Line):
@@ -198,7 +199,7 @@ class KeysInOrderOfDue(_WithParts):
             return super().leave(job, -math.inf)
 
 
-class TurnsMoveDueTimes(_WithParts):
+class TurnsMoveDueTimes(WithParts):
     """Has one column for the place and the due time."""
 
     class Lined(Line):
@@ -224,7 +225,7 @@ class RepeatsStandInLine(MemoryBackend):
         return super()._apply(transition)
 
 
-class KnowsOneKeysOrder(_WithParts):
+class KnowsOneKeysOrder(WithParts):
     """Remembers the order of the key that came first."""
 
     class Keyed(Keys):
@@ -247,7 +248,7 @@ class FreedKeysAreNotTold(_Quiet):
 # -- limits ----------------------------------------------------------------------------------------
 
 
-class IgnoresLimits(_WithParts):
+class IgnoresLimits(WithParts):
     """Leaves limits to whoever runs the workers."""
 
     class Limited(Limits):
@@ -274,7 +275,7 @@ class ExpiryFreesAPlace(MemoryBackend):
             yield job
 
 
-class FullLimitsStopTheQueue(_WithParts):
+class FullLimitsStopTheQueue(WithParts):
     """Waits until what it met first has room."""
 
     class Lined(Line):
@@ -282,18 +283,18 @@ class FullLimitsStopTheQueue(_WithParts):
             return [] if any(self._aside[claim.queue].values()) else super().take(claim, n, now)
 
 
-class LastInLineIsNext(_WithParts):
+class LastInLineIsNext(WithParts):
     """Puts what waits for a limit on a stack."""
 
     class Lined(Line):
-        def _return(self, queue: str, now: float) -> None:
-            for name, aside in self._aside[queue].items():
+        def _return(self, claim: Claim, now: float) -> None:
+            for (_, name), aside in self._aside[claim.queue].items():
                 if aside and self.limits.room(name, now) > 0:
                     aside.sort()
                     self.push(self._jobs[aside.pop()[2]])
 
 
-class IgnoresRates(_WithParts):
+class IgnoresRates(WithParts):
     """Counts what is in flight."""
 
     class Limited(Limits):
@@ -301,7 +302,7 @@ class IgnoresRates(_WithParts):
             super().declare(replace(limit, rate=None))
 
 
-class UnusedRateAddsUp(_WithParts):
+class UnusedRateAddsUp(WithParts):
     """Counts from the first message on."""
 
     class Limited(Limits):
@@ -315,7 +316,7 @@ class UnusedRateAddsUp(_WithParts):
                     self._meters[name] = replace(meter, spent=ahead)
 
 
-class LooksAtOneLimit(_WithParts):
+class LooksAtOneLimit(WithParts):
     """Has a column for the name of a limit."""
 
     class Limited(Limits):
@@ -323,7 +324,7 @@ class LooksAtOneLimit(_WithParts):
             return super().without_room([*names][-1:], now)
 
 
-class TheFirstDeclarationStays(_WithParts):
+class TheFirstDeclarationStays(WithParts):
     """`insert or ignore`."""
 
     class Limited(Limits):
@@ -332,7 +333,7 @@ class TheFirstDeclarationStays(_WithParts):
                 super().declare(limit)
 
 
-class CountsFromTheDeclaration(_WithParts):
+class CountsFromTheDeclaration(WithParts):
     """Begins to count when a limit is made."""
 
     class Limited(Limits):
@@ -341,7 +342,7 @@ class CountsFromTheDeclaration(_WithParts):
             super().declare(limit)
 
 
-class CountsNamesTwice(_WithParts):
+class CountsNamesTwice(WithParts):
     """Takes a place for each name, and gives back one."""
 
     class Limited(Limits):
@@ -350,7 +351,7 @@ class CountsNamesTwice(_WithParts):
                 super().take([name], now)
 
 
-class LimitsOneQueue(_WithParts):
+class LimitsOneQueue(WithParts):
     """Keeps a limit for each queue, and knows it where it was first used."""
 
     class Lined(Line):
@@ -361,7 +362,7 @@ class LimitsOneQueue(_WithParts):
             return found
 
 
-class ParkedLetGo(_WithParts):
+class ParkedLetGo(WithParts):
     """Gives the key up while a message waits for a limit."""
 
     class Lined(Line):
@@ -536,7 +537,7 @@ class LeavesTheOldPlace(MemoryBackend):
         super()._update(update)
         entry = self._jobs[update.id].entry
         if entry is not None:
-            heapq.heappush(self._line._ready[before.queue][before.band], entry)
+            heapq.heappush(self._line._ready[before.queue][before.kind, before.band], entry)
 
 
 class UpdatesResetTheRest(MemoryBackend):
@@ -582,7 +583,8 @@ class MovesPassTheKey(MemoryBackend):
         super()._update(update)
         job = self._jobs[update.id]
         job.entry = (job.place, job.serial, job.message.id)
-        heapq.heappush(self._line._ready[job.message.queue][job.message.band], job.entry)
+        lane = job.message.kind, job.message.band
+        heapq.heappush(self._line._ready[job.message.queue][lane], job.entry)
 
 
 class EditsLoseTheirPlace(MemoryBackend):

@@ -132,7 +132,9 @@ class RevivedPassTheKey(MemoryBackend):
         super()._revive(revive)
         job = self._jobs[revive.id]
         job.entry = (job.place, job.serial, job.message.id)
-        heapq.heappush(self._line._ready[job.message.queue][job.message.band], job.entry)
+        heapq.heappush(
+            self._line._ready[job.message.queue][job.message.kind, job.message.band], job.entry
+        )
 
 
 class RevivedForgetLimits(MemoryBackend):

@@ -11,6 +11,7 @@ import pytest
 
 from ropeway.backends.memory import MemoryBackend
 from ropeway.backends.sqlite import Database, SqliteBackend, hints
+from ropeway.claims import Claim
 from ropeway.clock import ManualClock
 from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable, Indeterminate
@@ -335,6 +336,15 @@ async def test_a_receive_that_is_cancelled_keeps_nothing(
         async with waiting(one.take()):
             pass
     assert ids(await two.take()) == [message.id]
+
+
+async def test_what_is_not_asked_for_stays_in_the_broker(one: Worker, broker: FakeBroker) -> None:
+    """A claim for one kind carries nothing else over, however much of it waits in front."""
+    await sent(one.backend, 300, kind="threads")
+    (wanted,) = await sent(one.backend, kind="loop")
+    assert ids(await one.claim(Claim(DEFAULT_QUEUE, 9, kinds=("loop", "cpu")))) == [wanted.id]
+    assert broker.depths(None) == {DEFAULT_QUEUE: 300}
+    assert (await one.store.stats(cap=999))[0].ready == 0
 
 
 async def test_what_the_store_has_no_room_for_waits_in_the_broker(

@@ -20,6 +20,7 @@ from ropeway.testing.conformance import (
 from tests.backends import sabotage as writes
 from tests.backends import sabotage_claims as claims
 from tests.backends import sabotage_fleet as fleet
+from tests.backends import sabotage_kinds as kinds
 from tests.backends import sabotage_looks as looks
 from tests.backends import sabotage_people as people
 from tests.backends import sabotage_records as records
@@ -98,6 +99,14 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (fleet.FreedPlacesAreNotTold, "test_waiting_for_a_place"),
     (claims.HintsRequired, "test_waiting_for_a_rate"),
     (fleet.ChangedLimitsAreNotTold, "test_waiting_for_a_raised_limit"),
+    # kinds
+    (kinds.IgnoresKinds, "test_a_claim_takes_the_kinds_it_asks_for"),
+    (kinds.ChoosesAmongTheFirst, "test_what_is_not_asked_for_holds_nothing_back"),
+    (kinds.KindByKind, "test_several_kinds_come_in_one_order"),
+    (kinds.KeysOfOneKind, "test_a_key_spans_kinds"),
+    (kinds.ExpiredOfAllKinds, "test_expired_leases_are_taken_by_kind"),
+    (kinds.TheFirstInLineBlocks, "test_a_limit_spans_kinds"),
+    (kinds.WakesOnce, "test_waiting_for_a_kind"),
     # cancelling
     (fleet.CancelsOnPaper, "test_what_waits_is_cancelled"),
     (fleet.CancelsWhatRuns, "test_what_runs_is_flagged"),
@@ -194,6 +203,7 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (writes.DelaysFromTheLastDue, "test_release_with_a_delay"),
     (writes.TakesDatesForDelays, "test_release_until_a_date"),
     (writes.ChargesFailuresForAll, "test_each_charge_has_its_counter"),
+    (writes.UnknownIsAnyRelease, "test_releases_of_the_unknown_are_counted_twice"),
     # repeat
     (writes.RepeatedIsLost, "test_a_settle_after_a_lost_reply_is_repeated"),
     (writes.RepeatedPerConnection, "test_a_repeat_from_another_handle"),
@@ -337,11 +347,15 @@ def test_every_case_can_fail() -> None:
 
 def test_every_broken_backend_is_caught() -> None:
     """No defect is written down and then not tried."""
-    modules = (writes, claims, looks, fleet, people, records)
+    modules = (writes, claims, looks, fleet, kinds, people, records)
     written = {
         value
         for module in modules
         for name, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == module.__name__ and name[0] != "_"
     }
-    assert written - {broken for broken, _ in CAUGHT} == {writes.SettlesOtherwise, claims.Scans}
+    assert written - {broken for broken, _ in CAUGHT} == {
+        writes.SettlesOtherwise,
+        claims.Scans,
+        fleet.WithParts,
+    }

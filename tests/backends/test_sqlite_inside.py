@@ -319,8 +319,7 @@ def test_hot_statements_use_an_index(database: Counting, name: str) -> None:
 
 LOOKS = [
     "next_head",
-    "head",
-    "earliest_expiry",
+    "look",
     "earliest_expires",
     "earliest_purge",
     "purge_of_newest",

@@ -15,17 +15,18 @@ from ropeway.claims import Claim
 from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable
 from ropeway.ids import new_id
-from ropeway.message import Message, job_key
+from ropeway.message import Kind, Message, job_key
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.transition import Finish, Transition
 
 FIRST = Path(__file__).with_name("schema_1.sql").read_text(encoding="utf-8")
+THIRD = Path(__file__).with_name("schema_3.sql").read_text(encoding="utf-8")
 
 NEWER = migrations.known() + 1
 NEXT = migrations.Step(
     NEWER,
-    needs=3,
+    needs=migrations.known(),
     sql="alter table job add column later text; create index later on job (later);",
 )
 BREAKING = migrations.Step(NEWER, needs=NEWER, sql="alter table job rename column key to ordering;")
@@ -140,6 +141,63 @@ def test_code_that_knows_no_keys_cannot_go_on(tmp_path: Path) -> None:
     with pytest.raises(apsw.SQLError, match="no such index: ready"):
         older.execute("select serial from job indexed by ready where state = 0 and queue = 'q'")
     older.close()
+
+
+def third_schema(path: Path) -> apsw.Connection:
+    """Make a file of the third schema with one job of each kind that waits, and one for a limit."""
+    connection = apsw.Connection(str(path))
+    connection.execute("pragma journal_mode = wal")
+    connection.execute(THIRD)
+    for job_id, head in (("t", None), ("l", b'{"kind":"loop"}'), ("c", b'{"kind":"cpu"}')):
+        connection.execute(OF_THE_THIRD, (job_id, None, 10, head))
+    connection.execute(OF_THE_THIRD, ("p", '["l"]', -2, b'{"kind":"loop","limits":["l"]}'))
+    connection.execute("insert into parked values ('q', 'l', 0, 4)")
+    connection.execute("insert into wake values ('q', 'l', null)")
+    connection.execute("pragma user_version = 3")
+    return connection
+
+
+OF_THE_THIRD = (
+    "insert into job (id, task, queue, band, place, enqueued, limited_by, lane, head, body)"
+    " values (?, 't', 'q', 5, 1, 1, ?, ?, ?, x'7b7d')"
+)
+
+
+def test_kinds_that_waited_in_an_older_file(tmp_path: Path) -> None:
+    """After the upgrade each message is found by its kind, also one that waited for a limit."""
+    third_schema(tmp_path / "old.db").close()
+    step(backend_on(tmp_path / "new.db").open())
+    backend = backend_on(tmp_path / "old.db")
+    step(backend.open())
+    assert shape(tmp_path / "old.db") == shape(tmp_path / "new.db")
+    expectations: list[tuple[Kind, list[str]]] = [
+        ("cpu", ["c"]),
+        ("loop", ["l", "p"]),
+        ("threads", ["t"]),
+    ]
+    for kind, expected in expectations:
+        found = step(backend.receive([Claim("q", 9, kinds=(kind,))], "me", 60))
+        assert [(each.fence.id, each.message.kind) for each in found] == [
+            (job_id, kind) for job_id in expected
+        ]
+    backend.database.close()
+
+
+def test_code_that_knows_no_kinds_may_send_and_not_claim(tmp_path: Path) -> None:
+    """What it sends to an upgraded file is found; its claims end with an error, not with nothing."""
+    older = third_schema(tmp_path / "old.db")
+    backend = backend_on(tmp_path / "old.db")
+    step(backend.open())
+    older.execute(OF_THE_THIRD, ("late", None, 10, b'{"kind":"loop"}'))
+    with pytest.raises(apsw.SQLError, match="no such index: waiting"):
+        older.execute("select serial from job indexed by waiting where state = 0 and queue = 'q'")
+    older.close()
+    found = step(backend.receive([Claim("q", 9, kinds=("threads",))], "me", 60))
+    assert [(each.fence.id, each.message.kind) for each in found] == [
+        ("t", "threads"),
+        ("late", "loop"),
+    ]
+    backend.database.close()
 
 
 def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path) -> None:

@@ -146,7 +146,13 @@ TABLE: list[tuple[str, Delivery, Outcome, Settle]] = [
         "an unknown task may come with the next deploy",
         delivery(),
         Outcome(ending="unknown_task", error=ERROR),
-        Release("releases", 1.0, error=ERROR),
+        Release("unknown", 1.0, error=ERROR),
+    ),
+    (
+        "whatever it was given back for before",
+        delivery(32, releases=31, unknown=1),
+        Outcome(ending="unknown_task", error=ERROR),
+        Release("unknown", 2.0, error=ERROR),
     ),
 ]
 
@@ -163,7 +169,7 @@ def test_an_unknown_task_gets_its_whole_grace() -> None:
     """It is tried again after growing delays, up to a minute, for as long as the grace."""
     delays: list[float] = []
     outcome = Outcome(ending="unknown_task", error=ERROR)
-    while isinstance(end := settle(delivery(releases=len(delays)), outcome), Release):
+    while isinstance(end := settle(delivery(unknown=len(delays)), outcome), Release):
         assert end.delay is not None
         delays.append(end.delay)
     assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]
@@ -230,10 +236,10 @@ def test_every_outcome_has_a_settle_and_always_the_same(
     end = settle(this, outcome, RetryPolicy())
     assert end == settle(this, outcome, RetryPolicy())
     charges = {"raised": "failures", "timed_out": "failures", "crashed": "losses"}
-    charges |= {"abandoned": "none"}
     if not isinstance(end, Release):
         assert end.counts == charges.get(ending, "none")
     else:
+        charges |= {"abandoned": "none", "unknown_task": "unknown"}
         assert end.counts == charges.get(ending, "releases")
         assert end.delay is None or end.delay >= 0
 

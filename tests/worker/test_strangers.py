@@ -201,7 +201,6 @@ def test_an_unknown_task_is_done_by_who_knows_it(rig: Rig, eventually: Eventuall
     assert (row.state, row.failures, row.losses) == ("succeeded", 0, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="the grace is counted in releases, whatever they were for")
 def test_releases_do_not_use_up_the_grace(rig: Rig, eventually: Eventually) -> None:
     """A job that was given back at many shutdowns still has the whole grace of a deploy."""
     rig.tasks(SUM)

@@ -6,14 +6,14 @@ import asyncio
 import heapq
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
 from ropeway.broker_half import Arrival
 from ropeway.capabilities import Capabilities
 from ropeway.errors import BackendUnavailable
-from ropeway.message import Message
+from ropeway.message import KINDS, Kind, Message
 
 
 class _Resting(Struct):
@@ -35,7 +35,7 @@ class FakeBroker:
         self.unacked = 0
         self.arrived: Counter[str] = Counter()
         self.listening: set[asyncio.Event] = set()
-        self._queues: dict[str, list[_Resting]] = defaultdict(list)
+        self._lines = defaultdict[tuple[str, Kind], list[_Resting]](list)
         self._places = itertools.count()
 
     def connect(self) -> FakeHalf:
@@ -49,8 +49,11 @@ class FakeBroker:
 
     def depths(self, queues: Sequence[str] | None) -> dict[str, int]:
         """Count what rests."""
-        names = self._queues if queues is None else queues
-        return {name: len(self._queues[name]) for name in names if self._queues.get(name)}
+        found = Counter[str]()
+        for (queue, _), line in self._lines.items():
+            if line and (queues is None or queue in queues):
+                found[queue] += len(line)
+        return dict(found)
 
     def add(self, message: Message) -> None:
         """Put a new message at the end of its queue."""
@@ -59,7 +62,7 @@ class FakeBroker:
     def rest(self, resting: _Resting) -> None:
         """Put a message in its place."""
         queue = resting.message.queue
-        heapq.heappush(self._queues[queue], resting)
+        heapq.heappush(self._lines[queue, resting.message.kind], resting)
         self.tell(queue)
 
     def tell(self, queue: str) -> None:
@@ -68,10 +71,10 @@ class FakeBroker:
         for event in self.listening:
             event.set()
 
-    def take(self, queue: str) -> _Resting | None:
-        """Remove the first message of a queue."""
-        resting = self._queues.get(queue)
-        return heapq.heappop(resting) if resting else None
+    def take(self, queue: str, kinds: Collection[Kind]) -> _Resting | None:
+        """Remove the first message of a queue that has one of the kinds."""
+        lines = [line for kind in kinds if (line := self._lines.get((queue, kind)))]
+        return heapq.heappop(min(lines)) if lines else None
 
 
 class FakeHalf:
@@ -102,10 +105,10 @@ class FakeHalf:
         for message in messages:
             self._broker.add(message)
 
-    async def get(self, queue: str, n: int) -> list[Arrival]:
+    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
         self._check()
         found: list[Arrival] = []
-        while len(found) < n and (resting := self._broker.take(queue)):
+        while len(found) < n and (resting := self._broker.take(queue, kinds)):
             tag = next(self._tags)
             self._held[tag] = resting
             self._broker.unacked += 1

@@ -145,7 +145,7 @@ class Paired(Delegate):
         try:
             for claim in claims:
                 if claim.lowest <= DEFAULT_BAND <= claim.highest:
-                    arrivals += await self.broker.get(claim.queue, claim.n)
+                    arrivals += await self.broker.get(claim.queue, claim.n, claim.wanted)
             if arrivals:
                 await self._take_in(arrivals)
             found = await self.inner.receive(claims, holder, lease)

@@ -236,7 +236,8 @@ class MemoryBackend(Hints):
             return
         job.message = revive.message or job.message
         job.state, job.settled, job.finished, job.value = State.QUEUED, None, None, None
-        job.failures, job.losses, job.releases = 0, 0, job.attempt
+        job.failures = job.losses = job.unknown = 0
+        job.releases = job.attempt
         job.enqueued = now
         job.due = job.place = now if revive.due is None else revive.due
         job.version += 1
@@ -303,6 +304,8 @@ class MemoryBackend(Hints):
     def _charge(job: MemoryJob, counts: str) -> None:
         if counts != "none":
             setattr(job, counts, getattr(job, counts) + 1)
+        if counts == "unknown":
+            job.releases += 1
 
     # -- receive and extend ---------------------------------------------------------------
 
@@ -326,7 +329,8 @@ class MemoryBackend(Hints):
         """Return in how many seconds one of `claims` may find something, as far as is known."""
         waits = [float("inf")]
         for claim in claims:
-            ends = [self._jobs[job_id].lease_until for job_id in self._leased[claim.queue]]
+            held = [self._jobs[job_id] for job_id in self._leased[claim.queue]]
+            ends = [job.lease_until for job in held if job.message.kind in claim.wanted]
             waits += [end - self._clock.boot() for end in ends]
             now = self._clock.now()
             waits.append(self._line.ready_at(claim, now) - now)
@@ -355,7 +359,8 @@ class MemoryBackend(Hints):
         boot = self._clock.boot()
         jobs = [self._jobs[job_id] for job_id in self._leased[claim.queue]]
         for job in sorted(jobs, key=lambda job: (job.lease_until, job.serial)):
-            if job.lease_until <= boot and claim.lowest <= job.message.band <= claim.highest:
+            in_bands = claim.lowest <= job.message.band <= claim.highest
+            if job.lease_until <= boot and in_bands and job.message.kind in claim.wanted:
                 yield job
 
     def _due(self, claim: Claim, n: int) -> list[MemoryJob]:
@@ -371,15 +376,7 @@ class MemoryBackend(Hints):
         job.lease_until = self._clock.boot() + lease
         job.started = self._clock.now()
         self._leased[job.message.queue].add(job.message.id)
-        return Delivery(
-            message=job.message,
-            fence=Fence(job.message.id, job.attempt, holder),
-            failures=job.failures,
-            losses=job.losses,
-            releases=job.releases,
-            enqueued=job.enqueued,
-            due=job.due,
-        )
+        return job.delivery(holder)
 
     @alone
     async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:

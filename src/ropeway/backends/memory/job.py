@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ropeway.message import Failure, JobRecord, Message
+from ropeway.message import Delivery, Failure, Fence, JobRecord, Message
 from ropeway.states import State
 
 Entry = tuple[float, int, str]
@@ -30,6 +30,7 @@ class MemoryJob(Struct, kw_only=True):
     failures: int = 0
     losses: int = 0
     releases: int = 0
+    unknown: int = 0
     holder: str | None = None
     lease_until: float = 0.0
     started: float | None = None
@@ -40,6 +41,19 @@ class MemoryJob(Struct, kw_only=True):
     error: Failure | None = None
     cancelling: bool = False
     keep_cancelled: float = 0.0
+
+    def delivery(self, holder: str) -> Delivery:
+        """Return what its holder is handed."""
+        return Delivery(
+            message=self.message,
+            fence=Fence(self.message.id, self.attempt, holder),
+            failures=self.failures,
+            losses=self.losses,
+            releases=self.releases,
+            unknown=self.unknown,
+            enqueued=self.enqueued,
+            due=self.due,
+        )
 
     def record(self) -> JobRecord:
         """Return what is told of it."""

@@ -10,7 +10,7 @@ import msgspec
 from ropeway.backends.sqlite import limits
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.cancel import end_flagged
-from ropeway.backends.sqlite.lanes import band_heads, lane_of
+from ropeway.backends.sqlite.lanes import Band, bands, is_plain, kinds_of
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.backends.sqlite.rows import Row, delivery_of
 from ropeway.broker import Held
@@ -55,13 +55,15 @@ def earliest(execute: Execute, claims: Sequence[Claim], now: float, boot: float)
     """Return in how many seconds one of `claims` may find something, as far as is known now."""
     waits = [float("inf")]
     for claim in claims:
-        expiry, wake = execute(sql.LOOK, (claim.queue, claim.queue)).fetchone()
-        if expiry is not None:
-            waits.append(expiry - boot)
-        if wake is not None:
-            waits.append(wake - now)
-        heads, _ = band_heads(execute, claim.queue, claim.lowest, claim.highest)
-        waits += [place - now for place in heads.values()]
+        for kind in kinds_of(claim):
+            expiry, wake, lane = execute(sql.LOOK, (claim.queue, kind) * 3).fetchone()
+            if expiry is not None:
+                waits.append(expiry - boot)
+            if wake is not None:
+                waits.append(wake - now)
+            if lane is not None and lane >= 0:
+                found = bands(execute, claim.queue, (kind,), claim.lowest, claim.highest)
+                waits += [place - now for band in found.values() for place in band.values()]
     return min(waits)
 
 
@@ -77,46 +79,55 @@ class _Claiming:
         self._examined = 0
 
     def run(self) -> None:
-        queue = self._claim.queue
-        expiry, wake = self._writing.execute(sql.LOOK, (queue, queue)).fetchone()
-        if expiry is not None and expiry <= self._boot:
-            self._take_over()
-        if wake is not None and wake <= self._now:
-            limits.free_parked(self._writing, queue, self._claim.n, self._now)
-        if self._wanted > 0:
-            self._take_due()
+        queue, kinds = self._claim.queue, list[int]()
+        for kind in kinds_of(self._claim):
+            expiry, wake, lane = self._writing.execute(sql.LOOK, (queue, kind) * 3).fetchone()
+            if expiry is not None and expiry <= self._boot:
+                self._take_over(kind)
+            freed = wake is not None and wake <= self._now
+            if freed:
+                limits.free_parked(self._writing, queue, kind, self._claim.n, self._now)
+            if freed or (lane is not None and lane >= 0):
+                kinds.append(kind)
+        if kinds and self._wanted > 0:
+            self._take_due(kinds)
 
     @property
     def _wanted(self) -> int:
         return self._claim.n - len(self.rows)
 
-    def _take_over(self) -> None:
+    def _take_over(self, kind: int) -> None:
         while end_flagged(MAX_BATCH, self._writing) == MAX_BATCH:
             pass
         claim = self._claim
-        wanted = (claim.queue, self._boot, claim.lowest, claim.highest, claim.n)
+        wanted = (claim.queue, kind, self._boot, claim.lowest, claim.highest, self._wanted)
         self._add(self._writing.execute(sql.CLAIM_EXPIRED, (*self._lessee, *wanted)))
 
-    def _take_due(self) -> None:
+    def _take_due(self, kinds: Sequence[int]) -> None:
         claim, execute = self._claim, self._writing.execute
-        heads, limited = band_heads(execute, claim.queue, claim.lowest, claim.highest)
-        while self._wanted > 0 and self.finished and (turn := next_turn(heads, self._now)):
+        found = bands(execute, claim.queue, kinds, claim.lowest, claim.highest)
+        while self._wanted > 0 and self.finished:
+            turn = next_turn({band: min(each.values()) for band, each in found.items()}, self._now)
+            if turn is None:
+                return
             band, until = turn
-            take = self._examine if band in limited else self._take
-            take(band, until)
-            del heads[band]
+            self._take(band, found.pop(band), until)
             if until < self._now and self._wanted > 0:
-                heads |= band_heads(execute, claim.queue, band, band)[0]
+                found |= bands(execute, claim.queue, kinds, band, band)
 
-    def _take(self, band: int, until: float) -> None:
-        wanted = (self._claim.queue, lane_of(band), until, self._wanted)
-        self._add(self._writing.execute(sql.CLAIM_DUE, (*self._lessee, *wanted)))
+    def _take(self, band: int, lanes: Band, until: float) -> None:
+        (lane, *others) = lanes
+        if others or not is_plain(lane):
+            self._examine(band, lanes, until)
+        else:
+            wanted = (self._claim.queue, *lane, until, self._wanted)
+            self._add(self._writing.execute(sql.CLAIM_DUE, (*self._lessee, *wanted)))
 
-    def _examine(self, band: int, until: float) -> None:
-        """Take one by one, as the limits allow."""
+    def _examine(self, band: int, lanes: Band, until: float) -> None:
+        """Take one by one: as the limits allow, and in order where several lanes have some."""
         execute, queue = self._writing.execute, self._claim.queue
         while self.finished and (asked := self._wanted) > 0:
-            found = self._candidates(band, until, asked)
+            found = self._candidates(lanes, until, asked)
             chosen = limits.choose(self._writing, queue, band, found, self._now)
             if chosen:
                 self._add(execute(sql.CLAIM_CHOSEN, (*self._lessee, _encode(chosen).decode())))
@@ -125,10 +136,10 @@ class _Claiming:
             self._examined += len(found)
             self.finished = self._examined < _MOST_EXAMINED
 
-    def _candidates(self, band: int, until: float, n: int) -> list[limits.Candidate]:
+    def _candidates(self, lanes: Band, until: float, n: int) -> list[limits.Candidate]:
         found: list[limits.Candidate] = []
-        for lane in (lane_of(band), lane_of(band, limited=True)):
-            wanted = (self._claim.queue, lane, until, n)
+        for lane in lanes:
+            wanted = (self._claim.queue, *lane, until, n)
             found += self._writing.execute(sql.CANDIDATES, wanted).fetchall()
         return sorted(found, key=_place)[:n]
 

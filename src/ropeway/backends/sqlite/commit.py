@@ -12,7 +12,7 @@ from ropeway.backends.sqlite.lanes import lane_of
 from ropeway.backends.sqlite.limits import give_back, names_of
 from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.revive import guard_settled, remove, revive
-from ropeway.backends.sqlite.rows import NUMBERS, error_of, head_of
+from ropeway.backends.sqlite.rows import KIND_NUMBERS, NUMBERS, error_of, head_of
 from ropeway.backends.sqlite.update import guard_updates, update
 from ropeway.message import JOB_PREFIX, Failure, Fence, Message, job_key
 from ropeway.states import State
@@ -169,6 +169,7 @@ def _insert(writing: Writing, message: Message) -> bool:
         head_of(message),
         message.body,
         message.expires if message.terms is None else message.expiry(now),
+        KIND_NUMBERS[message.kind],
         lane_of(message.band),
     )
     if message.key is None and not message.limits:
@@ -225,7 +226,13 @@ def _release(
     due = settle.at
     if due is None and settle.delay is not None:
         due = now + settle.delay
-    charged = [int(settle.counts == name) for name in ("failures", "losses", "releases")]
+    counts = settle.counts
+    charged = (
+        int(counts == "failures"),
+        int(counts == "losses"),
+        int(counts in {"releases", "unknown"}),
+        int(counts == "unknown"),
+    )
     values = (due, due, error_of(settle.error), *charged, *guard)
     row = writing.execute(sql.RELEASE, values).fetchone()
     if row is None:

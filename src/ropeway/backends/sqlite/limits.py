@@ -1,8 +1,8 @@
 """Limits: what names one is counted when it is claimed, and parked while there is no room.
 
 A parked message is in a lane where no claim looks, and in the table `parked` in the order of its
-turn. The table `wake` says which limits hold something back in a queue, and when one of them may
-have room. Claims of that queue then free as many as there is room for.
+turn. The table `wake` says which limits hold something of a kind back in a queue, and when one of
+them may have room. Claims that ask for it then free as many as there is room for.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ropeway.claims import AGEING, Limit, Meter
 from ropeway.message import Message
 from ropeway.store import queue_name
 
-Candidate = tuple[float, int, str | None]
-"""Its place, its serial, and the names of its limits."""
+Candidate = tuple[float, int, str | None, int]
+"""Its place, its serial, the names of its limits, and its kind."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[str]).decode
@@ -44,15 +44,15 @@ def choose(
 ) -> list[int]:
     """Return those of the candidates that no limit holds back, and count them; park the others."""
     chosen: list[int] = []
-    for place, serial, names in candidates:
+    for place, serial, names, kind in candidates:
         full = None if names is None else _admit(writing, _decode(names), now)
         if full is None:
             chosen.append(serial)
         else:
             rank = place - AGEING * band
             writing.execute(sql.LEAVE_LANE, (BY_LIMIT, serial))
-            writing.execute(sql.PARK, (queue, full.limit.name, rank, serial))
-            _wake_at(writing, queue, full, now)
+            writing.execute(sql.PARK, (queue, kind, full.limit.name, rank, serial))
+            _wake_at(writing, queue, kind, full, now)
     return chosen
 
 
@@ -64,20 +64,21 @@ def give_back(writing: Writing, names: str) -> None:
         _wake(writing, name)
 
 
-def free_parked(writing: Writing, queue: str, n: int, now: float) -> None:
-    """Free at most `n` messages for each limit of a queue that has room by now."""
-    for (name,) in writing.execute(sql.DUE_WAKES, (queue, now)).fetchall():
+def free_parked(writing: Writing, queue: str, kind: int, n: int, now: float) -> None:
+    """Free at most `n` messages of a kind for each limit of a queue that has room by now."""
+    for (name,) in writing.execute(sql.DUE_WAKES, (queue, kind, now)).fetchall():
         meter = _meter(writing, name)
         room = meter.room(now)
         free = n if room is None else min(n, room)
-        while (serial := _first_parked(writing, queue, name)) is not None and free > 0:
+        place = (queue, kind, name)
+        while (serial := writing.execute(sql.FIRST_PARKED, place).get) is not None and free > 0:
             writing.execute(sql.UNPARK, (serial,))
             writing.execute(sql.DROP_PARKED, (serial,))
             free -= 1
         if serial is None:
-            writing.execute(sql.DROP_WAKE, (queue, name))
+            writing.execute(sql.DROP_WAKE, place)
         else:
-            _wake_at(writing, queue, meter, now)
+            _wake_at(writing, queue, kind, meter, now)
 
 
 def _admit(writing: Writing, names: list[str], now: float) -> Meter | None:
@@ -91,11 +92,6 @@ def _admit(writing: Writing, names: list[str], now: float) -> Meter | None:
     return None
 
 
-def _first_parked(writing: Writing, queue: str, name: str) -> int | None:
-    found: int | None = writing.execute(sql.FIRST_PARKED, (queue, name)).get
-    return found
-
-
 def _meter(writing: Writing, name: str) -> Meter:
     row = writing.execute(sql.METER, (name,)).fetchone()
     if row is None:
@@ -104,9 +100,9 @@ def _meter(writing: Writing, name: str) -> Meter:
     return Meter(Limit(name=name, in_flight=in_flight, rate=rate, burst=burst), leased, spent)
 
 
-def _wake_at(writing: Writing, queue: str, meter: Meter, now: float) -> None:
+def _wake_at(writing: Writing, queue: str, kind: int, meter: Meter, now: float) -> None:
     at = meter.room_at(now)
-    writing.execute(sql.SET_WAKE, (queue, meter.limit.name, None if at == math.inf else at))
+    writing.execute(sql.SET_WAKE, (queue, kind, meter.limit.name, None if at == math.inf else at))
 
 
 def _wake(writing: Writing, name: str) -> None:

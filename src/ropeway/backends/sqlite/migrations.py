@@ -33,7 +33,7 @@ def _step(version: int, needs: int) -> Step:
     return Step(version, needs, (_FOLDER / f"{version}.sql").read_text(encoding="utf-8"))
 
 
-STEPS: Sequence[Step] = (_step(2, needs=2), _step(3, needs=3), _step(4, needs=3))
+STEPS: Sequence[Step] = (_step(2, needs=2), _step(3, needs=3), _step(4, needs=3), _step(5, needs=5))
 
 
 def known() -> int:

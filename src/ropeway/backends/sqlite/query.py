@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ropeway.backends.sqlite import records
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.lanes import heads
-from ropeway.backends.sqlite.rows import job_of, record_of
+from ropeway.backends.sqlite.lanes import Lane, heads
+from ropeway.backends.sqlite.rows import KIND_NUMBERS, job_of, record_of
 from ropeway.broker import QueueStats
 from ropeway.message import JOB_PREFIX, JobRecord
 from ropeway.states import State
@@ -32,8 +32,8 @@ def _get(execute: Execute, key: str, now: float) -> Record | None:
 def peek(execute: Execute, queue: str, limit: int) -> list[JobRecord]:
     """List what waits in a queue, by due time."""
     first: list[tuple[float, int]] = []
-    for lane, _ in heads(execute, queue):
-        first += execute(sql.PEEK_LANE, (queue, lane, limit)).fetchall()
+    for lane in _lanes(execute, queue):
+        first += execute(sql.PEEK_LANE, (queue, *lane, limit)).fetchall()
     rows = (execute(sql.GET_SERIAL, (serial,)).fetchone() for _, serial in sorted(first)[:limit])
     jobs = (job_of(row) for row in rows if row)
     # Others go on meanwhile: what has been claimed since is not shown.
@@ -60,6 +60,13 @@ def _count(execute: Execute, queue: str, cap: int, now: float) -> QueueStats:
 def _oldest_due(execute: Execute, queue: str) -> float | None:
     # A lane may be empty by the time that it is looked into.
     lanes = (
-        execute(sql.PEEK_LANE, (queue, lane, 1)).fetchall() for lane, _ in heads(execute, queue)
+        execute(sql.PEEK_LANE, (queue, *lane, 1)).fetchall() for lane in _lanes(execute, queue)
     )
     return min((due for first in lanes for due, _ in first), default=None)
+
+
+def _lanes(execute: Execute, queue: str) -> Iterator[Lane]:
+    """Where anything waits, blocked or not."""
+    for kind in KIND_NUMBERS.values():
+        for lane, _ in heads(execute, queue, kind):
+            yield kind, lane

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.limits import names_of
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import STATES, head_of
+from ropeway.backends.sqlite.rows import KIND_NUMBERS, STATES, head_of
 from ropeway.message import Message, job_key
 from ropeway.store import queue_name
 from ropeway.transition import Answer, Remove, Revive, Transition
@@ -56,6 +56,7 @@ def _replace(writing: Writing, message: Message) -> None:
         message.body,
         message.expires,
         names_of(message),
+        KIND_NUMBERS[message.kind],
     )
     writing.execute(sql.REPLACE_MESSAGE, (*values, message.id))
 

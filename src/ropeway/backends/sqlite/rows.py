@@ -32,6 +32,8 @@ STATES = (
     State.QUARANTINED,
 )
 NUMBERS = {state: number for number, state in enumerate(STATES)}
+KIND_NUMBERS: dict[Kind, int] = {"threads": 0, "loop": 1, "cpu": 2}
+"""The column `kind`, by which claims find a message; when it is read its head tells."""
 
 Row = tuple[Any, ...]
 
@@ -116,14 +118,16 @@ def message_of(row: Row) -> tuple[Message, str | None]:
 
 def delivery_of(row: Row, holder: str) -> Delivery:
     """Make a delivery of a claimed row: the columns of `claim_due` and `claim_expired`."""
-    due, job_id, task, queue, band, key, enqueued, attempt, failures, losses, releases = row[2:13]
-    message, unreadable = message_of((job_id, task, queue, band, key, *row[13:]))
+    due, job_id, task, queue, band, key, enqueued, attempt = row[2:10]
+    failures, losses, releases, unknown = row[10:14]
+    message, unreadable = message_of((job_id, task, queue, band, key, *row[14:]))
     return Delivery(
         message=message,
         fence=Fence(job_id, attempt, holder),
         failures=failures,
         losses=losses,
         releases=releases,
+        unknown=unknown,
         enqueued=enqueued,
         due=due,
         unreadable=unreadable,
@@ -132,8 +136,8 @@ def delivery_of(row: Row, holder: str) -> Delivery:
 
 def job_of(row: Row) -> JobRecord:
     """Make a job's record of a row: the columns of `get_job` and `search`."""
-    state, attempt, failures, losses, releases, enqueued, due, started, finished = row[7:16]
-    holder, value, error = row[16:19]
+    state, attempt, failures, losses, releases, unknown = row[7:13]
+    enqueued, due, started, finished, holder, value, error = row[13:20]
     return JobRecord(
         message=message_of(row[:7])[0],
         state=STATES[state],
@@ -141,6 +145,7 @@ def job_of(row: Row) -> JobRecord:
         failures=failures,
         losses=losses,
         releases=releases,
+        unknown=unknown,
         enqueued=enqueued,
         due=due,
         started=started,
@@ -148,10 +153,10 @@ def job_of(row: Row) -> JobRecord:
         holder=holder,
         value=value,
         error=_decode_error(error) if error else None,
-        cancelling=bool(row[20]),
+        cancelling=bool(row[21]),
     )
 
 
 def record_of(row: Row) -> Record:
     """Make the stored form of a job's record, with its version."""
-    return Record(job_key(row[0]), row[19], _pack(job_of(row)))
+    return Record(job_key(row[0]), row[20], _pack(job_of(row)))

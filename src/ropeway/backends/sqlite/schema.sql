@@ -36,12 +36,14 @@ create table job (
     expires real,                        -- after this it must not start
     limited_by text,                     -- the names of its limits, as JSON; null if none
     lane integer not null default 0,     -- where it waits: see lanes.py
-    cause text                           -- the fingerprint of its error
+    cause text,                          -- the fingerprint of its error
+    kind integer not null default 0,     -- what runs it: see rows.py
+    unknown integer not null default 0   -- how many of the releases: the task was not known
 ) strict;
 
 -- What waits, lane by lane in the order it is claimed. Delayed and retried messages are here too.
-create index waiting on job (queue, lane, place) where state = 0;
-create index leased on job (queue, lease_until) where state = 1;
+create index lanes on job (queue, kind, lane, place) where state = 0;
+create index leased on job (queue, kind, lease_until) where state = 1;
 -- What is settled, in the order in which it may be removed.
 create index kept on job (state, purge) where state >= 2;
 -- What did not succeed, for people: newest first, and by what it failed of. Success pays nothing.
@@ -113,20 +115,22 @@ create table limits (
 -- Which limits hold something back in a queue, and when that may be over; null: after a settle.
 create table wake (
     queue text not null,
+    kind integer not null,
     name text not null,
     at real,
-    primary key (queue, name)
+    primary key (queue, kind, name)
 ) strict, without rowid;
-create index waking on wake (queue, at);
+create index waking on wake (queue, kind, at);
 create index waking_for on wake (name);
 
 -- What waits for a limit, in the order of its turn: see AGEING.
 create table parked (
     queue text not null,
+    kind integer not null,
     name text not null,
     rank real not null,
     serial integer not null,
-    primary key (queue, name, rank, serial)
+    primary key (queue, kind, name, rank, serial)
 ) strict, without rowid;
 create index parked_by on parked (serial);
 

@@ -2,17 +2,18 @@
 
 -- name: publish
 -- Adds a message; does nothing if the id is known.
--- in: id, task, queue, band, place, enqueued, head, body, expires, lane
-insert into job (id, task, queue, band, place, enqueued, head, body, expires, lane)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- in: id, task, queue, band, place, enqueued, head, body, expires, kind, lane
+insert into job (id, task, queue, band, place, enqueued, head, body, expires, kind, lane)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 on conflict (id) do nothing;
 
 -- name: publish_special
 -- The same for a message that has a key or limits: behind what is open of its key.
--- in: id, task, queue, band, place, enqueued, head, body, expires, key, limits, queue, key, lane
-insert into job (id, task, queue, band, place, enqueued, head, body, expires, key, limited_by,
-    lane)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+-- in: id, task, queue, band, place, enqueued, head, body, expires, kind, key, limits, queue, key,
+--     lane
+insert into job (id, task, queue, band, place, enqueued, head, body, expires, kind, key,
+    limited_by, lane)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
     coalesce((select -1 from job indexed by keyed
         where key is not null and state < 2 and queue = ? and key = ? limit 1), ?))
 on conflict (id) do nothing;
@@ -24,45 +25,39 @@ select version, task, queue, band, key, head, body from job where id = ?;
 
 -- name: next_head
 -- The highest lane with a message, at or below a lane, and its first place.
--- in: queue, queue, highest, lowest   out: lane, place
-select lane, place from job indexed by waiting
-where state = 0 and queue = ? and lane = (
-    select max(lane) from job indexed by waiting
-    where state = 0 and queue = ? and lane <= ? and lane >= ?)
+-- in: queue, kind, queue, kind, highest, lowest   out: lane, place
+select lane, place from job indexed by lanes
+where state = 0 and queue = ? and kind = ? and lane = (
+    select max(lane) from job indexed by lanes
+    where state = 0 and queue = ? and kind = ? and lane <= ? and lane >= ?)
 order by place limit 1;
 
--- name: head
--- The first place in one lane.
--- in: queue, lane   out: place or null
-select min(place) from job indexed by waiting where state = 0 and queue = ? and lane = ?;
-
 -- name: look
--- What a claim has to see to before it looks at what waits.
--- in: queue, queue   out: lease_until or null, wake or null
+-- What a claim of one kind has to see to, and whether anything waits: the highest lane.
+-- in: queue, kind, queue, kind, queue, kind   out: lease_until or null, wake or null, lane or null
 select
-    (select min(lease_until) from job indexed by leased where state = 1 and queue = ?),
-    (select min(at) from wake indexed by waking where queue = ?);
-
--- name: earliest_expiry
--- in: queue   out: lease_until or null
-select min(lease_until) from job indexed by leased where state = 1 and queue = ?;
+    (select min(lease_until) from job indexed by leased where state = 1 and queue = ? and kind = ?),
+    (select min(at) from wake indexed by waking where queue = ? and kind = ?),
+    (select max(lane) from job indexed by lanes where state = 0 and queue = ? and kind = ?);
 
 -- name: claim_due
 -- Leases what is due in one lane.
--- in: holder, lease_until, now, queue, lane, until, n   out: see rows.DELIVERY
+-- in: holder, lease_until, now, queue, kind, lane, until, n   out: see rows.DELIVERY
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
     lease_until = ?, started = ?, settled = null
 where serial in (
-    select serial from job indexed by waiting
-    where state = 0 and queue = ? and lane = ? and place <= ? order by place, serial limit ?)
+    select serial from job indexed by lanes
+    where state = 0 and queue = ? and kind = ? and lane = ? and place <= ?
+    order by place, serial limit ?)
 returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
-    failures, losses, releases, head, body;
+    failures, losses, releases, unknown, head, body;
 
 -- name: candidates
 -- What may be claimed in one lane as far as its limits allow it.
--- in: queue, lane, until, n   out: place, serial, limits or null
-select place, serial, limited_by from job indexed by waiting
-where state = 0 and queue = ? and lane = ? and place <= ? order by place, serial limit ?;
+-- in: queue, kind, lane, until, n   out: place, serial, limits or null, kind
+select place, serial, limited_by, kind from job indexed by lanes
+where state = 0 and queue = ? and kind = ? and lane = ? and place <= ?
+order by place, serial limit ?;
 
 -- name: claim_chosen
 -- Leases some of the candidates.
@@ -71,20 +66,20 @@ update job set state = 1, attempt = attempt + 1, version = version + 1, holder =
     lease_until = ?, started = ?, settled = null
 where serial in (select value from json_each(?))
 returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
-    failures, losses, releases, head, body;
+    failures, losses, releases, unknown, head, body;
 
 -- name: claim_expired
 -- Takes over messages whose lease has ended; one that ran solo is charged a loss (SOLO_AFTER).
--- in: holder, lease_until, now, queue, boot, lowest, highest, n   out: see rows.DELIVERY
+-- in: holder, lease_until, now, queue, kind, boot, lowest, highest, n   out: see rows.DELIVERY
 update job set losses = losses + (attempt - failures - losses - releases - 1 >= 2),
     attempt = attempt + 1, version = version + 1, holder = ?, lease_until = ?, started = ?,
     settled = null
 where serial in (
     select serial from job indexed by leased
-    where state = 1 and queue = ? and lease_until <= ? and band >= ? and band <= ?
+    where state = 1 and queue = ? and kind = ? and lease_until <= ? and band >= ? and band <= ?
     order by lease_until, serial limit ?)
 returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
-    failures, losses, releases, head, body;
+    failures, losses, releases, unknown, head, body;
 
 -- name: finish
 -- Settles a message without key and limits for good, if the attempt still holds its lease.
@@ -110,11 +105,11 @@ delete from job where id = ?;
 
 -- name: release
 -- Gives back, if the attempt still holds its lease; a null due keeps the old place.
--- in: due, due, error, failures, losses, releases, settled, id, attempt, holder
+-- in: due, due, error, failures, losses, releases, unknown, settled, id, attempt, holder
 -- out: queue, limits
 update job set state = 0, due = iif(? is null, due, null), place = coalesce(?, place), error = ?,
-    failures = failures + ?, losses = losses + ?, releases = releases + ?, settled = ?,
-    version = version + 1, lease_until = null
+    failures = failures + ?, losses = losses + ?, releases = releases + ?,
+    unknown = unknown + ?, settled = ?, version = version + 1, lease_until = null
 where id = ? and attempt = ? and holder = ? and state = 1
     and not exists (select 1 from cancelling where cancelling.id = job.id)
 returning queue, limited_by;
@@ -243,7 +238,7 @@ delete from join_point where name = ?;
 -- name: get_job
 -- in: id   out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, coalesce(due, place), started, finished, holder, value, error, version,
+    unknown, enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where id = ?;
 
@@ -300,14 +295,14 @@ where state >= 3 and state = ? and cause is ? and id >= ? and id < ?;
 -- name: search_waiting
 -- The same where few are waiting: all of them are looked at.
 -- in: queue, queue, low, high, task, task, limit   out: id
-select id from job indexed by waiting
+select id from job indexed by lanes
 where state = 0 and (? is null or queue = ?) and id >= ? and id < ? and (? is null or task = ?)
 order by id desc limit ?;
 
 -- name: some_waiting
 -- Counts what waits anywhere, up to a cap.
 -- in: cap   out: count
-select count(*) from (select 1 from job indexed by waiting where state = 0 limit ?);
+select count(*) from (select 1 from job indexed by lanes where state = 0 limit ?);
 
 -- name: search_running
 -- in: queue, queue, low, high, task, task, limit   out: id
@@ -330,9 +325,9 @@ update job set cause = ? where id = ?;
 -- out: queue
 with recursive
     ready (queue) as (
-        select min(queue) from job indexed by waiting where state = 0
+        select min(queue) from job indexed by lanes where state = 0
         union all
-        select (select min(queue) from job indexed by waiting
+        select (select min(queue) from job indexed by lanes
                 where state = 0 and queue > ready.queue)
         from ready where ready.queue is not null),
     held (queue) as (
@@ -348,7 +343,7 @@ union select queue from held where queue is not null order by 1;
 -- Counts stop at a cap.
 -- in: queue, place above, place up to, cap   out: count
 select count(*) from (
-    select 1 from job indexed by waiting
+    select 1 from job indexed by lanes
     where state = 0 and queue = ? and place > ? and place <= ? limit ?);
 
 -- name: count_leased
@@ -443,12 +438,12 @@ update limits set leased = leased - 1 where name = ?;
 delete from limits where name = ? and leased <= 0 and in_flight is null and rate is null;
 
 -- name: park
--- in: queue, limit, rank, serial
-insert into parked (queue, name, rank, serial) values (?, ?, ?, ?);
+-- in: queue, kind, limit, rank, serial
+insert into parked (queue, kind, name, rank, serial) values (?, ?, ?, ?, ?);
 
 -- name: first_parked
--- in: queue, limit   out: serial or null
-select serial from parked where queue = ? and name = ? order by rank, serial limit 1;
+-- in: queue, kind, limit   out: serial or null
+select serial from parked where queue = ? and kind = ? and name = ? order by rank, serial limit 1;
 
 -- name: drop_parked
 -- in: serial
@@ -463,17 +458,17 @@ update job set lane = ? where serial = ?;
 update job set lane = 2 * band + (limited_by is not null) where serial = ?;
 
 -- name: set_wake
--- in: queue, name, at
-insert into wake (queue, name, at) values (?, ?, ?)
-on conflict (queue, name) do update set at = excluded.at;
+-- in: queue, kind, name, at
+insert into wake (queue, kind, name, at) values (?, ?, ?, ?)
+on conflict (queue, kind, name) do update set at = excluded.at;
 
 -- name: drop_wake
--- in: queue, name
-delete from wake where queue = ? and name = ?;
+-- in: queue, kind, name
+delete from wake where queue = ? and kind = ? and name = ?;
 
 -- name: due_wakes
--- in: queue, now   out: name
-select name from wake indexed by waking where queue = ? and at <= ?;
+-- in: queue, kind, now   out: name
+select name from wake indexed by waking where queue = ? and kind = ? and at <= ?;
 
 -- name: wake_all
 -- A limit may have room: whoever waits for it may try.
@@ -505,12 +500,12 @@ delete from cancelling where not exists (
 
 -- name: release_flagged
 -- What was flagged does not go back: it ends.
--- in: error, finished, finished, failures, losses, releases, settled, id, attempt, holder
+-- in: error, finished, finished, failures, losses, releases, unknown, settled, id, attempt, holder
 -- out: queue, key, limits
 update job set state = 4, error = ?, finished = ?,
     purge = ? + (select keep from cancelling where cancelling.id = job.id),
-    failures = failures + ?, losses = losses + ?, releases = releases + ?, settled = ?,
-    version = version + 1, lease_until = null
+    failures = failures + ?, losses = losses + ?, releases = releases + ?,
+    unknown = unknown + ?, settled = ?, version = version + 1, lease_until = null
 where id = ? and attempt = ? and holder = ? and state = 1
     and exists (select 1 from cancelling where cancelling.id = job.id)
 returning queue, key, limited_by;
@@ -522,13 +517,13 @@ select min(case job.state when 1 then job.lease_until else -1 end)
 from cancelling left join job on job.id = cancelling.id;
 
 -- name: end_flagged
--- Ends what was flagged and whose lease is over.
+-- Ends what was flagged and whose lease is over; `cross` keeps it from looking at all leases.
 -- in: finished, finished, boot, limit   out: id, queue, key, limits
 update job set state = 4, finished = ?,
     purge = ? + (select keep from cancelling where cancelling.id = job.id), version = version + 1,
     lease_until = null, settled = null
 where serial in (
-    select job.serial from cancelling join job on job.id = cancelling.id
+    select job.serial from cancelling cross join job on job.id = cancelling.id
     where job.state = 1 and job.lease_until <= ? limit ?)
 returning id, queue, key, limited_by;
 
@@ -550,9 +545,9 @@ update job set due = iif(? is null, due, null), place = coalesce(?, place),
 where serial = ?;
 
 -- name: replace_message
--- in: task, queue, band, key, head, body, expires, limits, id
+-- in: task, queue, band, key, head, body, expires, limits, kind, id
 update job set task = ?, queue = ?, band = ?, key = ?, head = ?, body = ?, expires = ?,
-    limited_by = ?
+    limited_by = ?, kind = ?
 where id = ? and state >= 2;
 
 -- name: revive
@@ -560,8 +555,8 @@ where id = ? and state >= 2;
 -- charged to nothing: all of them count as given back.
 -- in: due, enqueued, id   out: queue
 update job set state = 0, place = ?, due = null, enqueued = ?, failures = 0, losses = 0,
-    releases = attempt, version = version + 1, finished = null, purge = null, value = null,
-    settled = null, cause = null,
+    releases = attempt, unknown = 0, version = version + 1, finished = null, purge = null,
+    value = null, settled = null, cause = null,
     lane = coalesce((select -1 from job as other indexed by keyed
         where other.key is not null and other.state < 2 and other.queue = job.queue
             and other.key = job.key limit 1), 2 * band + (limited_by is not null))
@@ -574,13 +569,13 @@ delete from job where id = ? and state >= 2;
 
 -- name: peek_lane
 -- What waits in one lane, by place.
--- in: queue, lane, limit   out: due, serial
-select coalesce(due, place), serial from job indexed by waiting
-where state = 0 and queue = ? and lane = ? order by place limit ?;
+-- in: queue, kind, lane, limit   out: due, serial
+select coalesce(due, place), serial from job indexed by lanes
+where state = 0 and queue = ? and kind = ? and lane = ? order by place limit ?;
 
 -- name: get_serial
 -- in: serial   out: see rows.RECORD
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
-    enqueued, coalesce(due, place), started, finished, holder, value, error, version,
+    unknown, enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where serial = ?;

@@ -31,6 +31,7 @@ from ropeway.testing.conformance.hints import HintCases, MissedHintCases
 from ropeway.testing.conformance.joins import JoinCases
 from ropeway.testing.conformance.keep import KeepCases
 from ropeway.testing.conformance.keys import KeyCases, KeyWaitingCases
+from ropeway.testing.conformance.kinds import KindCases, KindWaitingCases
 from ropeway.testing.conformance.leases import LeaseCases
 from ropeway.testing.conformance.lifecycle import DurableCases, LifecycleCases
 from ropeway.testing.conformance.limits import LimitCases, LimitWaitingCases
@@ -54,6 +55,7 @@ class SteppedSuite(
     AgeingCases,
     KeyCases,
     LimitCases,
+    KindCases,
     ReceiveCases,
     LeaseCases,
     FenceCases,
@@ -83,6 +85,7 @@ class BackendSuite(
     WaitingCases,
     KeyWaitingCases,
     LimitWaitingCases,
+    KindWaitingCases,
     UpdateWaitingCases,
     ReviveWaitingCases,
     HintCases,

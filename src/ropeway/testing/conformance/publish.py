@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from ropeway.message import Kind, Message, Terms, job_key
+from ropeway.message import KINDS, Message, Terms, job_key
 from ropeway.retry import RetryPolicy
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
@@ -20,8 +20,6 @@ from ropeway.testing.conformance.steps import (
     version_of,
 )
 from ropeway.transition import Finish, Put, Transition
-
-KINDS: tuple[Kind, ...] = ("threads", "loop", "cpu")
 
 
 def full_message() -> Message:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ropeway.claims import Limit
+from ropeway.claims import Claim, Limit
 from ropeway.decide import Keep
 from ropeway.message import Delivery, Failure, Message, job_key
 from ropeway.states import State
@@ -119,13 +119,13 @@ class ReviveCases:
         """
         first = claimer(harness)
         (poor,) = await sent(harness.backend)
-        for counts_as in ("failures", "losses", "releases", "none"):
+        for counts_as in ("failures", "losses", "unknown", "releases", "none"):
             await first.settle(await first.take_one(), Release(counts_as))
         await first.settle(await first.take_one(), Reject("worker_lost", counts="losses"))
         await revive(harness.backend, poor.id)
         delivery = await first.take_one()
         assert (delivery.failures, delivery.losses, delivery.abandoned) == (0, 0, 0)
-        assert delivery.fence.attempt == 6
+        assert (delivery.unknown, delivery.fence.attempt) == (0, 7)
         await first.settle(delivery, Release("failures"))
         delivery = await first.take_one()
         assert (delivery.failures, delivery.abandoned) == (1, 0)
@@ -197,7 +197,8 @@ class ReviveCases:
         assert await first.take(9) == []
         assert await first.take(9, "another") == []
         await harness.backend.declare([Limit(name="l", in_flight=1)])
-        assert [each.message for each in await first.take(9, "another")] == [right]
+        found = await first.claim(Claim("another", 9, kinds=(right.kind,)))
+        assert [each.message for each in found] == [right]
         assert ids((await harness.backend.search(Filter(task="right"))).jobs) == [wrong.id]
 
     async def test_when_it_is_due(self, harness: Harness) -> None:

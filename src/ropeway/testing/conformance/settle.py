@@ -178,7 +178,23 @@ class SettleCases:
             await first.settle(await first.take_one(), release)
         delivery = await first.take_one()
         assert (delivery.failures, delivery.losses, delivery.releases) == (1, 2, 3)
+        assert delivery.unknown == 0
         assert delivery.fence.attempt == len(releases) + 1
         await first.settle(delivery, Reject("x", counts="failures"))
         record = await job(harness.backend, message.id)
         assert (record.failures, record.losses, record.releases) == (2, 2, 3)
+
+    async def test_releases_of_the_unknown_are_counted_twice(self, harness: Harness) -> None:
+        """What nobody knew is a release, free as any other, and told apart from the others.
+
+        Broken: stopping workers use up the time that a rolling deploy has to bring the task.
+        """
+        (message,) = await sent(harness.backend)
+        first = claimer(harness)
+        for release in ("releases", "unknown", "releases", "unknown", "releases"):
+            await first.settle(await first.take_one(), Release(release))
+        delivery = await first.take_one()
+        assert (delivery.failures, delivery.losses) == (0, 0)
+        assert (delivery.releases, delivery.unknown, delivery.abandoned) == (5, 2, 0)
+        record = await job(harness.backend, message.id)
+        assert (record.releases, record.unknown) == (5, 2)
