@@ -18,6 +18,7 @@ from ropeway.errors import BadTask
 from ropeway.limits import Limits, LimitValue
 from ropeway.message import Kind, Terms
 from ropeway.options import Duration, ForTask, Options, duration, for_task
+from ropeway.quarantine import Quarantine
 from ropeway.results import Job
 from ropeway.retry import RetryPolicy
 from ropeway.stepping import step, stepping
@@ -164,6 +165,11 @@ class Ropeway:
         return task
 
     # -- jobs -----------------------------------------------------------------------------
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What cannot be run or failed for good, by cause; and what to do about it."""
+        return Quarantine(self)
 
     def send_many(self, calls: Iterable[Call[R]], *, spread: Duration = 0.0) -> list[Job[R]]:
         """Send many calls, a thousand at a time; each is durable when this returns.

@@ -41,6 +41,24 @@ def seconds(value: float | str, name: str = "duration") -> float:
     return float(value)
 
 
+def per_second(value: float | str, name: str = "rate") -> float:
+    """Return `value` as a number a second: a number, or a text such as `"10/s"` or `"500/h"`.
+
+    Raises `ConfigError` for anything else, and for what is not positive or not finite.
+    """
+    given = value
+    try:
+        if isinstance(value, str):
+            number, _, unit = value.replace(" ", "").partition("/")
+            value = float(number) / _UNITS[unit or "s"]
+        usable = not isinstance(value, bool) and 0 < value <= sys.float_info.max
+    except (ValueError, KeyError, TypeError):
+        usable = False
+    if not usable:
+        raise ConfigError(f"{name}={given!r} is not a rate", hint='write 10, "10/s" or "500/h"')
+    return float(value)
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an app and its workers behave; durations are seconds.
 

@@ -163,6 +163,12 @@ class TaskFailed(RopewayError):
         self.traceback = traceback
 
 
+class JobCancelled(TaskFailed):
+    """The job was cancelled before it had a result."""
+
+    code = "RW-306"
+
+
 class ResultMismatch(RopewayError):
     """A kept result does not fit the task's return annotation."""
 

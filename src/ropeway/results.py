@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, Generic, Protocol, TypeVar
 
-import msgspec
-
+from ropeway import jobs
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON
-from ropeway.errors import JobNotFound, ResultMismatch, ResultTimeout, TaskFailed
+from ropeway.config import Settings, seconds
+from ropeway.errors import JobCancelled, ResultMismatch, ResultTimeout, TaskFailed
 from ropeway.message import JobRecord, job_key
 from ropeway.states import State
 from ropeway.stepping import refuse_on_loop, step
@@ -18,7 +18,6 @@ from ropeway.store import Store
 R_co = TypeVar("R_co", covariant=True)
 
 _LONGEST_WAIT = 30.0
-_decode_job = msgspec.msgpack.Decoder(JobRecord).decode
 
 
 class Stores(Protocol):
@@ -27,6 +26,11 @@ class Stores(Protocol):
     @property
     def store(self) -> Store:
         """The store for the calling context."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """How long what is cancelled is kept, and more."""
         ...
 
 
@@ -63,7 +67,8 @@ class Job(Generic[R_co]):
     async def aresult(self, timeout: float | None = None) -> R_co:
         """Wait at most `timeout` seconds (None: for ever) and return what the task returned.
 
-        Raises `TaskFailed` (with the task's own error as text) if the job ended otherwise,
+        Raises `TaskFailed` (with the task's own error as text) if the job ended otherwise, which is
+        `JobCancelled` if it was cancelled,
         `ResultTimeout` if it has not ended, `JobNotFound` if nothing of it is kept.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -91,16 +96,48 @@ class Job(Generic[R_co]):
 
     async def arecord(self) -> JobRecord:
         """Return all that is kept of the job; raises `JobNotFound` if that is nothing."""
-        (record,) = await self._source.store.get([job_key(self.id)])
-        if record is None:
-            raise JobNotFound(
-                f"nothing is kept of job {self.id}",
-                hint="it was never sent to this database, its time to be kept is over, or it "
-                "succeeded and was sent with store=False",
-            )
-        return _decode_job(record.value)
+        return (await jobs.see(self._source.store, self.id)).record
+
+    def cancel(self) -> jobs.Cancelled:
+        """Cancel the job; see `acancel`."""
+        return step(self.acancel())
+
+    async def acancel(self) -> jobs.Cancelled:
+        """Cancel the job, and say what became of that.
+
+        "cancelled": it was waiting, and nobody runs it. "asked": it is running, and its worker is
+        told to interrupt it. "ended": it had ended before. Raises `JobNotFound`.
+        """
+        return await jobs.cancel(self._source.store, self.id, self._source.settings.keep_failed)
+
+    def retry(self, *, delay: float | str = 0.0, succeeded: bool = False) -> None:
+        """Have the job run again; see `aretry`."""
+        step(self.aretry(delay=delay, succeeded=succeeded))
+
+    async def aretry(self, *, delay: float | str = 0.0, succeeded: bool = False) -> None:
+        """Have the job, which has ended, run again under the same id, with all its retries.
+
+        One that succeeded only if `succeeded` asks for it. Raises `JobNotFound`, and `Refused` if
+        it has not ended, or somebody was quicker.
+        """
+        job = await jobs.see(self._source.store, self.id)
+        wait = seconds(delay, "delay")
+        await jobs.retry(self._source.store, job, delay=wait, succeeded=succeeded)
+
+    def remove(self) -> None:
+        """Forget the job; see `aremove`."""
+        step(self.aremove())
+
+    async def aremove(self) -> None:
+        """Forget the job, which has ended, its arguments and its result; `Refused` if it has not."""
+        await jobs.remove(self._source.store, await jobs.see(self._source.store, self.id))
 
     def _unwrap(self, job: JobRecord) -> R_co:
+        if job.state is State.CANCELLED:
+            raise JobCancelled(
+                f"job {self.id} ({job.message.task}) was cancelled",
+                hint=f"to have it run again: ropeway jobs retry {self.id}",
+            )
         if job.state is not State.SUCCEEDED:
             error = job.error
             what = f"{error.type}: {error.message}" if error else str(job.state)

@@ -251,7 +251,4 @@ def test_a_result_by_its_handle(tasks: Path, eventually: Eventually) -> None:
     with working(eventually), database() as backend:
         job_id = process("run", "add", "20", "22").stdout.strip()
 
-        class Source:
-            store = backend
-
-        assert step(Job(Source(), job_id).aresult(20)) == 42
+        assert step(Job(Source(backend, load({})), job_id).aresult(20)) == 42
