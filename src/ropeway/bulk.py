@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct, field
 
 from ropeway.claims import MAX_BATCH
-from ropeway.jobs import Seen, removal, revival, seen, why_not_again
+from ropeway.jobs import Seen, held, removal, revival, seen, why_not_again
 from ropeway.message import job_key
 from ropeway.states import State
 from ropeway.store import Backend, Filter
-from ropeway.transition import Answer, Cancel, Transition
+from ropeway.transition import Answer, Cancel, Record, Transition
 
 _PAGE = 1000
 _SAMPLE = 5
@@ -58,7 +58,7 @@ async def change(store: Backend, ids: Sequence[str], plan: Plan, *, dry_run: boo
     skipped: Counter[str] = Counter()
     for start in range(0, len(ids), MAX_BATCH):
         records = await store.get([job_key(each) for each in ids[start : start + MAX_BATCH]])
-        plans = [plan(seen(record)) if record else "it is not kept any more" for record in records]
+        plans = [await _planned(store, plan, record) for record in records]
         skipped.update(each for each in plans if isinstance(each, str))
         wanted = [each for each in plans if not isinstance(each, str)]
         if dry_run:
@@ -75,6 +75,17 @@ async def change(store: Backend, ids: Sequence[str], plan: Plan, *, dry_run: boo
         sample=tuple(ids[:_SAMPLE]),
         dry_run=dry_run,
     )
+
+
+async def _planned(store: Backend, plan: Plan, record: Record | None) -> Transition | str:
+    if record is None:
+        return "it is not kept any more"
+    job = seen(record)
+    wanted = plan(job)
+    if isinstance(wanted, str) or not wanted.revive:
+        return wanted
+    whole = await held(store, wanted, job.record.message)
+    return "another job is there for its purpose" if isinstance(whole, str) else whole
 
 
 def _stands(transition: Transition, answer: Answer) -> bool:

@@ -9,15 +9,15 @@ from msgspec import UNSET, Struct, UnsetType
 
 from ropeway.codecs import JSON, codec_for
 from ropeway.errors import BadArguments, Refused
-from ropeway.jobs import Seen, changed, revival
+from ropeway.jobs import Seen, commit, commit_revival, revival
 from ropeway.message import Message, job_key
+from ropeway.options import checked_priority, checked_queue
 from ropeway.states import State
 from ropeway.store import Store
-from ropeway.options import checked_priority, checked_queue
 from ropeway.transition import Transition, Update
 
 
-class Edit(Struct, frozen=True, kw_only=True):
+class Edit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change of a job; whatever is not given stays as it is.
 
     `arguments` are all arguments by their names; `body` is what they are written as, for bytes that
@@ -90,6 +90,8 @@ def correction(job: Seen, edit: Edit, now: float) -> Transition:
 
 async def correct(store: Store, job: Seen, edit: Edit) -> None:
     """Put a job right; raises `Refused`."""
-    (answer,) = await store.commit([correction(job, edit, await store.now())])
-    if not answer.ok:
-        raise changed(job.record.message.id)
+    transition = correction(job, edit, await store.now())
+    if transition.revive:
+        await commit_revival(store, transition, job)
+    else:
+        await commit(store, transition, job)

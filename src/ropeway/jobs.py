@@ -6,12 +6,14 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ropeway.errors import JobNotFound, Refused
 from ropeway.message import JobRecord, Message, job_key
 from ropeway.states import State
 from ropeway.store import Store
 from ropeway.transition import Cancel, Record, Remove, Revive, Transition
+from ropeway.unique import regained
 
 Cancelled = Literal["cancelled", "asked", "ended"]
 """What became of a wish to cancel: done; its worker was asked to stop it; it had ended before."""
@@ -57,10 +59,25 @@ def revival(
     """
     wanted = message or job.record.message
     if wanted.expires is not None and wanted.expires <= max(now, due or now):
-        message = msgspec.structs.replace(wanted, expires=None)
+        wanted = message = replace(wanted, expires=None)
+    if due is not None and wanted.terms is not None and wanted.terms.expires is not None:
+        wanted = message = replace(wanted, due=due)  # its time counts from when it is due
     return Transition(
         expect={job_key(wanted.id): job.version}, revive=(Revive(wanted.id, due, message),)
     )
+
+
+async def held(store: Store, transition: Transition, message: Message) -> Transition | str:
+    """Add to a revival what a job needs that is to be the only one of its purpose.
+
+    Returns why it cannot be that, if another one is.
+    """
+    more = await regained(store, message)
+    if isinstance(more, str):
+        return f"job {more} is there for the same purpose"
+    if more is None:
+        return transition
+    return replace(transition, expect={**transition.expect, **more.expect}, put=more.put)
 
 
 def removal(job: Seen) -> Transition:
@@ -100,7 +117,15 @@ async def retry(store: Store, job: Seen, *, delay: float, succeeded: bool) -> No
         again = "retry(succeeded=True)" if job.record.state.final else "wait, or cancel it first"
         raise Refused(f"job {job.record.message.id} does not run again: {reason}", hint=again)
     now = await store.now()
-    await _change(store, revival(job, now, now + delay if delay else None), job)
+    await commit_revival(store, revival(job, now, now + delay if delay else None), job)
+
+
+async def commit_revival(store: Store, transition: Transition, job: Seen) -> None:
+    """Have a job run again that may have to be the only one; raises `Refused`."""
+    whole = await held(store, transition, job.record.message)
+    if isinstance(whole, str):
+        raise Refused(f"job {job.record.message.id} does not run again: {whole}")
+    await commit(store, whole, job)
 
 
 async def remove(store: Store, job: Seen) -> None:
@@ -108,17 +133,14 @@ async def remove(store: Store, job: Seen) -> None:
     job_id = job.record.message.id
     if not job.record.state.final:
         raise Refused(f"job {job_id} is {job.record.state}", hint="cancel it first")
-    await _change(store, removal(job), job)
+    await commit(store, removal(job), job)
 
 
-async def _change(store: Store, transition: Transition, job: Seen) -> None:
+async def commit(store: Store, transition: Transition, job: Seen) -> None:
+    """Change a job as it was seen; raises `Refused` if somebody was quicker."""
     (answer,) = await store.commit([transition])
     if not answer.ok:
-        raise changed(job.record.message.id)
-
-
-def changed(job_id: str) -> Refused:
-    """Return the error that says that somebody was quicker."""
-    return Refused(
-        f"job {job_id} has changed since it was looked at", hint="look again, and then decide"
-    )
+        raise Refused(
+            f"job {job.record.message.id} has changed since it was looked at",
+            hint="look again, and then decide",
+        )

@@ -133,7 +133,7 @@ class Quarantine:
         `BadArguments`, `JobNotFound`, and `Refused` if the job has changed meanwhile.
         """
         try:
-            edit = msgspec.convert(dict(changes), Edit)
+            edit = msgspec.convert(dict(changes), Edit, builtin_types=(bytes,))
         except msgspec.ValidationError as error:
             raise BadArguments(f"the job cannot be changed so: {error}") from None
         job = await see(self._app.store, job_id)

@@ -22,7 +22,7 @@ from ropeway.decide import Holder, hold
 from ropeway.errors import BadArguments, ConfigError, NotUnique
 from ropeway.message import JobRecord, Message, job_key
 from ropeway.states import State
-from ropeway.store import Backend
+from ropeway.store import Backend, Store
 from ropeway.transition import Answer, Record, Transition, Update
 
 _PREFIX = "unique/"
@@ -111,6 +111,27 @@ async def send_unique(store: Backend, calls: Sequence[Wanted]) -> list[tuple[str
         else:
             sent.append(await _settle_conflict(store, call))
     return sent
+
+
+async def regained(store: Store, message: Message) -> Transition | str | None:
+    """Return what makes a job that is to run again the holder of its purpose, or who holds it.
+
+    None if it needs no such thing. The transition has nothing but guards and a record.
+    """
+    key = None if message.terms is None else message.terms.unique
+    if key is None:
+        return None
+    (record,) = await store.get([key])
+    if record is None:
+        return Transition(expect={key: 0}, put=(hold(message.id, key),))
+    expect, holder = {key: record.version}, _decode_holder(record.value)
+    if holder.job_id != message.id:
+        (kept,) = await store.get([job_key(holder.job_id)])
+        job = _decode_job(kept.value) if kept is not None else None
+        if (holder.until and await store.now() < holder.until) or (job and not job.state.final):
+            return holder.job_id
+        expect[job_key(holder.job_id)] = kept.version if kept else 0
+    return Transition(expect=expect, put=(hold(message.id, key),))
 
 
 async def _settle_conflict(store: Backend, call: Wanted) -> tuple[str, Answer | None]:

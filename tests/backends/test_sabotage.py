@@ -135,6 +135,7 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (people.RevivesAsAnother, "test_every_end_can_be_revived"),
     (people.RevivesWithItsPast, "test_nothing_is_held_against_it"),
     (people.RevivesTheOldDate, "test_it_counts_as_just_sent"),
+    (people.RevivesTheOldDate, "test_its_time_to_start_begins_anew"),
     (people.RevivesTheAttempt, "test_an_attempt_of_before_is_over"),
     (people.RevivesThroughACodec, "test_bytes_stay_as_they_are"),
     (people.RevivesTheBodyAlone, "test_it_can_be_put_right"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ropeway.cli.find import Source
 from ropeway.results import Job
 from ropeway.stepping import step
 from tests.cli.support import Eventually, call, database, process, working
@@ -251,4 +252,4 @@ def test_a_result_by_its_handle(tasks: Path, eventually: Eventually) -> None:
     with working(eventually), database() as backend:
         job_id = process("run", "add", "20", "22").stdout.strip()
 
-        assert step(Job(Source(backend, load({})), job_id).aresult(20)) == 42
+        assert step(Job(Source(backend), job_id).aresult(20)) == 42

@@ -1,7 +1,7 @@
 """What a type checker sees of the public surface, as a user would write it."""
 
 from collections.abc import Coroutine
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from ropeway import Call, Job, Ropeway, State, Unique
 
@@ -52,6 +52,10 @@ async def main() -> None:
     job = await resize.asend("a.png", width=10)
     assert_type(await job.aresult(timeout=1), str)
     assert_type(await app.asend_many([add.call(1)]), list[Job[int]])
+    assert_type(await job.acancel(), Literal["cancelled", "asked", "ended"])
+    done = await app.quarantine.aretry(task="add", since="2h", rate="10/s", limit=5, dry_run=True)
+    assert_type(done.skipped, dict[str, int])
+    await app.quarantine.aedit(job.id, arguments={"x": 1}, queue="q")
     text = await resize("a.png")
     assert_type(text, str)
 
@@ -63,3 +67,5 @@ add.using(prio=9)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 add.using(ack="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 asked.send("two")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 resize.send("a.png", wide=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+app.quarantine.retry(tusk="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+app.quarantine.edit("id", queue=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

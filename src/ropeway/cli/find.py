@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ropeway.config import Settings, load
 from ropeway.errors import JobNotFound
@@ -21,7 +21,7 @@ class Source(Struct, frozen=True):
     """Where a handle asks: always this backend, for there is no event loop here."""
 
     store: Backend
-    settings: Settings
+    settings: Settings = field(default_factory=lambda: load({}))
 
 
 def find_job(backend: Backend | None, missing: str, start: str) -> Job[Any]:
@@ -34,7 +34,7 @@ def find_job(backend: Backend | None, missing: str, start: str) -> Job[Any]:
     if backend is None:
         raise JobNotFound(f"nothing is kept of job {start}", hint=missing)
     if len(start) == _WHOLE:
-        return Job(Source(backend, load({})), start)  # its record is looked up by its key
+        return Job(Source(backend), start)  # its record is looked up by its key
     found = step(backend.search(Filter(id_prefix=start), None, _MOST + 1)).jobs
     if not found:
         raise JobNotFound(
@@ -45,4 +45,4 @@ def find_job(backend: Backend | None, missing: str, start: str) -> Job[Any]:
         listed = "".join(f"\n  {job.message.id}  {job.message.task}" for job in found[:_MOST])
         more = "\n  ..." if len(found) > _MOST else ""
         raise click.UsageError(f"{start!r} begins the id of several jobs:{listed}{more}")
-    return Job(Source(backend, load({})), found[0].message.id)
+    return Job(Source(backend), found[0].message.id)

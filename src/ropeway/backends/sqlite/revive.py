@@ -5,7 +5,7 @@ from __future__ import annotations
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.limits import names_of
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import KIND_NUMBERS, STATES, head_of
+from ropeway.backends.sqlite.rows import KIND_NUMBERS, STATES, head_of, message_of
 from ropeway.message import Message, job_key
 from ropeway.store import queue_name
 from ropeway.transition import Answer, Remove, Revive, Transition
@@ -30,7 +30,9 @@ def revive(writing: Writing, wanted: Revive) -> None:
         _replace(writing, wanted.message)
     now = writing.clock.now()
     due = now if wanted.due is None else wanted.due
-    queue = writing.execute(sql.REVIVE, (due, now, wanted.id)).get
+    row = writing.execute(sql.GET_JOB, (wanted.id,)).fetchone()
+    expires = message_of(row[:7])[0].expiry(now)
+    queue = writing.execute(sql.REVIVE, (due, now, expires, wanted.id)).get
     if queue is None:  # an earlier write of the same transition was quicker
         return
     # One that finished although it was to be cancelled: that was another run.
@@ -54,7 +56,6 @@ def _replace(writing: Writing, message: Message) -> None:
         message.key,
         head_of(message),
         message.body,
-        message.expires,
         names_of(message),
         KIND_NUMBERS[message.kind],
     )

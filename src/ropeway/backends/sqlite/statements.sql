@@ -545,18 +545,18 @@ update job set due = iif(? is null, due, null), place = coalesce(?, place),
 where serial = ?;
 
 -- name: replace_message
--- in: task, queue, band, key, head, body, expires, limits, kind, id
-update job set task = ?, queue = ?, band = ?, key = ?, head = ?, body = ?, expires = ?,
-    limited_by = ?, kind = ?
+-- in: task, queue, band, key, head, body, limits, kind, id
+update job set task = ?, queue = ?, band = ?, key = ?, head = ?, body = ?, limited_by = ?,
+    kind = ?
 where id = ? and state >= 2;
 
 -- name: revive
 -- What is settled waits again as if just published, but for its attempts. What those are is
 -- charged to nothing: all of them count as given back.
--- in: due, enqueued, id   out: queue
-update job set state = 0, place = ?, due = null, enqueued = ?, failures = 0, losses = 0,
-    releases = attempt, unknown = 0, version = version + 1, finished = null, purge = null,
-    value = null, settled = null, cause = null,
+-- in: due, enqueued, expires, id   out: queue
+update job set state = 0, place = ?, due = null, enqueued = ?, expires = ?, failures = 0,
+    losses = 0, releases = attempt, unknown = 0, version = version + 1, finished = null,
+    purge = null, value = null, settled = null, cause = null,
     lane = coalesce((select -1 from job as other indexed by keyed
         where other.key is not null and other.state < 2 and other.queue = job.queue
             and other.key = job.key limit 1), 2 * band + (limited_by is not null))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ropeway.claims import Claim, Limit
 from ropeway.decide import Keep
-from ropeway.message import Delivery, Failure, Message, job_key
+from ropeway.message import Delivery, Failure, Message, Terms, job_key
 from ropeway.states import State
 from ropeway.store import Backend, Filter
 from ropeway.testing.conformance.harness import Harness
@@ -142,6 +142,23 @@ class ReviveCases:
         delivery = await claimer(harness).take_one()
         assert delivery.enqueued >= now
         assert delivery.first_due >= now
+
+    async def test_its_time_to_start_begins_anew(self, harness: Harness) -> None:
+        """A job that may wait for so long may do that again, and no longer.
+
+        Broken: what has expired and is wanted all the same expires again at once, or never.
+        """
+        terms = Terms(expires=harness.unit)
+        (late,) = await sent(harness.backend, terms=terms, delay=harness.unit / 8)
+        await harness.advance(2 * harness.unit)
+        await harness.backend.prune(Keep(), 10)
+        assert (await job(harness.backend, late.id)).state is State.EXPIRED
+        await revive(harness.backend, late.id)
+        await harness.backend.prune(Keep(), 10)
+        assert (await job(harness.backend, late.id)).state is State.QUEUED
+        await harness.advance(2 * harness.unit)
+        await harness.backend.prune(Keep(), 10)
+        assert (await job(harness.backend, late.id)).state is State.EXPIRED
 
     async def test_an_attempt_of_before_is_over(self, harness: Harness) -> None:
         """Nobody who ran it before can settle or renew a revived job, waiting or running.
