@@ -91,7 +91,8 @@ def decide(
         case "raised" | "timed_out":
             settle = _after_failure(delivery, outcome, policy, now, rules)
         case "interrupted":
-            settle = Release(counts="releases")
+            # At once and to its old place, unless it has to wait for a process of its own.
+            settle = Release(counts="releases", delay=outcome.after)
         case "crashed":
             settle = _after_loss(delivery, outcome, policy, rules)
         case "abandoned":

@@ -42,7 +42,11 @@ Ended = Callable[[int, Outcome], None]
 
 
 class Trace(Protocol):
-    """Where an executor notes whose code runs, so that it can be told when the process has died."""
+    """Where an executor notes what runs, so that it can be told when the process has died."""
+
+    def begin(self, slot: int) -> bool:
+        """The call in `slot` starts; False if it has been withdrawn, and must not run."""
+        ...
 
     def enter(self, place: int, slot: int) -> None:
         """User code of the call in `slot` is about to run at `place`: 0 is the loop."""
@@ -72,7 +76,10 @@ class Executor(Protocol):
         ...
 
     def submit(self, call: Call) -> None:
-        """Run the call when a slot is free; the trace is written before its first line."""
+        """Run the call when a slot is free; the trace is written before its first line.
+
+        One that the trace does not let begin ends as interrupted.
+        """
         ...
 
     def recall(self) -> list[int]:

@@ -173,7 +173,8 @@ class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How one run of a call ended, as its executor saw it.
 
     "crashed" is the death of its process that it is charged with, "abandoned" one that it may have
-    caused. `value` is the encoded result. `after` is the delay that a task asked for with `Retry`.
+    caused. `value` is the encoded result. `after` is the delay that a task asked for with `Retry`, or
+    that something given back has to wait.
     `retryable` is the child's judgement, where the exception's class is known.
     """
 

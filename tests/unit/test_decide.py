@@ -107,6 +107,12 @@ TABLE: list[tuple[str, Delivery, Outcome, Settle]] = [
         Release("releases"),
     ),
     (
+        "unless it has to wait",
+        delivery(3, releases=2),
+        Outcome(ending="interrupted", after=1.5),
+        Release("releases", 1.5),
+    ),
+    (
         "a death is charged",
         delivery(),
         Outcome(ending="crashed", error=ERROR),

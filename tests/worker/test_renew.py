@@ -65,6 +65,9 @@ async def test_a_lost_attempt_is_told() -> None:
 class NoTrace:
     """Notes nothing of what is stepped."""
 
+    def begin(self, slot: int) -> bool:
+        return True
+
     def enter(self, place: int, slot: int) -> None: ...
 
     def leave(self, place: int) -> None: ...

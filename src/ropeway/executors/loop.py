@@ -11,7 +11,7 @@ from typing import Any
 
 from ropeway.context import Running, running
 from ropeway.executor import Call, Ended, Interrupts, Trace
-from ropeway.executors.outcomes import raised, returned, timed_out, unbound
+from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, unbound
 from ropeway.message import Kind, Outcome
 
 
@@ -61,15 +61,11 @@ class LoopExecutor:
 
     async def _run(self, call: Call) -> None:
         try:
-            outcome = await _outcome(call)
+            outcome = await _outcome(call) if self._trace.begin(call.slot) else INTERRUPTED
         except asyncio.CancelledError as error:
             # A task may also let a CancelledError of its own escape, or cancel itself: that is
             # a failure like any other.
-            outcome = (
-                Outcome(ending="interrupted")
-                if call.slot in self._interrupted
-                else raised(call, error)
-            )
+            outcome = INTERRUPTED if call.slot in self._interrupted else raised(call, error)
         del self._running[call.slot]
         self._interrupted.discard(call.slot)
         while self._waiting and len(self._running) < self.slots:

@@ -16,6 +16,8 @@ _LONGEST_NAME = 200
 _LONGEST_MESSAGE = 4_000
 _LONGEST_TRACEBACK = 20_000
 
+INTERRUPTED = Outcome(ending="interrupted")
+
 
 def returned(call: Call, value: Any) -> Outcome:
     """The outcome of a call that returned; a value that cannot be kept is a failure for good."""

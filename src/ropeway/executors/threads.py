@@ -14,7 +14,7 @@ from typing import Literal
 from ropeway.context import Running, running
 from ropeway.errors import TimeLimit
 from ropeway.executor import Call, Ended, Interrupts, Trace
-from ropeway.executors.outcomes import raised, returned, timed_out, unbound
+from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, unbound
 from ropeway.message import Kind, Outcome
 
 _Reason = Literal["limit", "interrupt"]
@@ -90,9 +90,11 @@ class ThreadExecutor:
     def _work(self, post: _Post) -> None:
         post.thread_id = threading.get_ident()
         while (call := self._calls.get()) is not None:
-            self._trace.enter(post.number, call.slot)
-            outcome = contextvars.copy_context().run(self._run, post, call)
-            self._trace.leave(post.number)
+            outcome = INTERRUPTED
+            if self._trace.begin(call.slot):
+                self._trace.enter(post.number, call.slot)
+                outcome = contextvars.copy_context().run(self._run, post, call)
+                self._trace.leave(post.number)
             self._outcomes.append((call.slot, outcome))
             if not self._reporting:
                 self._reporting = True
@@ -121,7 +123,7 @@ class ThreadExecutor:
             if not isinstance(error, TimeLimit):
                 return raised(call, error)
             told = post.told == "interrupt"
-            return Outcome(ending="interrupted") if told else timed_out(call, error)
+            return INTERRUPTED if told else timed_out(call, error)
         return returned(call, value)
 
     # -- on the loop ----------------------------------------------------------------------

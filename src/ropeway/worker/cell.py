@@ -1,4 +1,4 @@
-"""What a child is doing, in memory that survives the child's death by SIGKILL."""
+"""What a child is doing, in memory that outlives the child's death by SIGKILL."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import faulthandler
 import mmap
 import os
 import tempfile
+import time
 
 SLOTS = 4096
 """Calls that one child can hold at once, waiting or running."""
@@ -13,23 +14,29 @@ SLOTS = 4096
 PLACES = 1024
 """Where calls are stepped: the event loop is place 0, each thread another."""
 
-
-_SIZE = SLOTS + 2 * PLACES
+_SINCE, _WITHDRAWN, _STEPPED = 8 * SLOTS, SLOTS, 2 * PLACES
+_SIZE = _SINCE + _WITHDRAWN + _STEPPED
 _LONGEST_DUMP = 60_000
+
+SEEN = 0.01
+"""Seconds after which each side sees what the other has written; it takes a thousandth of that."""
 
 
 class Cell:
-    """Which calls have started, and which is being stepped at each place.
+    """Since when each call runs, which are withdrawn, and which is being stepped at each place.
 
-    The child writes before user code runs; its supervisor reads when the child is dead.
+    The child writes before user code runs; its supervisor reads whenever it likes, also when the
+    child is blocked or dead. A call that the supervisor withdraws is either refused by `begin`, or
+    is seen to have started `SEEN` seconds later: each side writes before it reads.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, _SIZE)
         whole = memoryview(self._memory)
-        self._started = whole[:SLOTS]
-        self._stepped = whole[SLOTS:].cast("H")
+        self._since = whole[:_SINCE].cast("d")
+        self._withdrawn = whole[_SINCE : _SINCE + _WITHDRAWN]
+        self._stepped = whole[_SINCE + _WITHDRAWN :].cast("H")
 
     @classmethod
     def create(cls) -> Cell:
@@ -42,22 +49,38 @@ class Cell:
         os.ftruncate(descriptor, _SIZE)
         return cls(descriptor)
 
+    # -- the child ------------------------------------------------------------------------
+
+    def begin(self, slot: int) -> bool:
+        """The call in `slot` starts now; False if it must not: it has been withdrawn."""
+        self._since[slot] = time.monotonic()
+        if self._withdrawn[slot]:
+            self._since[slot] = 0.0
+            return False
+        return True
+
     def enter(self, place: int, slot: int) -> None:
         """User code of the call in `slot` is about to run at `place`."""
-        self._started[slot] = 1
         self._stepped[place] = slot + 1
 
     def leave(self, place: int) -> None:
         """No user code runs at `place` now."""
         self._stepped[place] = 0
 
+    # -- its supervisor -------------------------------------------------------------------
+
     def clear(self, slot: int) -> None:
         """The slot is given to another call."""
-        self._started[slot] = 0
+        self._since[slot] = 0.0
+        self._withdrawn[slot] = 0
 
-    def started(self, slot: int) -> bool:
-        """Whether the call in this slot has run any user code."""
-        return self._started[slot] == 1
+    def withdraw(self, slot: int) -> None:
+        """The call in this slot must not start any more."""
+        self._withdrawn[slot] = 1
+
+    def since(self, slot: int) -> float:
+        """Return when the call in this slot started, on the monotonic clock; 0 if it has not."""
+        return self._since[slot]
 
     def stepped(self) -> frozenset[int]:
         """The slots of the calls whose code was running."""
@@ -81,7 +104,7 @@ class Cell:
 
     def close(self) -> None:
         """Free the memory."""
-        self._started.release()
-        self._stepped.release()
+        for view in (self._since, self._withdrawn, self._stepped):
+            view.release()
         self._memory.close()
         os.close(self.descriptor)

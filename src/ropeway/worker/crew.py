@@ -12,7 +12,7 @@ from ropeway.message import Fence, Kind
 from ropeway.store import Backend
 from ropeway.worker.frames import Manifest
 from ropeway.worker.places import OnEnded
-from ropeway.worker.process import ChildProcess
+from ropeway.worker.process import ChildProcess, OnBack
 
 log = logging.getLogger("ropeway.worker")
 
@@ -39,10 +39,11 @@ class Crew:
         slots: dict[Kind, int],
         size: int,
         on_ended: OnEnded,
+        on_back: OnBack,
         on_change: Callable[[], None],
     ) -> None:
         self._target, self._slots, self.size = target, slots, size
-        self._tell, self._changed = on_ended, on_change
+        self._tell, self._back, self._changed = on_ended, on_back, on_change
         self.members: list[ChildProcess] = []
         self._spawning: set[asyncio.Task[None]] = set()
         self._lifeline: str | None = None
@@ -52,19 +53,30 @@ class Crew:
 
     async def first(self) -> Manifest:
         """Start one child, and see whether the app can be imported; raises `StartFailed`."""
-        child = await self._spawn()
-        return await child.manifest
+        return await (await self._spawn()).manifest
+
+    async def one_more(self) -> ChildProcess:
+        """Start a child beyond the number; raises `StartFailed` or OSError."""
+        return await self._spawn()
 
     def fill(self, pause: float = 0.0) -> None:
         """Start what is missing, each on its own, after a pause."""
-        there = sum(child.proven for child in self.members)
-        for _ in range(self.size - there - len(self._spawning)):
+        staying = sum(child.proven and not child.leaving for child in self.members)
+        for _ in range(self.size - staying - len(self._spawning)):
             self._spawn_later(pause)
+
+    def replace(self, child: ChildProcess, *, now: bool) -> None:
+        """Have another take the place of this one: it retires `now`, or when the other is there."""
+        child.leaving = True
+        if now:
+            child.retire()
+        if not self._draining:
+            self.fill()
 
     @property
     def working(self) -> list[ChildProcess]:
-        """Those that have imported the app and take calls."""
-        return [child for child in self.members if child.windows and not child.stopping]
+        """Those that take calls."""
+        return [child for child in self.members if child.working]
 
     def hold(self, lifeline: str | None) -> None:
         """Have every child, now and later, keep the worker's lifeline."""
@@ -86,7 +98,7 @@ class Crew:
     async def recall(self) -> None:
         """Have every child give back what it has not started; none is replaced from now on."""
         self._draining = True
-        await asyncio.gather(*(child.recall() for child in self.working))
+        await asyncio.gather(*(child.recall() for child in self.members))
 
     async def close(self, *, kill: bool) -> None:
         """End the children, and wait until each is dead and has given everything back."""
@@ -100,7 +112,7 @@ class Crew:
     # -- one by one -----------------------------------------------------------------------
 
     async def _spawn(self) -> ChildProcess:
-        child = ChildProcess(self._tell, self._gone)
+        child = ChildProcess(self._tell, self._back, self._gone)
         self.members.append(child)
         try:
             await child.spawn(self._target, self._slots)
@@ -116,8 +128,15 @@ class Crew:
                 raise
             raise StartFailed(child) from None
         child.proven = True
+        self._relieve()
         self._changed()
         return child
+
+    def _relieve(self) -> None:
+        for child in self.members:
+            if child.leaving and not child.retired:
+                child.retire()
+                return
 
     def _spawn_later(self, pause: float) -> None:
         task = asyncio.create_task(self._spawn_after(pause))
@@ -146,7 +165,10 @@ class Crew:
         self._changed()
         if self._draining or not child.proven:
             return
-        log.warning("child %d %s; starting another", child.pid, child.how_it_ended())
+        if child.leaving:
+            log.info("child %d %s", child.pid, child.how_it_ended())
+            return
+        log.warning("child %d %s", child.pid, child.how_it_ended())
         # One that lived is replaced at once; if they die young, again and again, ever more slowly.
         lived = time.monotonic() - child.started_at > _LONG_LIFE
         self._failures = 0 if lived else self._failures + 1

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 from ropeway.message import Delivery, Fence, Kind, Outcome
 from ropeway.store import Backend
+from ropeway.worker.blame import INTERRUPTED
 from ropeway.worker.crew import Crew
 from ropeway.worker.frames import Manifest
 from ropeway.worker.options import WorkerOptions
 from ropeway.worker.places import OnEnded
 from ropeway.worker.process import ChildProcess
+from ropeway.worker.ward import AGAIN, Ward
+from ropeway.worker.watch import Watch
 
 
 class Fleet:
@@ -24,42 +27,51 @@ class Fleet:
         self.freed = asyncio.Event()
         self._options, self._tell = options, on_ended
         self._common = self._crew(options.slots, options.size)
-        self._crews = [self._common]
+        alone = self._crew(options.slots, 0)
+        self._crews, self._sharing = [self._common, alone], [self._common]
+        self._ward = Ward(alone, options.size, self._ended)
         self._kinds: tuple[Kind, ...] = ("loop", "threads")
+        self._watching: asyncio.Task[None] | None = None
+        self._draining = False
 
     async def start(self) -> Manifest:
         """Start one child, and the others once it has shown that the app can be imported."""
         manifest = await self._common.first()
         if any(info.kind == "cpu" for info in manifest.tasks.values()):
-            self._crews.append(self._crew({"cpu": 1}, self._options.cpu_size))
+            cpu = self._crew({"cpu": 1}, self._options.cpu_size)
+            self._crews.append(cpu)
+            self._sharing.append(cpu)
             self._kinds = ("loop", "threads", "cpu")
         for crew in self._crews:
             crew.fill()
+        grace = float(manifest.settings["grace"])
+        watch = Watch(self._crews, self._ward, manifest.tasks, grace, self._options.wear)
+        self._watching = asyncio.create_task(watch.run())
         return manifest
 
     @property
     def busy(self) -> int:
         """How many calls the children hold."""
-        return sum(child.busy for crew in self._crews for child in crew.members)
+        return sum(child.busy for child in self._members()) + self._ward.waiting
 
     @property
     def pids(self) -> list[int]:
-        """The processes that take calls."""
-        return [child.pid for child in self._working()]
+        """The processes that have imported the app, also those that get no more calls."""
+        return [child.pid for child in self._members() if child.proven]
 
     def slots(self) -> dict[Kind, int]:
         """How many calls of each kind run at once."""
         slots: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
         for child in self._working():
-            for kind, window in child.windows.items():
+            for kind, window in child.handed.windows.items():
                 slots[kind] += window.slots
         return slots
 
     def held(self) -> dict[Kind, int]:
         """How many calls of each kind the children hold."""
         held: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
-        for child in self._working():
-            for kind, window in child.windows.items():
+        for child in self._members():
+            for kind, window in child.handed.windows.items():
                 held[kind] += window.held
         return held
 
@@ -67,19 +79,26 @@ class Fleet:
         """How many more calls of each kind could be handed over now."""
         room: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
         for child in self._working():
-            for kind, window in child.windows.items():
+            for kind, window in child.handed.windows.items():
                 room[kind] += window.room
         return room
 
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
-        """Share out calls, each to the child with the most room; return those with no place."""
+        """Share out calls, each to the child with the most room; return those with no place.
+
+        One that must run alone gets a child of its own. A `cpu` call has one in any case.
+        """
         shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
         room: dict[Kind, dict[ChildProcess, int]] = {kind: {} for kind in self._kinds}
         for child in self._working():
-            for kind, window in child.windows.items():
+            for kind, window in child.handed.windows.items():
                 room[kind][child] = window.room
         excess: list[Delivery] = []
         for delivery, kind in deliveries:
+            if delivery.solo and kind != "cpu":
+                if not self._ward.admit(delivery, kind):
+                    self._tell([(delivery, AGAIN)])
+                continue
             places = room[kind]
             best = max(places, key=places.__getitem__, default=None)
             if best is None or places[best] <= 0:
@@ -103,29 +122,45 @@ class Fleet:
 
     def interrupt(self, lost: frozenset[Fence]) -> None:
         """Ask for the calls of these attempts to be stopped, wherever they run."""
+        self._ward.drop(lost)
         for crew in self._crews:
             crew.interrupt(lost)
 
     async def stacks(self) -> dict[int, str]:
         """Say what each child is doing, by its pid."""
-        children = [child for crew in self._crews for child in crew.members]
+        children = self._members()
         texts = await asyncio.gather(*(child.stacks() for child in children))
         return {child.pid: text for child, text in zip(children, texts, strict=True)}
 
     async def recall(self) -> None:
         """Have every child give back what it has not started; none is replaced from now on."""
+        self._draining = True
+        self._ward.close()
         await asyncio.gather(*(crew.recall() for crew in self._crews))
 
     async def close(self, *, kill: bool) -> None:
         """End the children, and wait until each is dead and has given everything back."""
+        self._draining = True
+        self._ward.close()
+        if self._watching is not None:
+            self._watching.cancel()
         await asyncio.gather(*(crew.close(kill=kill) for crew in self._crews))
 
     def _crew(self, slots: dict[Kind, int], size: int) -> Crew:
-        return Crew(self._options.target, slots, size, self._ended, self.freed.set)
+        return Crew(self._options.target, slots, size, self._ended, self._back, self.freed.set)
+
+    def _members(self) -> list[ChildProcess]:
+        return [child for crew in self._crews for child in crew.members]
 
     def _working(self) -> list[ChildProcess]:
-        return [child for crew in self._crews for child in crew.working]
+        return [child for crew in self._sharing for child in crew.working]
 
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
         self._tell(ended)
+        if self._ward.waiting:
+            self._ward.seat()
         self.freed.set()
+
+    def _back(self, back: list[tuple[Delivery, Kind]]) -> None:
+        excess = [delivery for delivery, _ in back] if self._draining else self.run(back)
+        self._ended([(delivery, INTERRUPTED) for delivery in excess])

@@ -23,6 +23,9 @@ FAREWELL = 5.0
 class _Untraced:
     """Nobody is left to be told of this process's death."""
 
+    def begin(self, slot: int) -> bool:
+        return True
+
     def enter(self, place: int, slot: int) -> None: ...
 
     def leave(self, place: int) -> None: ...

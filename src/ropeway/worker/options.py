@@ -7,6 +7,7 @@ import os
 from msgspec import Struct
 
 from ropeway.message import Kind
+from ropeway.worker.limits import Wear
 
 
 class WorkerOptions(Struct, frozen=True, kw_only=True):
@@ -18,6 +19,7 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     loop_slots: int = 100
     thread_slots: int = 8
     cpu: int = 0
+    wear: Wear = Wear()
 
     @property
     def size(self) -> int:

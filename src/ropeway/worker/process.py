@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,11 +12,12 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ropeway.message import Delivery, Failure, Fence, Kind, Outcome
+from ropeway.message import Delivery, Fence, Kind, Outcome
 from ropeway.store import Backend
-from ropeway.worker.cell import SLOTS, Cell
+from ropeway.worker import memory
+from ropeway.worker.blame import how_it_ended, of_those_killed, verdicts
+from ropeway.worker.cell import SEEN
 from ropeway.worker.frames import (
-    Describe,
     Described,
     Ended,
     Hold,
@@ -29,41 +28,43 @@ from ropeway.worker.frames import (
     Start,
     decode_from_child,
 )
+from ropeway.worker.handed import Handed
 from ropeway.worker.pipe import Pipe
 from ropeway.worker.places import OnEnded
+from ropeway.worker.question import Question
 from ropeway.worker.reception import Reception
-from ropeway.worker.window import Window
 
 _LAST_WORDS = 0.5
-_ANSWER = 1.0
-"""Seconds for which a child may leave a question unanswered before it counts as blocked."""
 
+OnBack = Callable[[list[tuple[Delivery, Kind]]], None]
 OnGone = Callable[["ChildProcess"], None]
 
 
 class ChildProcess:
-    """One child. Every call it is handed comes back through `on_ended`, exactly once.
+    """One child. Every call it is handed comes back exactly once.
 
-    Also when it dies: then as crashed, if it had started, else as interrupted.
+    What has started comes back by `on_ended`, also when the child dies; what has not, by `on_back`.
+    `proven` is one that has imported the app, `leaving` one that another is to replace, `retired`
+    one that gets no more calls, `stuck` one that starts none.
     """
 
-    def __init__(self, on_ended: OnEnded, on_gone: OnGone) -> None:
-        self._on_ended, self._on_gone = on_ended, on_gone
+    def __init__(self, on_ended: OnEnded, on_back: OnBack, on_gone: OnGone) -> None:
+        self._on_ended, self._on_back, self._on_gone = on_ended, on_back, on_gone
         self.manifest: asyncio.Future[Manifest] = asyncio.get_running_loop().create_future()
-        self.windows: dict[Kind, Window] = {}
+        self.handed = Handed()
         self.exit_code: int | None = None
         self.started_at = time.monotonic()
-        self._cell = Cell.create()
-        self._free = list(range(SLOTS))
-        self._handed: dict[int, tuple[Delivery, Kind, float]] = {}
+        self.proven = self.leaving = self.retired = self.stuck = self.stopping = False
+        self.unwanted: dict[Fence, float] = {}
+        self.condemned: dict[int, Outcome] = {}
+        self.cause = ""
+        self._kills = memory.kills()
         self._closed = asyncio.Event()
-        self._recalled = asyncio.Event()
+        self._recalling: asyncio.Task[None] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe | None = None
         self._reception = Reception()
-        self._dumping: asyncio.Future[str] | None = None
-        self.stopping = False
-        self.proven = False
+        self._question = Question(self.handed)
 
     @property
     def pid(self) -> int:
@@ -72,13 +73,18 @@ class ChildProcess:
     @property
     def busy(self) -> int:
         """How many calls it holds."""
-        return len(self._handed)
+        return len(self.handed.calls)
+
+    @property
+    def working(self) -> bool:
+        """Whether it takes calls."""
+        return self.proven and not (self.retired or self.stuck or self.stopping)
 
     async def spawn(self, target: str, slots: dict[Kind, int]) -> None:
         """Start the process. Must be called on the main thread, whose death it will follow."""
         ours, theirs = socket.socketpair()
         door = self._reception.door
-        passed = (theirs.fileno(), door.fileno(), self._cell.descriptor)
+        passed = (theirs.fileno(), door.fileno(), self.handed.cell.descriptor)
         command = [sys.executable, "-m", "ropeway.worker.child", *map(str, passed)]
         command += [str(os.getpid()), msgspec.json.encode(slots).decode(), target]
         # A process group of its own: Ctrl-C in a terminal is for the supervisor alone.
@@ -97,15 +103,12 @@ class ChildProcess:
         )
 
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> None:
-        """Hand over calls; the caller has looked at `windows`."""
+        """Hand over calls; the caller has looked at the windows."""
         now = time.monotonic()
-        starts = []
-        for delivery, kind in deliveries:
-            slot = self._free.pop()
-            self._cell.clear(slot)
-            self._handed[slot] = (delivery, kind, now)
-            self.windows[kind].held += 1
-            starts.append(Start.of(slot, delivery))
+        starts = [
+            Start.of(self.handed.take(delivery, kind, now), delivery)
+            for delivery, kind in deliveries
+        ]
         if self._pipe is not None:
             self._pipe.send(Run(starts))
 
@@ -121,23 +124,31 @@ class ChildProcess:
 
     def interrupt(self, lost: frozenset[Fence]) -> None:
         """Ask for the calls of these attempts, or of earlier ones of the same jobs, to be stopped."""
-        newest = {fence.id: fence.attempt for fence in lost}
-        slots = [
-            slot
-            for slot, (delivery, _, _) in self._handed.items()
-            if delivery.fence.attempt <= newest.get(delivery.fence.id, 0)
-        ]
+        slots = self.handed.named(lost)
+        now = time.monotonic()
+        for slot in slots:
+            self.unwanted.setdefault(self.handed.calls[slot].delivery.fence, now)
         if slots and self._pipe is not None:
             self._pipe.send(Interrupt(slots))
 
     async def recall(self) -> None:
-        """Have it give back, as interrupted, every call that it has not started."""
-        if self._pipe is not None and not self._closed.is_set():
+        """Take back every call that it has not started, whether it answers or not."""
+        slots = self.handed.withdraw()
+        if slots and self._pipe is not None:
             self._pipe.send(Recall())
-            waits = [asyncio.create_task(event.wait()) for event in (self._recalled, self._closed)]
-            await asyncio.wait(waits, timeout=5, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+            await asyncio.sleep(SEEN)
+            self._on_back(self.handed.taken_back(slots))
+
+    def recall_soon(self) -> None:
+        """The same, without waiting for it."""
+        if self._recalling is None or self._recalling.done():
+            self._recalling = asyncio.create_task(self.recall())
+
+    def retire(self) -> None:
+        """Give it no more calls, and take back those that it has not started."""
+        if not self.retired:
+            self.retired = True
+            self.recall_soon()
 
     def close(self) -> None:
         """Tell it to end: it closes when its supervisor does."""
@@ -146,12 +157,18 @@ class ChildProcess:
             self._pipe.close()
 
     def kill(self) -> None:
-        """End it now; what it was running comes back as interrupted, not as crashed."""
+        """End it now; what it was running comes back as interrupted, or as it was condemned to."""
         self.stopping = True
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             # What it said before is read until then.
             asyncio.get_running_loop().call_later(_LAST_WORDS, self._closed.set)
+
+    def kill_for(self, cause: str) -> None:
+        """End it now, as if it had died by itself, of what `cause` says."""
+        if self._process is not None and not self.cause:
+            self.cause = cause
+            self._process.kill()
 
     async def gone(self) -> None:
         """Wait until it is dead and everything it held has come back."""
@@ -159,34 +176,9 @@ class ChildProcess:
 
     async def stacks(self) -> str:
         """Say what its threads and coroutines are doing, also if its event loop is blocked."""
-        if self._pipe is None or not self.windows:
+        if self._pipe is None or not self.proven:
             return "it has not imported the app yet\n"
-        if self._dumping is None:
-            self._dumping = asyncio.get_running_loop().create_future()
-            self._pipe.send(Describe())
-        try:
-            return await asyncio.wait_for(asyncio.shield(self._dumping), _ANSWER)
-        except TimeoutError:
-            return await self._stacks_by_signal()
-
-    async def _stacks_by_signal(self) -> str:
-        # Its interpreter need not come to it: what it is in the middle of writes this down.
-        self._cell.clear_dump()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGUSR1)
-        deadline = time.monotonic() + _ANSWER
-        said = ""
-        while time.monotonic() < deadline and not (said and self._cell.dump() == said):
-            said = self._cell.dump()
-            await asyncio.sleep(_ANSWER / 20)
-        running = self._cell.stepped()
-        titles = "".join(
-            f"{'runs' if slot in running else 'holds'} job {delivery.fence.id}"
-            f" {delivery.message.task} attempt {delivery.fence.attempt}\n"
-            for slot, (delivery, _, _) in self._handed.items()
-            if self._cell.started(slot)
-        )
-        return f"its event loop is blocked\n{titles}{said or 'nor does it hear signals: is it stopped?'}\n"
+        return await self._question.ask(self._pipe, self.pid)
 
     # -- what it says ---------------------------------------------------------------------
 
@@ -194,33 +186,22 @@ class ChildProcess:
         frame = decode_from_child(payload)
         match frame:
             case Ended():
-                self._ended(frame.outcomes)
+                self.stuck = False
+                self._ended(self.handed.end(frame.outcomes))
             case Described():
-                self._described(frame.text)
+                self._question.answered(frame.text)
             case Manifest():
-                self.windows = {kind: Window(slots) for kind, slots in frame.slots.items()}
-                self.manifest.set_result(frame)
+                self.handed.open(frame.slots)
+                if not self.manifest.done():
+                    self.manifest.set_result(frame)
             case _:
-                self._ended([(slot, Outcome(ending="interrupted")) for slot in frame.slots])
-                self._recalled.set()
+                self.stuck = False
+                self._on_back(self.handed.recalled(frame.slots))
 
-    def _described(self, text: str) -> None:
-        if self._dumping is not None and not self._dumping.done():
-            self._dumping.set_result(text)
-        self._dumping = None
-
-    def _ended(self, outcomes: Sequence[tuple[int, Outcome]]) -> None:
-        now = time.monotonic()
-        ended: list[tuple[Delivery, Outcome]] = []
-        slowest: dict[Kind, tuple[int, float]] = {}
-        for slot, outcome in outcomes:
-            delivery, kind, since = self._handed.pop(slot)
-            self._free.append(slot)
-            count, longest = slowest.get(kind, (0, 0.0))
-            slowest[kind] = (count + 1, max(longest, now - since))
-            ended.append((delivery, outcome))
-        for kind, (count, longest) in slowest.items():
-            self.windows[kind].ended(count, longest)
+    def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
+        if self.unwanted:
+            for delivery, _ in ended:
+                self.unwanted.pop(delivery.fence, None)
         self._on_ended(ended)
 
     # -- its death ------------------------------------------------------------------------
@@ -241,6 +222,7 @@ class ChildProcess:
 
     async def _see_out(self) -> None:
         await self._closed.wait()
+        self.retired = True
         assert self._process is not None
         if not self.stopping:
             self._process.kill()
@@ -254,32 +236,25 @@ class ChildProcess:
             self._pipe.close()
         self._reception.close()
         # Only now is it certain that nothing of it runs any more.
-        guilty = self._guilty()
-        self._ended([(slot, self._outcome_of_death(slot, guilty)) for slot in list(self._handed)])
-        self._cell.close()
+        self._settle_what_it_held()
         if not self.manifest.done():
             self.manifest.cancel()
         self._on_gone(self)
 
-    def _guilty(self) -> frozenset[int]:
-        """Whom the death is charged to: the calls whose code was running, not those that waited."""
-        if self.stopping:
-            return frozenset()
-        started = frozenset(slot for slot in self._handed if self._cell.started(slot))
-        # One that was alone in the process cannot have been anybody else's victim.
-        return started if len(started) == 1 else started & self._cell.stepped()
-
-    def _outcome_of_death(self, slot: int, guilty: frozenset[int]) -> Outcome:
-        if slot not in guilty:
-            return Outcome(ending="interrupted")
-        error = Failure(type="WorkerLost", message=f"the child process {self.how_it_ended()}")
-        return Outcome(ending="crashed", error=error)
+    def _settle_what_it_held(self) -> None:
+        handed = self.handed
+        started = frozenset(slot for slot, _, _ in handed.running())
+        outcomes = (
+            of_those_killed(started, self.condemned)
+            if self.stopping
+            else verdicts(started, handed.cell.stepped(), self.how_it_ended())
+        )
+        unstarted = handed.recalled([slot for slot in handed.calls if slot not in started])
+        self._ended(handed.end(list(outcomes.items())))
+        handed.cell.close()
+        self._on_back(unstarted)
 
     def how_it_ended(self) -> str:
-        """In words: the signal or the exit status."""
-        code = self.exit_code or 0
-        if code < 0:
-            with contextlib.suppress(ValueError):
-                return f"was killed by {signal.Signals(-code).name}"
-            return f"was killed by signal {-code}"
-        return f"ended with status {code}"
+        """In words: the signal or the exit status, or why it was killed."""
+        out_of_memory = memory.kills() > self._kills
+        return self.cause or how_it_ended(self.exit_code or 0, out_of_memory=out_of_memory)

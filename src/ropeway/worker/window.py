@@ -32,3 +32,8 @@ class Window:
         elif slowest < SHORT and self.held * 2 >= self.size:
             self.size = min(max(LARGEST, self.slots), self.size * 2)
         self.held -= count
+
+    def given_back(self) -> None:
+        """One was taken back unstarted: what it held was too much."""
+        self.size = self.slots
+        self.held -= 1
