@@ -25,7 +25,7 @@ _COMMANDS = {
     ),
     "workers": (
         "ropeway.cli.commands.workers:workers",
-        "Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack.",
+        "Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack, check.",
     ),
     "doctor": (
         "ropeway.cli.commands.doctor:doctor",

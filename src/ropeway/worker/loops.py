@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 log = logging.getLogger("ropeway.worker")
 
@@ -12,8 +12,9 @@ log = logging.getLogger("ropeway.worker")
 class Loops:
     """Runs loops until `close`; `broken` is set when one has ended by itself, which is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_broken: Callable[[], None] = lambda: None) -> None:
         self.broken = asyncio.Event()
+        self._on_broken = on_broken
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, name: str, loop: Coroutine[object, object, None]) -> asyncio.Task[None]:
@@ -33,3 +34,4 @@ class Loops:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("%s failed: the worker ends", task.get_name(), exc_info=error)
             self.broken.set()
+            self._on_broken()

@@ -20,6 +20,9 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     thread_slots: int = 8
     cpu: int = 0
     wear: Wear = Wear()
+    health_host: str = "127.0.0.1"
+    health_port: int | None = None
+    health_file: str | None = None
 
     @property
     def size(self) -> int:

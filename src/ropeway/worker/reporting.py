@@ -12,11 +12,15 @@ from ropeway.version import __version__
 from ropeway.worker.condition import Condition, Facts, condition
 from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import Manifest
+from ropeway.worker.health import Health
 from ropeway.worker.held import Held
 from ropeway.worker.options import WorkerOptions
 from ropeway.worker.orders import Orders
 from ropeway.worker.stacks import stacks
 from ropeway.worker.work import Work
+
+HOPELESS = 300.0
+"""Seconds without work after which its leases are long over, and a service manager may restart it."""
 
 
 class Reporter:
@@ -26,20 +30,23 @@ class Reporter:
         self,
         holder: str,
         options: WorkerOptions,
-        manifest: Manifest,
         fleet: Fleet,
         orders: Orders,
         held: Held,
     ) -> None:
-        self._holder, self._options, self._manifest = holder, options, manifest
+        self._holder, self._options = holder, options
         self._fleet, self._orders, self._held = fleet, orders, held
         self._started = time.time()
+        self._well = time.monotonic()
+        self.manifest: Manifest | None = None
         self.work: Work | None = None
 
     def condition(self) -> Condition:
         """Say what the worker is doing."""
-        if self.work is None:
+        if self.work is None and not self._orders.stop.is_set():
             return Condition("starting", "it has not begun to fetch")
+        if self.work is None:
+            return Condition("draining", "it was told to stop before it had begun")
         fetcher = self.work.fetcher
         return condition(
             Facts(
@@ -53,9 +60,20 @@ class Reporter:
             )
         )
 
+    def health(self) -> Health:
+        """Say how the worker is."""
+        return Health.of(self._holder, self.condition())
+
+    def hopeless(self) -> bool:
+        """Whether it has not been able to work for so long that a new start loses nothing."""
+        if self.condition().state != "waiting":
+            self._well = time.monotonic()
+        return time.monotonic() - self._well > HOPELESS
+
     def record(self) -> WorkerRecord:
         """Return the record that others see of this worker."""
         now = self.condition()
+        manifest = self.manifest
         return WorkerRecord(
             holder=self._holder,
             host=socket.gethostname(),
@@ -63,13 +81,13 @@ class Reporter:
             version=__version__,
             python=platform.python_version(),
             app=self._options.target,
-            code=self._manifest.code,
+            code=manifest.code if manifest else "",
             started=self._started,
             heard=0.0,
             state=now.state,
             why=now.why,
             queues=self._options.queues,
-            tasks={name: info.digest for name, info in self._manifest.tasks.items()},
+            tasks={name: info.digest for name, info in manifest.tasks.items()} if manifest else {},
             slots={str(kind): count for kind, count in self._fleet.slots().items()},
             busy={str(kind): count for kind, count in self._fleet.held().items()},
             children=tuple(self._fleet.pids),

@@ -9,7 +9,6 @@ import platform
 import secrets
 import socket
 from collections.abc import Coroutine, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from ropeway.config import Settings
 from ropeway.connect import Connection
 from ropeway.limits import bring_into_force
 from ropeway.message import Delivery, Outcome
+from ropeway.store import Backend
 from ropeway.worker.crew import StartFailed
 from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import Manifest
@@ -28,6 +28,7 @@ from ropeway.worker.orders import Orders
 from ropeway.worker.registry import Registry
 from ropeway.worker.renew import Renewer
 from ropeway.worker.reporting import Reporter
+from ropeway.worker.telling import telling
 from ropeway.worker.told import log_stacks, verbs
 from ropeway.worker.work import Work
 from ropeway.wrappers.batched import Batched
@@ -43,26 +44,33 @@ class Supervisor:
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._orders = Orders()
         self._held = Held()
+        self._fleet = Fleet(options, self._ended)
+        self._reporter = Reporter(self._holder, options, self._fleet, self._orders, self._held)
+        self._orders.on_describe = self._describe
         self._work: Work | None = None
+        self._code = 0
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; returns the exit code.
 
         The first signal lets running jobs finish for `grace` seconds, a second one, or SIGQUIT,
-        gives them back at once.
+        gives them back at once. Raises `ConfigError` if its health cannot be told as asked for.
         """
         self._orders.listen()
-        fleet = Fleet(self._options, self._ended)
-        try:
-            manifest = await self._or_stop(fleet.start())
-        except StartFailed as error:
-            log.critical("%s", error)
-            await fleet.close(kill=True)
-            return error.exit_code
-        if manifest is None:
-            await fleet.close(kill=True)
-            return 0
-        settings = msgspec.convert(manifest.settings, Settings)
+        async with telling(self._reporter, self._options, self._broken):
+            try:
+                manifest = await self._or_stop(self._fleet.start())
+            except StartFailed as error:
+                log.critical("%s", error)
+                return error.exit_code
+            else:
+                code = await self._serve(manifest) if manifest else 0
+                return code or self._code
+            finally:
+                await self._fleet.close(kill=True)
+
+    async def _serve(self, manifest: Manifest) -> int:
+        settings, fleet = msgspec.convert(manifest.settings, Settings), self._fleet
         backend = Connection.of(settings).looped(own=True)
         # What tasks of several children send in the same moment becomes one commit.
         shared = Batched(backend)
@@ -73,34 +81,35 @@ class Supervisor:
             await bring_into_force(backend, manifest.limits)
             fleet.serve(shared)
             self._greet(settings, manifest)
-            reporter = Reporter(
-                self._holder, self._options, manifest, fleet, self._orders, self._held
-            )
-            registry = Registry(
-                backend, self._holder, reporter.record, verbs(self._orders, reporter)
-            )
-            renewer = Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt)
-            self._work = reporter.work = Work(
-                backend,
-                fleet,
-                renewer,
-                self._held,
-                manifest.tasks,
-                settings,
-                holder=self._holder,
-                queues=self._options.queues,
-                beside={"the loop that registers": registry},
-            )
-            self._orders.on_quiet = self._work.fetcher.rest
-            self._orders.on_describe = partial(self._describe, reporter)
-            code = await self._work.run(self._orders.stop, self._orders.now)
-            if not self.unanswered:
-                await registry.leave()
-            return code
+            self._reporter.manifest = manifest
+            return await self._at_work(backend, settings, manifest)
         finally:
             await fleet.close(kill=True)
             if not self.unanswered:
                 await shared.close()
+
+    async def _at_work(self, backend: Backend, settings: Settings, manifest: Manifest) -> int:
+        reporter, fleet = self._reporter, self._fleet
+        obeyed = verbs(self._orders, reporter)
+        registry = Registry(backend, self._holder, reporter.record, obeyed)
+        self._work = reporter.work = Work(
+            backend,
+            fleet,
+            Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt),
+            self._held,
+            manifest.tasks,
+            settings,
+            holder=self._holder,
+            queues=self._options.queues,
+            beside={"the loop that registers": registry},
+        )
+        self._orders.on_quiet = self._work.fetcher.rest
+        if self._orders.quiet:
+            self._work.fetcher.rest(quiet=True)
+        code = await self._work.run(self._orders.stop, self._orders.now)
+        if not self.unanswered:
+            await registry.leave()
+        return code
 
     @property
     def unanswered(self) -> bool:
@@ -111,8 +120,12 @@ class Supervisor:
         if self._work is not None:
             self._work.ended(ended)
 
-    def _describe(self, reporter: Reporter) -> None:
-        self._describing = asyncio.create_task(log_stacks(reporter))
+    def _broken(self) -> None:
+        self._code = 1
+        self._orders.ask_to_stop()
+
+    def _describe(self) -> None:
+        self._describing = asyncio.create_task(log_stacks(self._reporter))
 
     # -- words ----------------------------------------------------------------------------
 

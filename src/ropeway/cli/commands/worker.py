@@ -53,6 +53,23 @@ def _queues(
     help="Further child processes, each for one cpu=True task at a time. Default: one for each core.",
 )
 @click.option(
+    "--health-port",
+    type=click.IntRange(1, 65_535),
+    help="Answer GET /live and /ready on this port.",
+)
+@click.option(
+    "--health-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="With --health-port: where to listen.",
+)
+@click.option(
+    "--health-file",
+    type=click.Path(dir_okay=False),
+    help="Write to this file, every second, how the worker is: see workers check.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="Default: info; with -q warning, with -v debug.",
@@ -73,6 +90,9 @@ def worker(
     loop_slots: int,
     threads: int,
     cpu: int | None,
+    health_port: int | None,
+    health_host: str,
+    health_file: str | None,
     log_level: str | None,
     log_format: Format | None,
 ) -> int:
@@ -97,5 +117,8 @@ def worker(
             loop_slots=loop_slots,
             thread_slots=threads,
             cpu=cpu or 0,
+            health_host=health_host,
+            health_port=health_port,
+            health_file=health_file,
         )
     )

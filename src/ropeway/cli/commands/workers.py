@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -38,7 +39,7 @@ def _telling(function: F) -> F:
 @click.group(cls=Suggesting)
 @options(*LOOKING)
 def workers() -> None:
-    """Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack.
+    """Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack, check.
 
     WORKER is the name of a worker, or its start if no other worker's name begins so.
     """
@@ -144,6 +145,32 @@ def stack(shared: Shared, name: str, timeout: float) -> None:
         print_json({"stack": text})
     else:
         print_lines(text.rstrip("\n"))
+
+
+@workers.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--live", is_flag=True, help="Being alive is enough: do not ask whether it consumes.")
+@click.option(
+    "--max-age",
+    type=a_duration,
+    default="10s",
+    metavar="DURATION",
+    help="A file that is older was left behind. Default: 10s.",
+)
+@options("quiet")
+@click.pass_obj
+def check(shared: Shared, file: Path, live: bool, max_age: float) -> int:
+    """Tell by its health file whether a worker on this machine is well: a probe for containers.
+
+    FILE is what the worker was given as --health-file. The exit code is 0 while the worker consumes,
+    else 1, with the reason. The database is not looked at.
+    """
+    from ropeway.worker.healthfile import judge
+
+    fault = judge(file, oldest=max_age, alive=live)
+    if fault:
+        shared.say(fault)
+    return 1 if fault else 0
 
 
 def _tell(
