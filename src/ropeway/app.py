@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import itertools
 import sys
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from ropeway.clock import Clock
 from ropeway.config import load
 from ropeway.connect import Connecting, Connection
 from ropeway.control import Workers
@@ -26,6 +29,7 @@ from ropeway.store import Backend
 from ropeway.task import AsyncTask, Call, Definition, Task, send_all, spread_out
 
 if TYPE_CHECKING:
+    from ropeway.testing.sandbox import Sandbox
     from ropeway.worker.embedded import EmbeddedWorker
 
 P = ParamSpec("P")
@@ -89,6 +93,26 @@ class Ropeway:
         if backend is None:
             backend = self._by_loop[loop] = self.connection.looped()
         return backend
+
+    @property
+    def clock(self) -> Clock:
+        """What the time of those who wait for a result is measured by."""
+        return self.connection.clock
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds after which they look by themselves, for a hint may be lost."""
+        return self.connection.longest_wait
+
+    @contextlib.contextmanager
+    def connected(self, connection: Connecting) -> Iterator[None]:
+        """Have everything go over another connection within the block."""
+        before = self.connection, self._by_loop
+        self.connection, self._by_loop = connection, weakref.WeakKeyDictionary()
+        try:
+            yield
+        finally:
+            self.connection, self._by_loop = before
 
     async def aclose(self) -> None:
         """Give up what the running event loop holds open. Another use opens it again."""
@@ -204,8 +228,22 @@ class Ropeway:
         """
         from ropeway.worker.embedded import EmbeddedWorker
 
-        slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots}
+        # A `cpu` call has no process of its own here, but it is still the only one of its kind.
+        slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots, "cpu": 1}
         return EmbeddedWorker(self, queues=queues, slots=slots)
+
+    def testing(
+        self, *, start: datetime | None = None, concurrency: int = 1, patience: float = 30.0
+    ) -> Sandbox:
+        """Return a sandbox, for tests: `with app.testing() as sandbox:`.
+
+        In the block messages are kept in memory, and run on the real engine when the test says so.
+        The clock stands at `start`, or now, until the test moves it. `concurrency` calls run at
+        once; a test that needs more than `patience` real seconds fails.
+        """
+        from ropeway.testing.sandbox import Sandbox
+
+        return Sandbox(self, start=start, concurrency=concurrency, patience=patience)
 
     # -- jobs by id -----------------------------------------------------------------------
 

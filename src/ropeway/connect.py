@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
+from ropeway.clock import Clock, SystemClock
 from ropeway.config import Durability, Settings
 from ropeway.errors import BackendMissing, ConfigError
 from ropeway.events import Events
 from ropeway.store import Backend
 from ropeway.wrappers.batched import Batched
 from ropeway.wrappers.observed import Observed
+
+LONGEST_WAIT = 30.0
 
 Faces = tuple[Callable[[bool], Backend], Callable[[], Backend]]
 """How to make a backend for an event loop, ropeway's own or not, and one that never suspends."""
@@ -48,6 +51,16 @@ class Connecting(Protocol):
         """Hears of every verb that these backends are asked for."""
         ...
 
+    @property
+    def clock(self) -> Clock:
+        """What the time of those who wait for something in these backends is measured by."""
+        ...
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds after which those who wait look by themselves, for a hint may be lost."""
+        ...
+
     def looped(self, *, own: bool = False) -> Backend:
         """Make a backend for the running event loop; whoever asks closes it.
 
@@ -68,6 +81,8 @@ class Connection:
     ) -> None:
         self.url = url
         self.events = events or Events()
+        self.clock: Clock = SystemClock()
+        self.longest_wait = LONGEST_WAIT
         scheme = urlsplit(url).scheme
         if scheme not in _BACKENDS:
             known = ", ".join(f"{name}://" for name in _BACKENDS)

@@ -189,6 +189,12 @@ class WorkerSilent(RopewayError, TimeoutError):
     exit_code = 8
 
 
+class Stuck(RopewayError):
+    """A test waits for what cannot come."""
+
+    code = "RW-601"
+
+
 class Retry(Exception):
     """Raise it in a task to have the call run again, `after` seconds from now."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
+import math
 from typing import Any, Generic, Protocol, TypeVar
 
 from ropeway import jobs
+from ropeway.clock import Clock
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON
 from ropeway.config import Settings, seconds
@@ -17,11 +18,19 @@ from ropeway.store import Store
 
 R_co = TypeVar("R_co", covariant=True)
 
-_LONGEST_WAIT = 30.0
-
 
 class Stores(Protocol):
     """Whoever can name the store to ask: picked for the running loop, or for stepping."""
+
+    @property
+    def clock(self) -> Clock:
+        """What the time of those who wait is measured by."""
+        ...
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds after which they look by themselves, for a hint may be lost."""
+        ...
 
     @property
     def store(self) -> Store:
@@ -71,15 +80,16 @@ class Job(Generic[R_co]):
         `JobCancelled` if it was cancelled,
         `ResultTimeout` if it has not ended, `JobNotFound` if nothing of it is kept.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        clock = self._source.clock
+        deadline = math.inf if timeout is None else clock.boot() + timeout
         while not (job := await self.arecord()).state.final:
-            left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            left = deadline - clock.boot()
             if left <= 0:
                 raise ResultTimeout(
                     f"job {self.id} is {job.state} after {timeout} s",
                     hint="is a worker running? start one with: ropeway worker",
                 )
-            await self._source.store.wait([job_key(self.id)], min(left, _LONGEST_WAIT))
+            await self._source.store.wait([job_key(self.id)], min(left, self._source.longest_wait))
         return self._unwrap(job)
 
     def status(self) -> State:

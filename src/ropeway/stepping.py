@@ -7,8 +7,9 @@ backend that is picked does its blocking work on the spot, so the coroutine neve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 from ropeway.errors import BlockingCall
@@ -40,6 +41,16 @@ def step(twin: Coroutine[Any, Any, T]) -> T:
         _local.depth -= 1
     twin.close()
     raise RuntimeError("a stepped coroutine suspended: its backend was not the blocking one")
+
+
+@contextlib.contextmanager
+def unstepped() -> Iterator[None]:
+    """Have this thread not count as stepping in the block: for running an event loop in it."""
+    depth, _local.depth = _local.depth, 0
+    try:
+        yield
+    finally:
+        _local.depth = depth
 
 
 def refuse_on_loop(verb: str, twin: str) -> None:

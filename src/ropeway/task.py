@@ -8,6 +8,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast
 from msgspec.structs import replace
 
 from ropeway.capabilities import require
+from ropeway.clock import Clock
 from ropeway.codecs import JSON, MSGPACK
 from ropeway.config import Settings
 from ropeway.decide import NO_TERMS
@@ -33,6 +34,12 @@ del _DEFAULTS["unique"]  # it is no field of a message
 
 class Source(Protocol):
     """What a task needs of its app."""
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def longest_wait(self) -> float: ...
 
     @property
     def settings(self) -> Settings: ...

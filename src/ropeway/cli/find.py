@@ -7,7 +7,9 @@ from typing import Any
 import click
 from msgspec import Struct, field
 
+from ropeway.clock import Clock, SystemClock
 from ropeway.config import Settings, load
+from ropeway.connect import LONGEST_WAIT
 from ropeway.errors import JobNotFound
 from ropeway.results import Job
 from ropeway.stepping import step
@@ -22,6 +24,8 @@ class Source(Struct, frozen=True):
 
     store: Backend
     settings: Settings = field(default_factory=lambda: load({}))
+    clock: Clock = SystemClock()
+    longest_wait: float = LONGEST_WAIT
 
 
 def find_job(backend: Backend | None, missing: str, start: str) -> Job[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import ctypes
 import queue
@@ -98,7 +99,8 @@ class ThreadExecutor:
             self._outcomes.append((call.slot, outcome))
             if not self._reporting:
                 self._reporting = True
-                self._loop.call_soon_threadsafe(self._report)
+                with contextlib.suppress(RuntimeError):  # its loop is closed: nobody asks any more
+                    self._loop.call_soon_threadsafe(self._report)
 
     def _run(self, post: _Post, call: Call) -> Outcome:
         deadline = None if call.timeout is None else time.time() + call.timeout

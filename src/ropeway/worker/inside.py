@@ -26,6 +26,7 @@ class InsideConnection:
 
     def __init__(self, own: Connecting, door: Door) -> None:
         self._own, self.events = own, own.events
+        self.clock, self.longest_wait = own.clock, own.longest_wait
         self._process, self._loop = os.getpid(), asyncio.get_running_loop()
         capabilities = own.blocking().capabilities
         called = Batched(Remote(LoopLine(door), capabilities))
