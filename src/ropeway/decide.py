@@ -92,7 +92,8 @@ def decide(
             settle = _after_failure(delivery, outcome, policy, now, rules)
         case "interrupted":
             # At once and to its old place, unless it has to wait for a process of its own.
-            settle = Release(counts="releases", delay=outcome.after)
+            after = outcome.after
+            settle = Release(counts="releases", delay=None if after is None else max(0.0, after))
         case "crashed":
             settle = _after_loss(delivery, outcome, policy, rules)
         case "abandoned":
