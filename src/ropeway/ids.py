@@ -10,15 +10,16 @@ import time
 from collections.abc import Iterator
 
 _lock = threading.Lock()
-_last = 0, 0
+_millisecond = 0
+"""That of the newest id, and what its text begins with and its number ends with."""
+_head, _low = "", 0
 _random: Iterator[tuple[int, int]] = iter(())
 
-_WHOLE = struct.Struct(">QQ")
 _PAIR, _IDS = struct.Struct(">HQ"), 64
 """The random bytes of one id, and for how many ids the system is asked at once."""
 
 _VERSION, _RANDOM_A = 0x7000, 0x0FFF
-_VARIANT, _RANDOM_B = 0x8 << 60, (1 << 62) - 1
+_VARIANT, _RANDOM_B = 0b10, (1 << 62) - 1
 
 
 def new_id() -> str:
@@ -27,16 +28,19 @@ def new_id() -> str:
     RFC 9562, section 6.2, method 2: within one millisecond the random part is counted up by a
     random step, so ids stay unguessable and in order.
     """
-    global _last
+    global _low
     with _lock:
         a, b = next(_random, None) or _more_random()
-        high = time.time_ns() // 1_000_000 << 16 | _VERSION | a & _RANDOM_A
-        low = _VARIANT | b & _RANDOM_B
-        if (high, low) <= _last:
-            high, low = _after(*_last, step=1 + a)
-        _last = high, low
-    text = _WHOLE.pack(high, low).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        now = time.time_ns() // 1_000_000
+        low = _low + a + 1
+        if now > _millisecond:
+            low = _begin(now, a, b)
+        elif low >> 62 != _VARIANT:  # the random part is full: the next millisecond is borrowed
+            low = _begin(_millisecond + 1, a, b)
+        _low = low
+        head = _head
+    text = f"{low:x}"
+    return f"{head}{text[:4]}-{text[4:]}"
 
 
 def first_id(instant: float) -> str:
@@ -52,20 +56,19 @@ def _more_random() -> tuple[int, int]:
     return next(_random)
 
 
-def _after(high: int, low: int, step: int) -> tuple[int, int]:
-    """Count an id up; what overflows its random part borrows from the next millisecond."""
-    low += step
-    if low >> 62 != _VARIANT >> 62:
-        low, high = _VARIANT | low & _RANDOM_B, high + 1
-        if high & 0xF000 != _VERSION:
-            high = (high & ~0xFFFF) + 0x10000 | _VERSION
-    return high, low
+def _begin(millisecond: int, a: int, b: int) -> int:
+    """Have the next ids begin with a millisecond; return the number that the first one ends with."""
+    global _millisecond, _head
+    _millisecond = millisecond
+    text = f"{millisecond:012x}"
+    _head = f"{text[:8]}-{text[8:]}-{_VERSION | a & _RANDOM_A:04x}-"
+    return _VARIANT << 62 | b & _RANDOM_B
 
 
 def _after_fork() -> None:
     # A child that kept the parent's last id and random bytes would go on in step with its siblings.
-    global _last, _lock, _random
-    _last, _random = (0, 0), iter(())
+    global _millisecond, _lock, _random
+    _millisecond, _random = 0, iter(())
     _lock = threading.Lock()
 
 

@@ -52,6 +52,22 @@ def test_they_grow_when_the_clock_steps_back(monkeypatch: pytest.MonkeyPatch) ->
     assert all(uuid.UUID(each).version == 7 for each in made)
 
 
+def test_a_full_random_part_borrows_from_the_next_millisecond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ids go on growing when a millisecond has no more of them."""
+    now = time.time_ns() + 1_000_000_000
+    for name in ("_millisecond", "_head", "_low"):
+        monkeypatch.setattr(ids, name, getattr(ids, name))  # the clock is put back in the end
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    new_id()
+    monkeypatch.setattr(ids, "_low", (0b11 << 62) - 1)
+    made = [new_id() for _ in range(10)]
+    assert made == sorted(set(made))
+    assert {milliseconds(each) for each in made} == {now // 1_000_000 + 1}
+    assert all(uuid.UUID(each).variant == uuid.RFC_4122 for each in made)
+
+
 def test_they_differ_among_threads() -> None:
     """Threads that ask at once get different ids, each thread growing ones."""
     with ThreadPoolExecutor(8) as pool:
