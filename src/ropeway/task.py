@@ -86,7 +86,11 @@ class Sender(Generic[P, R]):
 
     async def asend(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """The same as `send`, for async code."""
-        (job,) = await send_all(self._app, [self.call(*args, **kwargs)])
+        call = self.call(*args, **kwargs)
+        if call.unique is None:
+            (answer,) = await self._app.store.commit([Transition(publish=(call.message,))])
+            return _sent(self._app, call, answer)
+        (job,) = await send_all(self._app, [call])
         return job
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
@@ -218,10 +222,13 @@ async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
     if alone:
         return await _send_unique(app, calls, alone)
     answers = await app.store.commit([Transition(publish=(call.message,)) for call in calls])
-    for answer in answers:
-        if not answer.ok:
-            raise _refusal(answer)
-    return [Job(app, call.message.id, call.result_type) for call in calls]
+    return [_sent(app, call, answer) for call, answer in zip(calls, answers, strict=True)]
+
+
+def _sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
+    if answer.status == "refused":
+        raise _refusal(answer)
+    return Job(app, call.message.id, call.result_type)
 
 
 async def _send_unique(

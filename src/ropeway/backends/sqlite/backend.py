@@ -22,7 +22,7 @@ from ropeway.backends.sqlite import (
 from ropeway.backends.sqlite.database import Database
 from ropeway.backends.sqlite.holders import void_leases
 from ropeway.backends.sqlite.limits import declare
-from ropeway.backends.sqlite.ops import Writing
+from ropeway.backends.sqlite.ops import Durable, Op, Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
@@ -69,16 +69,20 @@ class SqliteBackend:
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         answers: list[Answer] = []
         for start in range(0, len(transitions), MAX_BATCH):
-            part = transitions[start : start + MAX_BATCH]
-            durable = commit.durability(part)
-            if durable == "after":
-                self.database.check_room()
-            single = durable == "after" and len(part) == 1 == len(part[0].publish)
-            work = partial(commit.apply_all, part)
-            op = self.database.submit(work, len(part), durable, single=single)
+            op = self._asked(transitions[start : start + MAX_BATCH])
             part_answers = await self._transport.write(op, lone=len(transitions) <= _FEW)
             answers += part_answers
         return answers
+
+    def _asked(self, part: Sequence[Transition]) -> Op[list[Answer]]:
+        message = commit.lone_message(part)
+        durable: Durable = "after" if message is not None else commit.durability(part)
+        if durable == "after":
+            self.database.check_room()
+        if message is not None:
+            alone = partial(commit.publish_alone, message)
+            return self.database.submit(alone, 1, durable, single=True)
+        return self.database.submit(partial(commit.apply_all, part), len(part), durable)
 
     async def receive(
         self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0

@@ -35,6 +35,21 @@ def apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answe
     return [_apply(writing, transition) for transition in transitions]
 
 
+def lone_message(transitions: Sequence[Transition]) -> Message | None:
+    """Return the message if one is all that is asked for, as by nearly every program that sends."""
+    if len(transitions) != 1:
+        return None
+    (only,) = transitions
+    if len(only.publish) != 1 or only.fence or only.expect or not is_plain(only):
+        return None
+    return only.publish[0]
+
+
+def publish_alone(message: Message, writing: Writing) -> list[Answer]:
+    """Do what `apply_all` would do for the transition of a lone message."""
+    return [_publish_one(writing, message)]
+
+
 def durability(transitions: Sequence[Transition]) -> Durable:
     """Return when the transitions must be on the disk: messages alone may be seen before that."""
     for each in transitions:

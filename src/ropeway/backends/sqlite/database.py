@@ -140,20 +140,21 @@ class Database:
             self._fail_all(error)
             return True
         if entered:
-            return self._restored(opened) and self._commit_next(opened, patience)
+            if opened.in_doubt and not self._restored(opened):
+                return False
+            return self._commit_next(opened, patience)
         if patience > _MOMENT:
             self._fail_all(kept_locked(opened.turnstile))
         return False
 
     def _restored(self, opened: Opened) -> bool:
-        if opened.in_doubt:
-            try:
-                with translated():
-                    opened.restore()
-            except Exception as error:  # noqa: BLE001  every waiting caller must hear of it
-                opened.turnstile.leave()
-                self._fail_all(error)
-                return False
+        try:
+            with translated():
+                opened.restore()
+        except Exception as error:  # noqa: BLE001  every waiting caller must hear of it
+            opened.turnstile.leave()
+            self._fail_all(error)
+            return False
         return True
 
     def _commit_next(self, opened: Opened, patience: float) -> bool:
@@ -214,8 +215,8 @@ class Database:
         writing = Writing(opened.cursor, self.clock)
         short = patience <= _MOMENT
         with translated():
-            opened.synchronize(full=self._flushes and _any("before", ops))
-            opened.wait_for_strangers(_MOMENT if short else FOREIGN)
+            full = self._flushes and _any("before", ops)
+            opened.prepare(full=full, patience=_MOMENT if short else FOREIGN)
             try:
                 if len(ops) == 1 and ops[0].single:
                     ops[0].run(writing)

@@ -56,17 +56,17 @@ class Opened:
             self._replaced = identity(self._name) != self._file
         return self._replaced
 
-    def synchronize(self, *, full: bool) -> None:
-        """Have the next commits flush the log, or leave it to whoever calls `flush`."""
+    def prepare(self, *, full: bool, patience: float) -> None:
+        """Have the next commit flush the log, or leave it to whoever calls `flush`.
+
+        It waits for so many seconds for a program that does not use the turnstile.
+        """
         if full is not self.full:
             self.cursor.execute(f"pragma synchronous = {'full' if full else 'normal'}")
             self.full = full
-
-    def wait_for_strangers(self, seconds: float) -> None:
-        """Have the next commits wait so long for a program that does not use the turnstile."""
-        if seconds != self._patience:
-            self.writer.set_busy_timeout(int(1000 * seconds))
-            self._patience = seconds
+        if patience != self._patience:
+            self.writer.set_busy_timeout(int(1000 * patience))
+            self._patience = patience
 
     def flush(self) -> None:
         """Have the log on the disk: all of it, so also what others wrote before."""

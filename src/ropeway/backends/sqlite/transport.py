@@ -51,7 +51,8 @@ class Blocking:
         self._local = threading.local()
 
     async def write(self, op: Op[T], *, lone: bool = False) -> T:
-        return self._database.finish(op)
+        self._database.complete(op)
+        return op.take()
 
     async def read(self, work: Callable[[*A], T], *arguments: *A) -> T:
         return work(*arguments)
