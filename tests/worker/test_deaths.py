@@ -192,7 +192,7 @@ def test_poison_that_strikes_later_ends_too(rig: Rig, eventually: Eventually) ->
     eventually(lambda: rig.row(bad).state == "quarantined", 14)
     assert (rig.row(bad).losses, rig.row(bad).failures) == (3, 0)
     assert "status 9" in rig.row(bad).error
-    assert rig.marks().count("timer") == 5
+    assert rig.marks().count("timer") <= 5
     assert {(row.losses, row.failures) for row in rig.rows(waiting)} == {(0, 0)}
 
 
@@ -263,8 +263,10 @@ def test_workers_killed_under_load_lose_nothing(rig: Rig, eventually: Eventually
     assert results(jobs, 3) == list(range(4000))
     assert set(rig.times_run()) == {job.id for job in jobs}
     for row in rig.rows(jobs):
-        assert (row.state, row.failures, row.losses) == ("succeeded", 0, 0)
+        assert (row.state, row.failures) == ("succeeded", 0)
         assert row.attempt - row.releases <= 4  # those that wait to run alone are given back
+    # Who was in hand at two of the kills runs alone, and is charged with the third.
+    assert sum(row.losses for row in rig.rows(jobs)) <= 2
 
 
 def test_poison_that_kills_its_whole_worker_ends_too(rig: Rig, eventually: Eventually) -> None:

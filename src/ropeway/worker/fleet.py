@@ -13,7 +13,7 @@ from ropeway.worker.frames import Manifest
 from ropeway.worker.options import WorkerOptions
 from ropeway.worker.places import OnEnded
 from ropeway.worker.process import ChildProcess
-from ropeway.worker.ward import AGAIN, Ward
+from ropeway.worker.ward import Ward
 from ropeway.worker.watch import Watch
 
 
@@ -96,8 +96,7 @@ class Fleet:
         excess: list[Delivery] = []
         for delivery, kind in deliveries:
             if delivery.solo and kind != "cpu":
-                if not self._ward.admit(delivery, kind):
-                    self._tell([(delivery, AGAIN)])
+                self._ward.admit(delivery, kind)
                 continue
             places = room[kind]
             best = max(places, key=places.__getitem__, default=None)

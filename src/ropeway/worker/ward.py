@@ -21,16 +21,15 @@ _LINGER = 10.0
 _KEPT = 3.0
 """Seconds that the ward takes nobody after it refused one that has to be alone in it."""
 
-_LONGEST_LINE = 100
-
-
-AGAIN = Outcome(ending="interrupted", after=1.0)
-"""How a call ends that has to come again: there was no bed free."""
+_PACE, _LONGEST_PAUSE = 0.02, 2.0
+"""Seconds between two of those who have to come again, and the longest that one has to wait."""
 
 
 class Ward:
-    """At most `beds` calls at once, each in a child that holds nothing else; others wait in line.
+    """At most `beds` calls at once, each in a child that holds nothing else.
 
+    As many wait in line, and no more: should the worker die, whoever it holds is charged. The
+    others are given back, and come again one after the other.
     One that has been charged before is neither run nor held beside any other: if it takes the whole
     worker down, nobody else in the ward is charged with that again and again. While it waits for
     the ward to be empty, nobody else is admitted.
@@ -41,7 +40,7 @@ class Ward:
         self._line: deque[tuple[Delivery, Kind]] = deque()
         self._starting: set[asyncio.Task[None]] = set()
         self._idle_since: dict[ChildProcess, float] = {}
-        self._kept_until = 0.0
+        self._kept_until = self._next_turn = 0.0
         self._closed = False
 
     @property
@@ -49,8 +48,15 @@ class Ward:
         """How many calls wait for a child."""
         return len(self._line)
 
-    def admit(self, delivery: Delivery, kind: Kind) -> bool:
-        """Take a call, to run in a child of its own, if that may be."""
+    def admit(self, delivery: Delivery, kind: Kind) -> None:
+        """Run a call in a child of its own, or give it back to come again later."""
+        if self._may_enter(delivery):
+            self._line.append((delivery, kind))
+            self.seat()
+        else:
+            self._tell([(delivery, self._again())])
+
+    def _may_enter(self, delivery: Delivery) -> bool:
         now = time.monotonic()
         inside = [
             call.delivery for child in self._crew.members for call in child.handed.calls.values()
@@ -60,13 +66,14 @@ class Ward:
             allowed = not inside
             self._kept_until = 0.0 if allowed else now + _KEPT
         else:
-            crowded = len(inside) >= _LONGEST_LINE or any(each.losses for each in inside)
+            crowded = len(inside) >= 2 * self._beds or any(each.losses for each in inside)
             allowed = not crowded and now >= self._kept_until
-        if self._closed or not allowed:
-            return False
-        self._line.append((delivery, kind))
-        self.seat()
-        return True
+        return allowed and not self._closed
+
+    def _again(self) -> Outcome:
+        now = time.monotonic()
+        self._next_turn = min(max(now, self._next_turn) + _PACE, now + _LONGEST_PAUSE)
+        return Outcome(ending="interrupted", after=self._next_turn - now)
 
     def seat(self) -> None:
         """Hand the line to the children that are free, and start those that are missing."""
@@ -110,7 +117,7 @@ class Ward:
         except (StartFailed, OSError) as error:
             if not self._closed:
                 log.warning("no child can be started for a call that runs alone: %s", error)
-            self._give_back(AGAIN)
+            self._give_back(Outcome(ending="interrupted", after=_LONGEST_PAUSE))
         else:
             self.seat()
 
