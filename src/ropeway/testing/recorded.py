@@ -39,6 +39,12 @@ class Recorded(Delegate):
         self.sent: list[Message] = []
         self._moves: dict[str, list[Move]] = {}
 
+    def beside(self, inner: Backend) -> Recorded:
+        """Return one for another handle on the same data, which notes in the same place."""
+        other = Recorded(inner)
+        other.sent, other._moves = self.sent, self._moves
+        return other
+
     def history(self, job_id: str) -> list[Move]:
         """Return the moves of a job, in order."""
         return list(self._moves.get(job_id, ()))
