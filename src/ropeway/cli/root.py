@@ -36,6 +36,7 @@ _COMMANDS = {
         "Say what an error code means, and what to do.",
     ),
     "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
+    "prune": ("ropeway.cli.commands.prune:prune", "Remove what need not be kept."),
     "backup": (
         "ropeway.cli.commands.backup:backup",
         "Copy the database to FILE while workers run.",
