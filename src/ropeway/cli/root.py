@@ -15,6 +15,10 @@ from ropeway.cli.shared import Shared, options
 from ropeway.errors import RopewayError
 
 _COMMANDS = {
+    "dev": (
+        "ropeway.cli.commands.dev:dev",
+        "Run a worker, and replace it whenever a file is saved.",
+    ),
     "worker": ("ropeway.cli.commands.worker:worker", "Run tasks until told to stop."),
     "run": ("ropeway.cli.commands.run:run", "Send one call of a task."),
     "tasks": ("ropeway.cli.commands.tasks:tasks", "Look at registered functions: ls."),
