@@ -2,23 +2,81 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ropeway.errors import RopewayError
+from ropeway.errors import RopewayError, WaitRefused
+from ropeway.message import DEFAULT_QUEUE, Fence
+from ropeway.progress import Progress, checked
+
+
+class Waits:
+    """The slots of one kind in one process, and whose calls wait there for other jobs.
+
+    Never all of them: a slot is left to run what the others wait for.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._waiting: Counter[Fence] = Counter()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def waiting(self, fence: Fence, job_id: str) -> Iterator[None]:
+        """Count the call as waiting; raises `WaitRefused` if the last slot would wait too."""
+        with self._lock:
+            others = len(self._waiting) - (fence in self._waiting)
+            if others + 1 >= self._slots:
+                raise WaitRefused(
+                    f"a task may not wait for job {job_id}: {others} of the {self._slots} slots "
+                    "of its kind wait already, and one must be left to run what they wait for",
+                    hint="give the worker more slots, or send what comes next from the end of "
+                    "the other task",
+                )
+            self._waiting[fence] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting[fence] -= 1
+                if not self._waiting[fence]:
+                    del self._waiting[fence]
 
 
 class Running(Struct, frozen=True, kw_only=True):
     """The job that runs in this context. `deadline` is in seconds since the Unix epoch."""
 
-    job_id: str
+    fence: Fence
     task: str
-    attempt: int
+    queue: str = DEFAULT_QUEUE
+    report: Callable[[Progress], None] | None = None
+    waits: Waits | None = None
+    key: str | None = None
+    tags: tuple[str, ...] = ()
+    headers: Mapping[str, str] = {}
     deadline: float | None = None
+
+    def until(self, timeout: float | None) -> Running:
+        """Return the same for a run that starts now and may take so long."""
+        return self if timeout is None else replace(self, deadline=time.time() + timeout)
 
 
 running: ContextVar[Running] = ContextVar("ropeway_running")
+
+
+def waiting_for(job_id: str) -> contextlib.AbstractContextManager[None]:
+    """Say that whoever calls is going to wait for a job; raises `WaitRefused` from a last slot."""
+    found = running.get(None)
+    if found is None or found.waits is None:
+        return contextlib.nullcontext()
+    return found.waits.waiting(found.fence, job_id)
 
 
 class Current:
@@ -27,7 +85,7 @@ class Current:
     @property
     def job_id(self) -> str:
         """The job's id: the same over all its attempts, so a good idempotency key."""
-        return self._running().job_id
+        return self._running().fence.id
 
     @property
     def task(self) -> str:
@@ -40,7 +98,38 @@ class Current:
 
         After a power cut the number of an attempt that was cut off may come again.
         """
-        return self._running().attempt
+        return self._running().fence.attempt
+
+    @property
+    def queue(self) -> str:
+        """The queue that it came from."""
+        return self._running().queue
+
+    @property
+    def key(self) -> str | None:
+        """What `using(key=...)` said, or None."""
+        return self._running().key
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its labels."""
+        return self._running().tags
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What came beside its arguments."""
+        return self._running().headers
+
+    def progress(self, done: float, *, of: float | None = None, note: str = "") -> None:
+        """Say how far it is: for whoever watches the job. Costs little, however often it is said.
+
+        The latest report is written a few times a second at most, and the last one with the end of
+        the run. Raises `BadArguments` for what is no number.
+        """
+        found = self._running()
+        said = checked(done, of, note, found.fence.attempt)
+        if found.report is not None:
+            found.report(said)
 
     @property
     def deadline(self) -> float | None:

@@ -6,9 +6,10 @@ import msgspec
 from msgspec import Struct
 
 from ropeway.message import Delivery, Failure, Fence, Outcome, Terms, fingerprint
+from ropeway.progress import KEPT, progress_key
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
-from ropeway.transition import OPEN_KEPT, Finish, Put, Reject, Release, Settle, Transition
+from ropeway.transition import OPEN_KEPT, Drop, Finish, Put, Reject, Release, Settle, Transition
 
 
 class Keep(Struct, frozen=True):
@@ -102,7 +103,20 @@ def decide(
             settle = _after_unknown(delivery, outcome, rules)
         case "bad_arguments" | "undecodable":
             settle = Reject(outcome.ending, _text(outcome.error), keep=rules.keep.failure)
-    return _settle(delivery, settle, now)
+    return _with_progress(_settle(delivery, settle, now), outcome.progress)
+
+
+def _with_progress(transition: Transition, last: bytes | None) -> Transition:
+    """Let the last report of a run go with its settle, and end with the job's record."""
+    fence, settle = transition.fence, transition.settle
+    if last is None or fence is None or settle is None:
+        return transition
+    key = progress_key(fence.id)
+    kept = KEPT if isinstance(settle, Release) else settle.keep
+    if kept <= 0:
+        return msgspec.structs.replace(transition, drop=(*transition.drop, Drop(key)))
+    put = Put(key, last, ttl=kept, owner=fence.id)
+    return msgspec.structs.replace(transition, put=(*transition.put, put))
 
 
 def settle_early(

@@ -91,6 +91,12 @@ class BlockingCall(RopewayError):
     code = "RW-120"
 
 
+class WaitRefused(RopewayError):
+    """A task would wait in the last slot that could run what it waits for."""
+
+    code = "RW-121"
+
+
 class BackendUnavailable(RopewayError):
     """The backend cannot be reached or opened."""
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from ropeway.context import Running
 from ropeway.message import Kind, Outcome
 from ropeway.retry import DEFAULT, RetryPolicy
 
@@ -16,15 +17,14 @@ Interrupts = Literal["cooperative", "cancel", "kill"]
 class Call(Struct, frozen=True, kw_only=True):
     """A call ready to run: the function, how to get its arguments, and its limits.
 
-    `slot` is the number under which the supervisor knows it. `bind` decodes the arguments and
+    `slot` is the number under which the supervisor knows it, `running` what it can know of itself. `bind` decodes the arguments and
     `encode` the result; both run where the call runs. `policy` judges exceptions;
     `timeout` is in seconds.
     """
 
     slot: int
-    job_id: str
-    attempt: int
     task: str
+    running: Running
     function: Callable[..., Any]
     bind: Callable[[bytes, str], tuple[list[Any], dict[str, Any]]]
     encode: Callable[[Any], bytes]

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from ropeway.errors import JobNotFound, Refused
 from ropeway.message import JobRecord, Message, job_key
+from ropeway.progress import progress_key
 from ropeway.states import State
 from ropeway.store import Store
-from ropeway.transition import Cancel, Record, Remove, Revive, Transition
+from ropeway.transition import Cancel, Drop, Record, Remove, Revive, Transition
 from ropeway.unique import regained
 
 Cancelled = Literal["cancelled", "asked", "ended"]
@@ -83,7 +84,11 @@ async def held(store: Store, transition: Transition, message: Message) -> Transi
 def removal(job: Seen) -> Transition:
     """Return what forgets a job that has ended, as it was seen."""
     job_id = job.record.message.id
-    return Transition(expect={job_key(job_id): job.version}, remove=(Remove(job_id),))
+    return Transition(
+        expect={job_key(job_id): job.version},
+        drop=(Drop(progress_key(job_id)),),
+        remove=(Remove(job_id),),
+    )
 
 
 def why_not_again(state: State, *, succeeded: bool = False) -> str | None:

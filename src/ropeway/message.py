@@ -174,8 +174,8 @@ class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
 
     "crashed" is the death of its process that it is charged with, "abandoned" one that it may have
     caused. `value` is the encoded result. `after` is the delay that a task asked for with `Retry`, or
-    that something given back has to wait.
-    `retryable` is the child's judgement, where the exception's class is known.
+    that something given back has to wait. `retryable` is the child's judgement, where the
+    exception's class is known. `progress` is the last report of the call, encoded.
     """
 
     ending: Ending
@@ -183,6 +183,7 @@ class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     error: Failure | None = None
     after: float | None = None
     retryable: bool = True
+    progress: bytes | None = None
 
 
 class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from ropeway import jobs
@@ -10,11 +11,16 @@ from ropeway.clock import Clock
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON
 from ropeway.config import Settings, seconds
+from ropeway.context import waiting_for
 from ropeway.errors import JobCancelled, ResultMismatch, ResultTimeout, TaskFailed
 from ropeway.message import JobRecord, job_key
+from ropeway.progress import decode as decode_progress
+from ropeway.progress import progress_key
+from ropeway.snapshot import Snapshot, snapshot_of
 from ropeway.states import State
 from ropeway.stepping import refuse_on_loop, step
 from ropeway.store import Store
+from ropeway.transition import Record
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -77,20 +83,94 @@ class Job(Generic[R_co]):
         """Wait at most `timeout` seconds (None: for ever) and return what the task returned.
 
         Raises `TaskFailed` (with the task's own error as text) if the job ended otherwise, which is
-        `JobCancelled` if it was cancelled,
-        `ResultTimeout` if it has not ended, `JobNotFound` if nothing of it is kept.
+        `JobCancelled` if it was cancelled, `ResultTimeout` if it has not ended, `JobNotFound` if
+        nothing of it is kept, and, in a task, `WaitRefused` if all other slots of its kind in its
+        process wait for jobs already.
         """
-        clock = self._source.clock
-        deadline = math.inf if timeout is None else clock.boot() + timeout
-        while not (job := await self.arecord()).state.final:
-            left = deadline - clock.boot()
-            if left <= 0:
-                raise ResultTimeout(
-                    f"job {self.id} is {job.state} after {timeout} s",
-                    hint="is a worker running? start one with: ropeway worker",
-                )
-            await self._source.store.wait([job_key(self.id)], min(left, self._source.longest_wait))
+        job = await self.arecord()
+        if not job.state.final:
+            deadline = self._deadline(timeout)
+            with waiting_for(self.id):
+                while not job.state.final:
+                    await self._pause([job_key(self.id)], deadline, timeout, job.state)
+                    job = await self.arecord()
         return self._unwrap(job)
+
+    def _deadline(self, timeout: float | None) -> float:
+        return math.inf if timeout is None else self._source.clock.boot() + timeout
+
+    async def _pause(
+        self, names: list[str], deadline: float, timeout: float | None, state: State
+    ) -> None:
+        left = deadline - self._source.clock.boot()
+        if left <= 0:
+            raise ResultTimeout(
+                f"job {self.id} is {state} after {timeout} s",
+                hint="is a worker running? start one with: ropeway worker",
+            )
+        await self._source.store.wait(names, min(left, self._source.longest_wait))
+
+    def watch(self, timeout: float | None = None) -> Iterator[Snapshot]:
+        """Yield how the job stands, now and whenever that changes, up to its end; see `awatch`.
+
+        Raises `BlockingCall` on a running event loop.
+        """
+        refuse_on_loop("watch", "job.awatch")
+        seen: tuple[int, int] | None = None
+        deadline = self._deadline(timeout)
+        while (found := step(self._change(seen, deadline, timeout))) is not None:
+            seen, snapshot = found
+            yield snapshot
+            if snapshot.state.final:
+                return
+
+    async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
+        """Yield how the job stands, now and whenever that changes, up to its end.
+
+        Changes that follow each other quickly may be seen as one. Ends without a word if the
+        record is gone meanwhile. Raises `ResultTimeout` after `timeout` seconds in all, and
+        `JobNotFound` if nothing was kept of the job from the start.
+        """
+        seen: tuple[int, int] | None = None
+        deadline = self._deadline(timeout)
+        while (found := await self._change(seen, deadline, timeout)) is not None:
+            seen, snapshot = found
+            yield snapshot
+            if snapshot.state.final:
+                return
+
+    async def _change(
+        self, seen: tuple[int, int] | None, deadline: float, timeout: float | None
+    ) -> tuple[tuple[int, int], Snapshot] | None:
+        """Wait for versions of job and progress other than those `seen`; None if it is gone."""
+        keys = [job_key(self.id), progress_key(self.id)]
+        while True:
+            record, progress = await self._source.store.get(keys)
+            if record is None:
+                if seen is None:
+                    raise jobs.unknown(self.id)
+                return None
+            versions = record.version, progress.version if progress else 0
+            if versions != seen:
+                return versions, await self._snapshot(record, progress)
+            with waiting_for(self.id):
+                await self._pause(keys, deadline, timeout, jobs.seen(record).record.state)
+
+    def snapshot(self) -> Snapshot:
+        """Return how the job stands, for people; raises `JobNotFound` if nothing is kept of it."""
+        return step(self.asnapshot())
+
+    async def asnapshot(self) -> Snapshot:
+        """Return how the job stands, for people; raises `JobNotFound` if nothing is kept of it."""
+        keys = [job_key(self.id), progress_key(self.id)]
+        record, progress = await self._source.store.get(keys)
+        if record is None:
+            raise jobs.unknown(self.id)
+        return await self._snapshot(record, progress)
+
+    async def _snapshot(self, record: Record, progress: Record | None) -> Snapshot:
+        report = decode_progress(progress.value) if progress is not None else None
+        return snapshot_of(jobs.seen(record).record, report, await self._source.store.now())
 
     def status(self) -> State:
         """Return where the job is now; raises `JobNotFound` if nothing of it is kept."""

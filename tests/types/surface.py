@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, Literal, assert_type
 
-from ropeway import Call, Job, Ropeway, State, Unique
+from ropeway import Call, Job, Ropeway, State, Unique, current
 
 app = Ropeway("memory://")
 
@@ -45,6 +45,11 @@ def limited(x: int) -> int:
 
 
 assert_type(limited.send(1), Job[int])
+assert_type([each.state for each in limited.send(1).watch(timeout=1)], list[State])
+shown = limited.send(1).snapshot()
+assert_type(shown.progress.fraction if shown.progress else None, float | None)
+current.progress(3, of=10, note="half way")
+assert_type(current.tags, tuple[str, ...])
 assert_type(tidy.send("a", "b"), Job[None])
 
 

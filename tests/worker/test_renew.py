@@ -10,6 +10,7 @@ from ropeway.backends.memory import MemoryBackend
 from ropeway.broker import Held as Answered
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
+from ropeway.context import Running
 from ropeway.executor import Call
 from ropeway.executors.threads import ThreadExecutor
 from ropeway.ids import new_id
@@ -89,9 +90,8 @@ async def test_an_interrupted_function_has_not_failed() -> None:
     executor.submit(
         Call(
             slot=3,
-            job_id="one",
-            attempt=1,
             task="work",
+            running=Running(fence=Fence("one", 1, "me"), task="work"),
             function=work,
             bind=lambda _body, _kind: ([], {}),
             encode=lambda _value: b"",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Coroutine, Generator
 from typing import Any
 
-from ropeway.context import Running, running
+from ropeway.context import running
 from ropeway.executor import Call, Ended, Interrupts, Trace
 from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, unbound
 from ropeway.message import Kind, Outcome
@@ -56,7 +55,7 @@ class LoopExecutor:
     def _start(self, call: Call) -> None:
         traced = _Traced(self._run(call), self._trace, call.slot)
         # The name is for whoever looks at the stacks of all tasks.
-        name = f"job {call.job_id} {call.task} attempt {call.attempt}"
+        name = f"job {call.running.fence.id} {call.task} attempt {call.running.fence.attempt}"
         self._running[call.slot] = asyncio.get_running_loop().create_task(traced, name=name)
 
     async def _run(self, call: Call) -> None:
@@ -114,10 +113,7 @@ class _Traced(Coroutine[Any, Any, None]):
 
 async def _outcome(call: Call) -> Outcome:
     """Run the call; nothing but a CancelledError comes out of here."""
-    deadline = None if call.timeout is None else time.time() + call.timeout
-    running.set(
-        Running(job_id=call.job_id, task=call.task, attempt=call.attempt, deadline=deadline)
-    )
+    running.set(call.running.until(call.timeout))
     try:
         args, kwargs = call.bind(call.body, call.content_type)
     except Exception as error:  # noqa: BLE001  annotations may run user code

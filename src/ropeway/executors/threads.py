@@ -8,11 +8,10 @@ import contextvars
 import ctypes
 import queue
 import threading
-import time
 from collections import deque
 from typing import Literal
 
-from ropeway.context import Running, running
+from ropeway.context import running
 from ropeway.errors import TimeLimit
 from ropeway.executor import Call, Ended, Interrupts, Trace
 from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, unbound
@@ -103,10 +102,7 @@ class ThreadExecutor:
                     self._loop.call_soon_threadsafe(self._report)
 
     def _run(self, post: _Post, call: Call) -> Outcome:
-        deadline = None if call.timeout is None else time.time() + call.timeout
-        running.set(
-            Running(job_id=call.job_id, task=call.task, attempt=call.attempt, deadline=deadline)
-        )
+        running.set(call.running.until(call.timeout))
         try:
             args, kwargs = call.bind(call.body, call.content_type)
         except Exception as error:  # noqa: BLE001  annotations may run user code

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from ropeway.codecs import JSON
+from ropeway.context import Running, Waits
 from ropeway.errors import MessageTooLarge
 from ropeway.executor import Call, Ended, Executor, Trace
 from ropeway.executors.loop import LoopExecutor
 from ropeway.executors.threads import ThreadExecutor
-from ropeway.message import Failure, Kind, Outcome
+from ropeway.message import Failure, Fence, Kind, Outcome
+from ropeway.task import Source
 from ropeway.worker.early import settled_first
 from ropeway.worker.frames import Start, TaskInfo
 from ropeway.worker.locate import Application
+from ropeway.worker.reports import Reporter, Reports
 from ropeway.worker.stacks import stacks
 
 
@@ -24,7 +29,9 @@ class Hands:
         self, app: Application, slots: Mapping[Kind, int], trace: Trace, ended: Ended
     ) -> None:
         self._app, self._tell = app, ended
-        self._running: dict[int, Kind] = {}
+        self._running: dict[int, tuple[Kind, Running]] = {}
+        self._reports = Reports()
+        self._waits = {kind: Waits(count) for kind, count in slots.items()}
         self._executors = {
             kind: _executor(kind, count, trace, self._ended) for kind, count in slots.items()
         }
@@ -44,9 +51,8 @@ class Hands:
             function = settled_first(task.app, start, definition)
         call = Call(
             slot=start.slot,
-            job_id=start.job_id,
-            attempt=start.attempt,
             task=start.task,
+            running=self._context(start, task.app, definition.kind, early=terms.early is True),
             function=function,
             bind=definition.signature.decode,
             encode=self._encode,
@@ -55,15 +61,14 @@ class Hands:
             policy=start.policy or definition.policy,
             timeout=terms.timeout,
         )
-        self._running[start.slot] = definition.kind
+        self._running[start.slot] = (definition.kind, call.running)
         self._executors[definition.kind].submit(call)
 
     def interrupt(self, slots: Iterable[int]) -> None:
         """Stop these calls, as far as their executors can."""
         for slot in slots:
-            kind = self._running.get(slot)
-            if kind is not None:
-                self._executors[kind].interrupt(slot)
+            if slot in self._running:
+                self._executors[self._running[slot][0]].interrupt(slot)
 
     def recall(self) -> list[int]:
         """Take back every call that has not started; returns their slots."""
@@ -84,6 +89,20 @@ class Hands:
         for executor in self._executors.values():
             executor.close()
 
+    def _context(self, start: Start, source: Source, kind: Kind, *, early: bool) -> Running:
+        """What the call can know of itself, and say."""
+        fence = Fence(start.job_id, start.attempt, start.holder)
+        return Running(
+            fence=fence,
+            task=start.task,
+            queue=start.queue,
+            key=start.key,
+            tags=start.terms.tags if start.terms is not None else (),
+            headers=start.headers or {},
+            report=Reporter(self._reports, source, fence, not early),
+            waits=self._waits[kind],
+        )
+
     def _encode(self, value: Any) -> bytes:
         data, limit = JSON.encode(value), self._app.settings.max_message
         if len(data) > limit:
@@ -94,7 +113,10 @@ class Hands:
         return data
 
     def _ended(self, slot: int, outcome: Outcome) -> None:
-        self._running.pop(slot, None)
+        ran = self._running.pop(slot, None)
+        last = self._reports.ended(ran[1].fence) if ran is not None else None
+        if last is not None:
+            outcome = replace(outcome, progress=last)
         self._tell(slot, outcome)
 
 

@@ -17,7 +17,7 @@ _LONGEST = 60_000
 
 def title(call: Call) -> str:
     """Name a call as it is named wherever people look."""
-    return f"job {call.job_id} {call.task} attempt {call.attempt}"
+    return f"job {call.running.fence.id} {call.task} attempt {call.running.fence.attempt}"
 
 
 def stacks(calls: Mapping[int, Call]) -> str:
