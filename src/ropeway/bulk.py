@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from ropeway.claims import MAX_BATCH
 from ropeway.jobs import Seen, held, removal, revival, seen, why_not_again
-from ropeway.message import job_key
+from ropeway.message import JobRecord, job_key
 from ropeway.states import State
 from ropeway.store import Backend, Filter
 from ropeway.transition import Answer, Cancel, Record, Transition
@@ -35,18 +35,22 @@ class Done(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
-async def select(store: Backend, which: Filter, limit: int | None = None) -> list[str]:
-    """Return the ids of jobs, the newest `limit` of them, oldest first."""
+async def select(
+    store: Backend,
+    which: Filter,
+    limit: int | None = None,
+    meant: Callable[[JobRecord], bool] | None = None,
+) -> list[str]:
+    """Return the ids of jobs, the newest `limit` of those that are `meant`, oldest first."""
     ids: list[str] = []
     before: str | None = None
     while limit is None or len(ids) < limit:
-        size = _PAGE if limit is None else min(_PAGE, limit - len(ids))
-        page = await store.search(which, before, size)
-        ids += [job.message.id for job in page.jobs]
+        page = await store.search(which, before, _PAGE)
+        ids += [job.message.id for job in page.jobs if meant is None or meant(job)]
         before = page.older
         if before is None:
             break
-    return ids[::-1]
+    return ids[:limit][::-1]
 
 
 async def change(store: Backend, ids: Sequence[str], plan: Plan, *, dry_run: bool = False) -> Done:

@@ -103,7 +103,11 @@ def test_ls_json(jobs: dict[str, str]) -> None:
         "holder",
         "error",
     ]
-    assert failed["error"] == {"type": "ValueError", "message": f"first\n{support.ESCAPES}"}
+    assert failed["error"] == {
+        "type": "ValueError",
+        "message": f"first\n{support.ESCAPES}",
+        "cause": None,
+    }
     assert failed["attempt"] == failed["failures"] == 1
     assert failed["finished"].endswith("Z")
     assert by_state["scheduled"]["waited_seconds"] is None

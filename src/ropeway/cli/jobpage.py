@@ -19,7 +19,8 @@ def page(job: JobRecord, now: float) -> str:
     if job.error:
         text = job.error.traceback.rstrip() or jobview.error_line(job)
         last = "Error" if job.state.final else "Error of the last attempt"
-        parts.append(_section(last, text))
+        cause = f" (cause {job.error.fingerprint})" if job.error.fingerprint else ""
+        parts.append(_section(last + cause, text))
     return "\n\n".join(parts)
 
 

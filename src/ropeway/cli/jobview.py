@@ -88,6 +88,17 @@ def row(job: JobRecord, now: float) -> list[str]:
     ]
 
 
+def error(job: JobRecord) -> dict[str, Any] | None:
+    """Return the error for JSON; its `cause` is what it has in common with others."""
+    if job.error is None:
+        return None
+    return {
+        "type": job.error.type,
+        "message": job.error.message,
+        "cause": job.error.fingerprint or None,
+    }
+
+
 def error_line(job: JobRecord) -> str:
     """Return the error on one line, its first, or a dash."""
     if job.error is None:
@@ -117,7 +128,7 @@ def summary(job: JobRecord, now: float) -> dict[str, Any]:
         "waited_seconds": _rounded(waited(job, now)),
         "ran_seconds": _rounded(ran(job, now)),
         "holder": job.holder,
-        "error": {"type": job.error.type, "message": job.error.message} if job.error else None,
+        "error": error(job),
     }
 
 

@@ -22,7 +22,14 @@ _COMMANDS = {
     "worker": ("ropeway.cli.commands.worker:worker", "Run tasks until told to stop."),
     "run": ("ropeway.cli.commands.run:run", "Send one call of a task."),
     "tasks": ("ropeway.cli.commands.tasks:tasks", "Look at registered functions: ls."),
-    "jobs": ("ropeway.cli.commands.jobs:jobs", "Look at jobs: ls, show, result."),
+    "jobs": (
+        "ropeway.cli.commands.jobs:jobs",
+        "Look at jobs and change them: ls, show, result, cancel, retry, edit, rm.",
+    ),
+    "quarantine": (
+        "ropeway.cli.commands.quarantine:quarantine",
+        "See to what cannot be run: ls, groups, show, edit, retry, rm.",
+    ),
     "queues": (
         "ropeway.cli.commands.queues:queues",
         "Look at queues, pause and empty them: ls, show, peek, pause, resume, drain, purge.",

@@ -1,4 +1,4 @@
-"""`ropeway jobs`: look at jobs."""
+"""`ropeway jobs`: look at jobs, and change them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 import click
 
 from ropeway.cli import jobview
+from ropeway.cli.commands import changes
 from ropeway.cli.complete import job_ids
 from ropeway.cli.find import find_job
 from ropeway.cli.groups import Suggesting
@@ -28,7 +29,7 @@ NONE = Found(jobs=[])
 @click.group(cls=Suggesting)
 @options(*LOOKING)
 def jobs() -> None:
-    """Look at jobs: ls, show, result.
+    """Look at jobs and change them: ls, show, result, cancel, retry, edit, rm.
 
     No app is imported: the jobs are those at --url, else ROPEWAY_URL, else the url of
     pyproject.toml, else .ropeway/ropeway.db.
@@ -122,3 +123,7 @@ def result(shared: Shared, job: str, wait: bool, timeout: float | None) -> None:
             raise ResultTimeout(f"job {handle.id} is {state}: no result yet", hint="add --wait")
         value = handle.result(timeout)
     print_json(value)
+
+
+for command in (changes.cancel, changes.retry, changes.edit, changes.rm):
+    jobs.add_command(command)
