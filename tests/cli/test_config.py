@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ropeway.cli.safe import masked
 from ropeway.config import OTHER_VARIABLES, Settings
+from ropeway.safe import masked
 from tests.cli.support import call, process
 
 APP = "from ropeway import Ropeway\napp = Ropeway(lease='45s', grace=7)\n"

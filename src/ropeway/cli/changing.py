@@ -14,10 +14,10 @@ from ropeway.cli.complete import job_ids
 from ropeway.cli.confirm import confirm
 from ropeway.cli.find import find_job
 from ropeway.cli.output import print_json
-from ropeway.cli.safe import masked
 from ropeway.cli.shared import Shared, confirmable
 from ropeway.config import load, per_second
 from ropeway.errors import ConfigError, Refused
+from ropeway.safe import masked
 from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.stepping import step

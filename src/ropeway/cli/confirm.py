@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from ropeway.cli import safe
+from ropeway import safe
 from ropeway.errors import Declined
 
 

@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from ropeway.cli import safe
+from ropeway import safe
 from ropeway.cli.output import to_json
 from ropeway.errors import RopewayError, TaskFailed
 

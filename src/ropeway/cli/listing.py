@@ -11,7 +11,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from ropeway.cli import safe
+from ropeway import safe
 from ropeway.cli.output import print_json, to_json
 from ropeway.cli.shared import Shared
 from ropeway.cli.table import Cell, Column, print_table

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from ropeway.cli import safe
+from ropeway import safe
 
 
 def on_terminal() -> bool:

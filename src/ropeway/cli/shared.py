@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import click
 from msgspec import Struct
 
-from ropeway.cli import safe
+from ropeway import safe
 from ropeway.config import seconds
 from ropeway.errors import ConfigError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ropeway.cli import safe
+from ropeway import safe
 from ropeway.cli.words import NOTHING
 
 if TYPE_CHECKING:

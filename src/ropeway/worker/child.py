@@ -20,6 +20,7 @@ import msgspec
 from ropeway import lifeline
 from ropeway.errors import RopewayError
 from ropeway.message import Kind, Outcome
+from ropeway.worker.capture import capture, log_by_default, release
 from ropeway.worker.cell import Cell
 from ropeway.worker.code import code_digest
 from ropeway.worker.frames import (
@@ -154,13 +155,14 @@ def main(arguments: list[str]) -> int:
     os.set_inheritable(door, False)
     _die_with(parent)
     _leave_signals_to_the_supervisor()
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed lasts
+    capture()
     try:
         app = load_app(arguments[5])
     except RopewayError as error:
         sys.stderr.write(f"{error.code}  {error}\n")
         return error.exit_code
     slots = msgspec.json.decode(arguments[4], type=dict[Kind, int])
+    log_by_default()
     memory = Cell(cell)
     memory.dump_on(signal.SIGUSR1)
     child = Child(app, memory, slots, parent)
@@ -170,7 +172,6 @@ def main(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    release()
     # Threads may be inside user code; the supervisor has closed the pipe, so nobody listens.
     os._exit(status)

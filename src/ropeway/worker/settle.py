@@ -17,8 +17,8 @@ from ropeway.decide import NO_TERMS, Rules, decide
 from ropeway.errors import RopewayError
 from ropeway.message import Delivery, Message, Outcome, Terms
 from ropeway.retry import DEFAULT, RetryPolicy
-from ropeway.states import State
-from ropeway.transition import Answer, Finish, Reject, Release, Transition
+from ropeway.transition import Answer, Release, Transition
+from ropeway.worker.endings import log_ending
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 from ropeway.worker.patience import Patience
@@ -174,15 +174,7 @@ class Settler:
             return
         if not isinstance(settle, Release):
             self.settled += 1
-        match settle:
-            case Finish():
-                if settle.state is State.FAILED and settle.error:
-                    log.error("job %s failed: %s: %s", fence.id, *_brief(settle))
-            case Reject():
-                log.error("job %s quarantined: %s %s", fence.id, settle.reason, settle.detail)
-            case Release():
-                if settle.error:
-                    log.warning("job %s goes back: %s: %s", fence.id, *_brief(settle))
+        log_ending(fence, settle)
 
 
 def policy_of(message: Message, tasks: Mapping[str, TaskInfo]) -> RetryPolicy:
@@ -195,12 +187,3 @@ def terms_of(message: Message, tasks: Mapping[str, TaskInfo]) -> Terms:
     """Return what a message's task says of its terms; what the message says comes before it."""
     info = tasks.get(message.task)
     return info.terms if info is not None else NO_TERMS
-
-
-def _brief(settle: Finish | Release) -> tuple[str, str]:
-    error = settle.error
-    return (
-        (error.type, error.message.splitlines()[0][:200] if error.message else "")
-        if error
-        else ("", "")
-    )

@@ -12,10 +12,10 @@ import msgspec
 from ropeway.cli.confirm import confirm
 from ropeway.cli.look import database_file, exists
 from ropeway.cli.output import on_terminal, print_json
-from ropeway.cli.safe import masked
 from ropeway.cli.shared import LOOKING, Shared, options
 from ropeway.config import load
 from ropeway.errors import BackendUnavailable, Unsupported
+from ropeway.safe import masked
 
 
 @click.command()

@@ -10,11 +10,11 @@ import msgspec
 from ropeway.cli.apps import import_app
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import Drawn, print_list
-from ropeway.cli.safe import masked
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.table import Column
 from ropeway.config import Settings, load, origins, refuse_unknown_variables
 from ropeway.connect import Connection
+from ropeway.safe import masked
 from ropeway.worker.locate import choose_target
 
 FIELDS = ("setting", "value", "place")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from ropeway.cli.safe import masked
 from ropeway.cli.shared import Shared, options
 from ropeway.config import load, project_directory
+from ropeway.safe import masked
 
 
 @click.command()

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import click
 import msgspec
 
+from ropeway import safe
 from ropeway.capabilities import require
-from ropeway.cli import safe
 from ropeway.cli.checks import application, database, programs, storage
 from ropeway.cli.checks.check import Check, failed
 from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
 from ropeway.cli.output import on_terminal
-from ropeway.cli.safe import masked
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.words import NOTHING
 from ropeway.config import Settings, load
 from ropeway.connect import Connection
 from ropeway.errors import RopewayError
+from ropeway.safe import masked
 
 FIELDS = ("name", "status", "fact", "remedy")
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ropeway.cli.logs import Format, set_up
 from ropeway.cli.shared import Shared, options
+from ropeway.worker.logs import FORMAT, FORMATS, Format, set_up
 
 # One child has 4,096 places for both kinds, and holds a little more work than it has slots.
 _MOST_LOOP_SLOTS, _MOST_THREADS = 3_000, 1_000
@@ -76,8 +76,8 @@ def _queues(
 )
 @click.option(
     "--log-format",
-    type=click.Choice(["pretty", "json"]),
-    envvar="ROPEWAY_LOG_FORMAT",
+    type=click.Choice(FORMATS),
+    envvar=FORMAT,
     help="Default: pretty on a terminal, json elsewhere; also ROPEWAY_LOG_FORMAT.",
 )
 @options("app", "url", "quiet", "verbose", "no_color")

@@ -6,7 +6,9 @@ import json
 import logging
 import sys
 
-from ropeway.cli.logs import Json, Pretty
+from ropeway.context import Running, running
+from ropeway.message import Fence
+from ropeway.worker.logs import Json, Logfmt, Pretty
 from tests.cli.support import ESCAPES
 
 
@@ -54,3 +56,27 @@ def test_json() -> None:
     assert found["message"] == ESCAPES + "\nx"
     assert found["exception"].startswith("Traceback")
     assert found["time"].endswith("Z")
+
+
+def test_the_job_is_named() -> None:
+    """A record that is written where a job runs has its id; one that is about a job has that one's."""
+    token = running.set(Running(fence=Fence("j1", 2, "w"), task="t"))
+    try:
+        found = json.loads(Json().format(record(logging.INFO, "x")))
+        assert (found["job"], found["task"], found["attempt"]) == ("j1", "t", 2)
+        assert Pretty(colour=False).format(record(logging.INFO, "x"))[8:] == " [t j1 2] x"
+    finally:
+        running.reset(token)
+    about = record(logging.INFO, "x")
+    about.ropeway, about.ropeway_mark = {"job": "j2"}, "✓ "
+    assert json.loads(Json().format(about))["job"] == "j2"
+    assert Pretty(colour=False).format(about)[8:] == " ✓ x"
+
+
+def test_logfmt() -> None:
+    """One line, whose values can be told apart."""
+    line = Logfmt().format(record(logging.ERROR, 'a "b"=\n' + ESCAPES))
+    assert "\n" not in line and "\x1b" not in line
+    assert ' level=error logger=ropeway.worker message="a \\"b\\"=\\nred' in line
+    assert Logfmt().format(record(logging.INFO, "plain")).endswith(" message=plain")
+    assert Logfmt().format(record(logging.INFO, "")).endswith(' message=""')

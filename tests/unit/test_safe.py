@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ropeway.cli import safe
+from ropeway import safe
 from tests.cli.support import ESCAPES
 
 ANY = st.text(st.characters())  # with control characters and halves of surrogate pairs
