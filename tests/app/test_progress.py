@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -300,3 +303,44 @@ def test_the_last_slot_may_not_wait(rig: Rig) -> None:
     assert tasks.aparent.send(2).result(10) == 6
     rig.worker("--threads", "1")
     assert tasks.patient.send().result(10) == 1
+
+
+# -- the command line ---------------------------------------------------------------------
+
+
+def command(rig: Rig, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `ropeway` in the rig's folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "ropeway", *words],
+        cwd=rig.folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+
+def test_followed_and_shown(rig: Rig) -> None:
+    """`run --follow` tells of reports as they come; `jobs show` has the last, and what was sent."""
+    tasks = rig.tasks(TASKS)
+    rig.worker()
+    rig.open_gate()
+    done = command(rig, "run", "held", "41", "--follow")
+    assert done.stdout == "null\n"
+    assert "42: held" in done.stderr
+    assert done.stderr.split("\n")[0].startswith("job ")
+    using = {"key": "k", "tags": ["a", "b"], "headers": {"tenant": "x"}, "limits": ["none"]}
+    job = tasks.count.using(**using).send(4)
+    job.result(10)
+    page = command(rig, "jobs", "show", job.id).stdout
+    for line in (
+        "progress  4 of 4 (100%): step 3",
+        "key       k",
+        "limits    none",
+        "tags      a, b",
+        "headers   tenant=x",
+    ):
+        assert line in page
+    whole = json.loads(command(rig, "jobs", "show", job.id, "--json").stdout)
+    assert whole["progress"] == {"done": 4, "of": 4, "note": "step 3", "attempt": 1}
+    assert {name: whole[name] for name in using} == using

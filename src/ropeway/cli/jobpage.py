@@ -8,12 +8,13 @@ from ropeway.cli.words import date, duration, relative
 from ropeway.codec import Undecodable
 from ropeway.matching import ran, waited
 from ropeway.message import JobRecord
+from ropeway.progress import Progress
 from ropeway.states import State
 
 
-def page(job: JobRecord, now: float) -> str:
+def page(job: JobRecord, now: float, progress: Progress | None = None) -> str:
     """Write the sections: the job, its times, arguments, result and error."""
-    parts = [_head(job, now), _times(job, now), _section("Arguments", _arguments(job))]
+    parts = [_head(job, now, progress), _times(job, now), _section("Arguments", _arguments(job))]
     if job.state is State.SUCCEEDED:
         parts.append(_section("Result", to_json(jobview.result(job), pretty=True)))
     if job.error:
@@ -24,7 +25,7 @@ def page(job: JobRecord, now: float) -> str:
     return "\n\n".join(parts)
 
 
-def _head(job: JobRecord, now: float) -> str:
+def _head(job: JobRecord, now: float, progress: Progress | None) -> str:
     message = job.message
     lines = {
         "job": message.id,
@@ -33,6 +34,16 @@ def _head(job: JobRecord, now: float) -> str:
         "queue": f"{message.queue}, priority {message.band}",
         "attempts": _attempts(job),
     }
+    if progress is not None:
+        lines["progress"] = jobview.progress_line(progress)
+    if message.key is not None:
+        lines["key"] = message.key
+    if message.limits:
+        lines["limits"] = ", ".join(message.limits)
+    if message.terms is not None and message.terms.tags:
+        lines["tags"] = ", ".join(message.terms.tags)
+    if message.headers:
+        lines["headers"] = ", ".join(f"{name}={value}" for name, value in message.headers.items())
     return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
 
 

@@ -14,6 +14,7 @@ from ropeway.codec import Undecodable
 from ropeway.codecs import JSON, codec_for
 from ropeway.matching import ran, view, waited
 from ropeway.message import JobRecord
+from ropeway.progress import Progress
 
 COLUMNS = (
     Column(heading="ID"),
@@ -107,6 +108,16 @@ def error_line(job: JobRecord) -> str:
     return f"{job.error.type}: {first}" if first else job.error.type
 
 
+def progress_line(progress: Progress) -> str:
+    """Return a report on one line: 3 of 10 (30 %): half way."""
+    done = f"{progress.done:,.12g}"
+    if progress.of is not None:
+        done += f" of {progress.of:,.12g}"
+    if progress.fraction is not None:
+        done += f" ({progress.fraction:.0%})"
+    return f"{done}: {progress.note}" if progress.note else done
+
+
 def summary(job: JobRecord, now: float) -> dict[str, Any]:
     """Return what a list says of a job, for JSON."""
     message = job.message
@@ -137,9 +148,18 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None or seconds < 0 else round(seconds, 6)
 
 
-def whole(job: JobRecord, now: float) -> dict[str, Any]:
+def whole(job: JobRecord, now: float, progress: Progress | None = None) -> dict[str, Any]:
     """Return all that is kept of a job, for JSON."""
-    found = summary(job, now) | {"arguments": None, "result": result(job)}
+    message = job.message
+    found = summary(job, now) | {
+        "progress": None if progress is None else msgspec.structs.asdict(progress),
+        "key": message.key,
+        "limits": list(message.limits),
+        "tags": list(message.terms.tags) if message.terms is not None else [],
+        "headers": message.headers,
+        "arguments": None,
+        "result": result(job),
+    }
     body = arguments(job)
     if isinstance(body, Undecodable):
         found["unreadable"] = body.reason

@@ -53,6 +53,7 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
     key: str | None = None
     headers: dict[str, str] | None = None
     terms: Terms | None = None
+    solo: bool = False
 
     @classmethod
     def of(cls, slot: int, delivery: Delivery) -> Self:
@@ -71,6 +72,7 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
             message.key,
             message.headers or None,
             message.terms,
+            delivery.solo,
         )
 
 

@@ -100,7 +100,8 @@ class Hands:
             tags=start.terms.tags if start.terms is not None else (),
             headers=start.headers or {},
             report=Reporter(self._reports, source, fence, not early),
-            waits=self._waits[kind],
+            # One that runs alone takes no slot from what it waits for.
+            waits=None if start.solo and kind != "cpu" else self._waits[kind],
         )
 
     def _encode(self, value: Any) -> bytes:

@@ -96,10 +96,11 @@ def show(shared: Shared, job: str) -> None:
         handle = find_job(backend, missing, job)
         record = step(handle.arecord())
         now = step(backend.now()) if backend else 0.0
+        progress = handle.snapshot().progress
     if shared.json:
-        print_json(jobview.whole(record, now))
+        print_json(jobview.whole(record, now, progress))
     else:
-        print_lines(page(record, now))
+        print_lines(page(record, now, progress))
 
 
 @jobs.command()

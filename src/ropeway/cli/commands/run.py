@@ -11,6 +11,7 @@ import click
 from ropeway.capabilities import require
 from ropeway.cli.apps import find_task, import_app
 from ropeway.cli.arguments import parse
+from ropeway.cli.jobview import progress_line
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, a_duration, options
 from ropeway.cli.words import duration
@@ -79,8 +80,12 @@ def _is_negative(word: str) -> bool:
 @click.option("--at", type=a_date, metavar="DATE", help="Run it at this date: 2030-01-31T09:00Z.")
 @click.option("--wait", is_flag=True, help="Wait, and print the result as JSON.")
 @click.option(
-    "--timeout", type=a_duration, metavar="DURATION", help="With --wait: how long at most."
+    "--timeout",
+    type=a_duration,
+    metavar="DURATION",
+    help="With --wait or --follow: how long at most.",
 )
+@click.option("--follow", is_flag=True, help="Like --wait, and tell what happens on the way.")
 @options()
 @click.pass_obj
 def run(
@@ -94,14 +99,15 @@ def run(
     at: datetime | None,
     wait: bool,
     timeout: float | None,
+    follow: bool,
 ) -> None:
     """Send one call of a task.
 
     TASK is its name, or the end of it: add for tasks.add. Each of ARGUMENTS is a value or
     name=value: text where the task takes text, otherwise JSON. Prints the id of the job.
     """
-    if timeout is not None and not wait:
-        raise click.UsageError("--timeout needs --wait")
+    if timeout is not None and not (wait or follow):
+        raise click.UsageError("--timeout needs --wait or --follow")
     if delay is not None and at is not None:
         raise click.UsageError("--delay and --at exclude each other")
     target = choose_target(shared.app)
@@ -112,7 +118,10 @@ def run(
     require(app.connection.blocking().capabilities, "shared", "ropeway run")
     try:
         job_id = sender.send(*args, **kwargs).id
-        if wait:
+        if follow:
+            shared.say(f"job {job_id}")
+            print_json(_followed(app, job_id, timeout, shared))
+        elif wait:
             shared.say(f"job {job_id}")
             print_json(_result(app, job_id, timeout, shared, target))
         elif shared.json:
@@ -121,6 +130,18 @@ def run(
             print(job_id)
     finally:
         step(app.connection.blocking().close())
+
+
+def _followed(app: Ropeway, job_id: str, timeout: float | None, shared: Shared) -> Any:
+    """Wait for the result, and say each state and each report of progress on the way."""
+    job = app.job(job_id)
+    told: tuple[str, str] | None = None
+    for each in job.watch(timeout):
+        line = progress_line(each.progress) if each.progress is not None else ""
+        if told != (each.view, line):
+            told = (each.view, line)
+            shared.say(f"{each.view:<10} {line}".rstrip())
+    return job.result(0)
 
 
 def _result(app: Ropeway, job_id: str, timeout: float | None, shared: Shared, target: str) -> Any:
