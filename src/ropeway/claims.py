@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -109,18 +109,14 @@ MAX_BATCH = 200
 """Messages in one claim or commit: larger batches gain little and make others wait."""
 
 
-def room(free: Mapping[Kind, int], mix: Mapping[Kind, float]) -> int:
-    """Return how many messages can be taken so that, of a like `mix`, each finds a place.
-
-    `mix` is the share of each executor kind among recent messages; a kind that has not been seen
-    lately does not hold the others back.
-    """
-    fits = [free[kind] / share for kind, share in mix.items() if share >= 0.02]
-    return min(MAX_BATCH, int(min(fits, default=min(free.values(), default=0))))
-
-
-def plan_claims(queues: Sequence[str], empty: frozenset[str], n: int, turn: int) -> list[Claim]:
-    """Share out `n` messages over `queues`, starting at another one each `turn`.
+def plan_claims(
+    queues: Sequence[str],
+    empty: Collection[str],
+    n: int,
+    turn: int,
+    kinds: tuple[Kind, ...] | None = None,
+) -> list[Claim]:
+    """Share out `n` messages of some kinds over `queues`, starting at another one each `turn`.
 
     Queues that were empty at the last look are asked for a little, the others for equal shares.
     Together the claims ask for no more than `n`; with more queues than that, some wait a turn.
@@ -133,4 +129,4 @@ def plan_claims(queues: Sequence[str], empty: frozenset[str], n: int, turn: int)
     idle = len(order) - len(busy)
     probe = max(1, n // (8 * len(order)))
     share = (n - probe * idle) // len(busy)
-    return [Claim(queue, share if queue in busy else probe) for queue in order]
+    return [Claim(queue, share if queue in busy else probe, kinds=kinds) for queue in order]

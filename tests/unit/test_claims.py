@@ -9,39 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ropeway.claims import AGEING, MAX_BATCH, Limit, Meter, next_turn, plan_claims, room
-from ropeway.message import Kind
+from ropeway.claims import AGEING, Limit, Meter, next_turn, plan_claims
 
-kinds: st.SearchStrategy[Kind] = st.sampled_from(("loop", "threads"))
-free_slots = st.fixed_dictionaries({"loop": st.integers(0, 500), "threads": st.integers(0, 500)})
 queue_lists = st.lists(st.text(max_size=3), unique=True, max_size=12)
-
-
-@given(free_slots, st.floats(0, 1))
-def test_what_is_taken_finds_a_place(free: dict[Kind, int], share: float) -> None:
-    """Of as many messages as there is room for, in the mix seen lately, each finds a slot."""
-    mix: dict[Kind, float] = {"loop": share, "threads": 1 - share}
-    n = room(free, mix)
-    assert 0 <= n <= MAX_BATCH
-    for kind, part in mix.items():
-        if part >= 0.02:
-            assert n * part <= free[kind] + 1e-6
-
-
-def test_room_by_kind() -> None:
-    """The kind with the least room for its share decides, but not one that is hardly seen."""
-    table: list[tuple[dict[Kind, int], dict[Kind, float], int]] = [
-        ({"loop": 100, "threads": 8}, {"loop": 1.0}, 100),
-        ({"loop": 100, "threads": 8}, {"threads": 1.0}, 8),
-        ({"loop": 100, "threads": 8}, {"loop": 0.5, "threads": 0.5}, 16),
-        ({"loop": 100, "threads": 0}, {"loop": 0.5, "threads": 0.5}, 0),
-        ({"loop": 100, "threads": 0}, {"loop": 0.99, "threads": 0.01}, 101),
-        ({"loop": 100, "threads": 8}, {}, 8),
-        ({"loop": 5000, "threads": 8}, {"loop": 1.0}, MAX_BATCH),
-        ({}, {}, 0),
-    ]
-    for free, mix, expected in table:
-        assert room(free, mix) == expected
 
 
 @given(queue_lists, st.data(), st.integers(-5, 300), st.integers(0, 1000))

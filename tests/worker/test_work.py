@@ -226,7 +226,6 @@ def test_equal_jobs_keep_their_order(rig: Rig, eventually: Eventually) -> None:
     assert all(int(a) < int(b) for a, b in pairwise(rig.marks()))
 
 
-@pytest.mark.xfail(strict=True, reason="a claim cannot ask for one kind of call")
 def test_busy_threads_do_not_hold_up_coroutines(rig: Rig, eventually: Eventually) -> None:
     """While every thread is taken by a long call, coroutines that are sent later still run."""
     tasks = rig.tasks("""

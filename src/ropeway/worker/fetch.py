@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ropeway.claims import plan_claims, room
+from ropeway.claims import MAX_BATCH, Claim, plan_claims
 from ropeway.decide import Rules, screen
 from ropeway.errors import RopewayError
 from ropeway.message import ENVELOPE_VERSION, Delivery, Failure, Kind, Outcome
 from ropeway.pauses import Pauses
-from ropeway.store import Backend
+from ropeway.store import Backend, queue_name
+from ropeway.worker.asking import Asking, Wanted
+from ropeway.worker.drain import either
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 from ropeway.worker.patience import Patience
@@ -24,7 +27,16 @@ log = logging.getLogger("ropeway.worker")
 IDLE_WAIT = 0.5
 """Seconds that one look waits for a message; also how long a stop may have to wait for it."""
 
+_LOOK_WAIT = 0.01
+"""Seconds that a look waits which must not keep those from being asked for whose room comes back."""
+
+_BESIDE_FULL = 0.25
+"""Seconds after which a worker looks again for what it has places for, while others are full."""
+
 _MOST_UNSETTLED = 1_000
+_NO_PLACE = Outcome(ending="interrupted", after=1.0)
+"""What becomes of a call whose place is not of the kind that its message says, and is taken."""
+
 _LOOK_ROUND = 1.0
 """Seconds after which even a busy worker looks for queues that are new."""
 
@@ -51,8 +63,8 @@ class Fetcher:
         self._every_queue = queues is None
         self._queues = list(queues or sorted({info.queue for info in tasks.values()} | {"default"}))
         self._pauses = Pauses(backend)
-        self._empty: frozenset[str] = frozenset()
-        self._mix: dict[Kind, float] = {}
+        self._asking = Asking(frozenset(info.kind for info in tasks.values()))
+        self._empty: frozenset[Claim] = frozenset()
         self._turn = 0
         self._idle = False
         self._looked_round = 0.0
@@ -82,17 +94,22 @@ class Fetcher:
             self.rested.set()
             await self._room_or_a_while()
             return 0
-        n = min(room(self._places.room(), self._mix), _MOST_UNSETTLED - len(self._held))
-        if n <= 0:
+        most = min(MAX_BATCH, _MOST_UNSETTLED - len(self._held))
+        wanted = self._asking.wanted(self._places.room(), most, time.monotonic())
+        if not wanted:
             await self._room_or_a_while()
             return 0
-        wait = IDLE_WAIT if self._idle else 0.0
-        deliveries, now = await self.patience.ask(self._claim(n, wait), IDLE_WAIT)
+        # A claim that waits cannot be changed: it must ask for all that may have a place meanwhile.
+        whole = self._asking.covers_all(wanted)
+        wait = (IDLE_WAIT if whole else _LOOK_WAIT) if self._idle else 0.0
+        deliveries, now = await self.patience.ask(self._claim(wanted, wait), IDLE_WAIT)
         self._turn += 1
         self.take(deliveries, now)
+        if not deliveries and not whole:
+            await self._room_or_a_hint()
         return len(deliveries)
 
-    async def _claim(self, n: int, wait: float) -> tuple[list[Delivery], float]:
+    async def _claim(self, wanted: Wanted, wait: float) -> tuple[list[Delivery], float]:
         if self._every_queue and time.monotonic() - self._looked_round > _LOOK_ROUND:
             await self._find_queues()
         queues = await self._pauses.open_ones(self._queues)
@@ -101,11 +118,23 @@ class Fetcher:
         if not queues:
             await asyncio.sleep(IDLE_WAIT)
             return [], now
-        claims = plan_claims(queues, self._empty, n, self._turn)
+        claims = [
+            claim
+            for kinds, n in wanted.items()
+            for claim in plan_claims(queues, self._empty_of(kinds), n, self._turn, kinds)
+        ]
         deliveries = await self._backend.receive(claims, self._holder, self._lease, wait)
-        self._idle = len(deliveries) < max(claim.n for claim in claims)
-        self._empty = frozenset(queues) - {each.message.queue for each in deliveries}
+        self._learn_what_is_empty(claims, deliveries)
         return deliveries, now + time.monotonic() - asked
+
+    def _empty_of(self, kinds: tuple[Kind, ...]) -> frozenset[str]:
+        return frozenset(claim.queue for claim in self._empty if claim.kinds == kinds)
+
+    def _learn_what_is_empty(self, claims: Sequence[Claim], deliveries: Sequence[Delivery]) -> None:
+        came = Counter((each.message.queue, each.message.kind) for each in deliveries)
+        found = {claim: sum(came[claim.queue, kind] for kind in claim.wanted) for claim in claims}
+        self._idle = all(found[claim] < claim.n for claim in claims)
+        self._empty = frozenset(claim for claim in claims if not found[claim])
 
     def take(self, deliveries: Sequence[Delivery], now: float) -> None:
         """Hand out what was claimed: each to its place, or to be settled if it must not run."""
@@ -119,6 +148,17 @@ class Fetcher:
                 await self._places.freed.wait()
         except TimeoutError:
             pass
+
+    async def _room_or_a_hint(self) -> None:
+        """Wait until something ends, or comes. A due time that is reached is seen a little late."""
+        await either(self._places.freed.wait(), self._hint())
+
+    async def _hint(self) -> None:
+        try:
+            await self._backend.wait([queue_name(each) for each in self._queues], _BESIDE_FULL)
+        except RopewayError:
+            # The next claim tells of it.
+            await asyncio.sleep(_BESIDE_FULL)
 
     async def _find_queues(self) -> None:
         self._looked_round = time.monotonic()
@@ -139,9 +179,14 @@ class Fetcher:
                 if (terms if own is None else own.over(terms)).early:
                     self._held.early.add(delivery.fence)
                 calls.append((delivery, self._tasks[delivery.message.task].kind))
-        self._learn_mix(calls)
-        for delivery in self._places.run(calls):
-            self._settler.add(delivery, Outcome(ending="interrupted"))
+        displaced = self._places.run(calls)
+        self._asking.learn(
+            [(delivery.message.kind, kind) for delivery, kind in calls],
+            [delivery.message.kind for delivery in displaced],
+            time.monotonic(),
+        )
+        for delivery in displaced:
+            self._settler.add(delivery, _NO_PLACE)
 
     def _unfit(self, delivery: Delivery) -> Outcome | None:
         message = delivery.message
@@ -163,11 +208,3 @@ class Fetcher:
             )
             return Outcome(ending="unknown_task", error=error)
         return None
-
-    def _learn_mix(self, calls: Sequence[tuple[Delivery, Kind]]) -> None:
-        if not calls:
-            return
-        kinds = [kind for _, kind in calls]
-        for kind in {*self._mix, *kinds}:
-            share = kinds.count(kind) / len(kinds)
-            self._mix[kind] = 0.7 * self._mix.get(kind, share) + 0.3 * share

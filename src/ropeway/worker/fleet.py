@@ -84,15 +84,16 @@ class Fleet:
         return room
 
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
-        """Share out calls, each to the child with the most room; return those with no place.
+        """Share out calls, each where a slot is free, else where most room is.
 
-        One that must run alone gets a child of its own. A `cpu` call has one in any case.
+        Returns those with no place. One that must run alone gets a child of its own. A `cpu` call
+        has one in any case.
         """
         shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
-        room: dict[Kind, dict[ChildProcess, int]] = {kind: {} for kind in self._kinds}
+        room: dict[Kind, dict[ChildProcess, tuple[int, int]]] = {kind: {} for kind in self._kinds}
         for child in self._working():
             for kind, window in child.handed.windows.items():
-                room[kind][child] = window.room
+                room[kind][child] = window.free, window.room
         excess: list[Delivery] = []
         for delivery, kind in deliveries:
             if delivery.solo and kind != "cpu":
@@ -100,10 +101,11 @@ class Fleet:
                 continue
             places = room[kind]
             best = max(places, key=places.__getitem__, default=None)
-            if best is None or places[best] <= 0:
+            free, more = places[best] if best is not None else (0, 0)
+            if best is None or more <= 0:
                 excess.append(delivery)
                 continue
-            places[best] -= 1
+            places[best] = max(0, free - 1), more - 1
             shares.setdefault(best, []).append((delivery, kind))
         for child, share in shares.items():
             child.run(share)

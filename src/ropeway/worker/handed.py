@@ -23,14 +23,13 @@ class Handed:
     """What a child holds, and what its cell says of that.
 
     A slot is used again only when the child has spoken of it: also one whose call was withdrawn.
-    `heard` is when the child last gave anything back, `ended` how many calls it has.
+    `ended` is how many calls it has given back.
     """
 
     def __init__(self) -> None:
         self.cell = Cell.create()
         self.windows: dict[Kind, Window] = {}
         self.calls: dict[int, Handover] = {}
-        self.heard = time.monotonic()
         self.ended = 0
         self._free = list(range(SLOTS))
         self._withdrawn: set[int] = set()
@@ -49,7 +48,7 @@ class Handed:
 
     def end(self, outcomes: Sequence[tuple[int, Outcome]]) -> list[tuple[Delivery, Outcome]]:
         """The child has ended these; returns those that were still its own."""
-        self.heard = now = time.monotonic()
+        now = time.monotonic()
         ended: list[tuple[Delivery, Outcome]] = []
         slowest: dict[Kind, tuple[int, float]] = {}
         for slot, outcome in outcomes:
@@ -68,7 +67,6 @@ class Handed:
 
     def recalled(self, slots: Iterable[int]) -> list[tuple[Delivery, Kind]]:
         """The child gives these back unstarted; returns those that were still its own."""
-        self.heard = time.monotonic()
         back: list[tuple[Delivery, Kind]] = []
         for slot in slots:
             self._free.append(slot)

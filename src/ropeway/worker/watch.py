@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ropeway.message import Fence, Kind, Outcome
@@ -19,8 +20,8 @@ from ropeway.worker.ward import Ward
 log = logging.getLogger("ropeway.worker")
 
 _PERIOD = 0.1
-_STUCK = 1.0
-"""Seconds in which a child starts nothing of what it holds, and gives nothing back."""
+_STUCK = 0.3
+"""Seconds in which a child starts none of the calls of a kind that it holds, and ends none."""
 
 
 class Watch:
@@ -108,16 +109,14 @@ class Watch:
 
     @staticmethod
     def _find_stuck(child: ChildProcess, now: float) -> None:
-        handed = child.handed
-        if child.stuck or now - handed.heard < _STUCK:
-            return
-        waiting = handed.unstarted()
-        if any(now - handed.calls[slot].at > _STUCK for slot in waiting):
-            kinds = [handed.calls[slot].kind for slot in waiting]
+        windows = child.handed.windows
+        slots = [] if child.stuck else child.handed.unstarted()
+        waiting = [child.handed.calls[slot] for slot in slots]
+        if any(now - max(each.at, windows[each.kind].moved) > _STUCK for each in waiting):
+            kinds = Counter(each.kind for each in waiting)
             # If it has slots free and starts nothing, its loop is blocked.
             child.stuck = any(
-                handed.windows[kind].held - kinds.count(kind) < handed.windows[kind].slots
-                for kind in set(kinds)
+                windows[kind].held - count < windows[kind].slots for kind, count in kinds.items()
             )
             child.recall_soon()
 
