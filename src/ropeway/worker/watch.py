@@ -20,8 +20,11 @@ from ropeway.worker.ward import Ward
 log = logging.getLogger("ropeway.worker")
 
 _PERIOD = 0.1
-_STUCK = 0.3
-"""Seconds in which a child starts none of the calls of a kind that it holds, and ends none."""
+_BEHIND = 0.2
+"""Seconds in which a child ends no call of a kind, has no slot free, and holds more of them."""
+
+_STUCK = 1.0
+"""Seconds in which it has slots free and starts nothing: its loop is blocked, maybe not for long."""
 
 
 class Watch:
@@ -109,16 +112,16 @@ class Watch:
 
     @staticmethod
     def _find_stuck(child: ChildProcess, now: float) -> None:
-        windows = child.handed.windows
-        slots = [] if child.stuck else child.handed.unstarted()
-        waiting = [child.handed.calls[slot] for slot in slots]
-        if any(now - max(each.at, windows[each.kind].moved) > _STUCK for each in waiting):
-            kinds = Counter(each.kind for each in waiting)
-            # If it has slots free and starts nothing, its loop is blocked.
-            child.stuck = any(
-                windows[kind].held - count < windows[kind].slots for kind, count in kinds.items()
-            )
-            child.recall_soon()
+        if child.stuck:
+            return
+        waiting = [child.handed.calls[slot] for slot in child.handed.unstarted()]
+        for kind, count in Counter(each.kind for each in waiting).items():
+            window = child.handed.windows[kind]
+            first = min(each.at for each in waiting if each.kind == kind)
+            blocked = window.held - count < window.slots
+            if now - max(first, window.moved) > (_STUCK if blocked else _BEHIND):
+                child.stuck |= blocked
+                child.recall_soon()
 
     # -- children that are worn out -------------------------------------------------------
 
