@@ -301,3 +301,30 @@ def test_a_wrong_correction(made: dict[str, list[str]], words: tuple[str, ...]) 
     done = call("quarantine", "edit", made["bad"][0], *words, "--yes")
     assert done.exit_code == 2
     assert state(made["bad"][0]) == "quarantined"
+
+
+# --- hostile names --------------------------------------------------------------------------------
+
+
+def test_no_name_commands_the_terminal(here: Path) -> None:
+    """Control characters in the names of tasks, queues and reasons are shown, never sent."""
+    with database() as backend:
+        job = Message(id=new_id(), task=f"t{ESCAPES}", queue=f"q{ESCAPES}", body=b"\x1b]0;x\x07")
+        send(backend, job, Message(id=new_id(), task=f"u{ESCAPES}", queue=f"r{ESCAPES}"))
+        (delivery,) = step(backend.receive([Claim(job.queue, 1)], f"h{ESCAPES}", 60.0))
+        reject = Reject(f"bad{ESCAPES}", ESCAPES, fingerprint=CAUSE)
+        step(backend.commit([Transition(fence=delivery.fence, settle=reject)]))
+    for words in (
+        ("jobs", "ls"),
+        ("jobs", "show", job.id),
+        ("quarantine", "ls"),
+        ("quarantine", "groups"),
+        ("quarantine", "edit", job.id, "--task", ESCAPES, "--dry-run"),
+        ("quarantine", "retry", "--all", "--dry-run"),
+        ("queues", "ls"),
+        ("queues", "peek", f"r{ESCAPES}"),
+    ):
+        for form in ((), ("--json",)):
+            done = process(*words, *form)
+            assert done.returncode == 0, done.stderr
+            assert not {"\x1b", "\x07", "\x9b", "\u202e"} & {*done.stdout, *done.stderr}

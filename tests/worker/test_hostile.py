@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,28 @@ HalfPair.__qualname__ = "Half\\ud800Pair"
 
 class Base(BaseException):
     pass
+
+class Endless(Exception):
+    def __str__(self):
+        return str(self)
+    __repr__ = __str__
+
+class Unpicklable(Exception):
+    def __init__(self):
+        super().__init__(threading.Lock())
+
+    def __reduce__(self):
+        raise RuntimeError("not me")
+
+def cycle():
+    one, two = ValueError("one"), KeyError("two")
+    one.__cause__, two.__cause__ = two, one
+    one.__context__ = one
+    raise one
+
+def shadow():
+    exec("def f():\\n raise ValueError('odd')", scope := {"__name__": object()})
+    scope["f"]()
 
 class Cause(Exception):
     @property
@@ -86,6 +109,10 @@ BODY = {
     "half a pair in the text": lambda: throw(ValueError("\\ud800")),
     "ten megabytes of text": big,
     "thousands of causes": nested,
+    "text without end": lambda: throw(Endless()),
+    "not to be pickled": lambda: throw(Unpicklable()),
+    "a cycle of causes": cycle,
+    "a module without a name": shadow,
     "no cause": lambda: throw(Cause("x")),
     "exit": lambda: sys.exit(3),
     "exit well": lambda: sys.exit(0),
@@ -165,6 +192,7 @@ def test_every_end_is_a_failure(rig: Rig, eventually: Eventually, kind: str) -> 
         assert record.error.type, name
         assert len(record.error.message) < 5000, name
         assert len(record.error.traceback) < 25_000, name
+        assert len(record.error.fingerprint) == 12, name
     assert worker.children == [child]
 
 
@@ -347,3 +375,62 @@ def test_tasks_left_behind_do_not_outlive_their_call(rig: Rig) -> None:
     worker = rig.worker()
     assert results([tasks.leave.send(), tasks.shielded.send(), tasks.pool.send()]) == [None] * 3
     assert worker.stop(3) == 0
+
+
+def test_a_hundred_megabytes_of_error(rig: Rig, eventually: Eventually) -> None:
+    """A text of any length is cut where it was made; the supervisor never sees it."""
+    tasks = rig.tasks("""
+        class Long(Exception):
+            def __str__(self):
+                return "x" * 100_000_000
+            __repr__ = __str__
+
+        @app.task(retries=0)
+        def shout() -> None:
+            raise Long
+
+        @app.task
+        def fine(x: int) -> int:
+            return x
+    """)
+    worker = rig.worker()
+    jobs = [tasks.shout.send() for _ in range(3)]
+    eventually(rig.settled, 20)
+    assert {rig.record(job).state for job in jobs} == {"failed"}
+    assert all(len(row.error) < 50_000 for row in rig.rows(jobs))
+    assert peak(worker.pid) < 150
+    assert tasks.fine.send(1).result(5) == 1
+
+
+def peak(pid: int) -> int:
+    """Return the largest memory that a process has had, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
+
+
+def test_one_cause_is_one_fingerprint(rig: Rig, eventually: Eventually) -> None:
+    """Failures that differ in their texts alone have one cause; another place is another one."""
+    tasks = rig.tasks("""
+        def check(x: int) -> None:
+            if x % 2:
+                raise ValueError(f"odd: {x} at {time.time()}")
+
+        @app.task(retries=0)
+        def one(x: int) -> None:
+            check(x)
+            raise ValueError("even")
+
+        @app.task(retries=0)
+        async def other(x: int) -> None:
+            check(x)
+    """)
+    rig.worker()
+    odd = [tasks.one.send(x) for x in (1, 3, 5)]
+    rest = [tasks.one.send(2), tasks.other.send(1)]
+    eventually(rig.settled)
+    causes = [getattr(rig.record(job).error, "fingerprint", None) for job in (*odd, *rest)]
+    assert len(set(causes[:3])) == 1
+    assert len(set(causes)) == 3
+    groups = tasks.app.quarantine.of("failed").groups()
+    assert sorted(group.number for group in groups) == [1, 1, 3]

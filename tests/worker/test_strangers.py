@@ -55,6 +55,13 @@ UNREADABLE = {
 }
 
 
+LARGE = {
+    "ten megabytes of digits": ("add", b'{"x": ' + b"9" * 10_000_000 + b"}"),
+    "megabytes of what nobody asked for": ("add", b'{"x":1,"z":[' + b"[1,2]," * 500_000 + b"0]}"),
+    "a body without an end": ("text", b'{"value": "' + b"x" * 5_000_000),
+}
+
+
 def rss(pid: int) -> int:
     """The largest memory that a process has had, in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
@@ -87,6 +94,24 @@ def test_arguments_that_cannot_be_read(rig: Rig, eventually: Eventually) -> None
     assert rss(child) < 120
 
 
+def test_large_bodies_that_cannot_be_read(rig: Rig, eventually: Eventually) -> None:
+    """Bodies far beyond `max_message` cost a few times their size, once, and end like any other."""
+    tasks = rig.tasks(SUM)
+    bad = [
+        rig.publish(Message(id=new_id(), task=f"tasks.{task}", body=body))
+        for _ in range(4)
+        for task, body in LARGE.values()
+    ]
+    worker = rig.worker()
+    (child,) = worker.children
+    eventually(rig.settled, 20)
+    assert {row.state for row in rig.rows(bad)} == {"quarantined"}
+    assert tasks.add.send(1, 1).result(5) == 2
+    assert worker.children == [child]
+    for pid in (worker.pid, child):
+        assert rss(pid) < 400, "80 MB of bodies"
+
+
 def test_odd_but_readable_arguments(rig: Rig, eventually: Eventually) -> None:
     """What JSON allows and the task takes is run, odd as it is; nobody dies of it."""
     rig.tasks(SUM)
@@ -95,6 +120,7 @@ def test_odd_but_readable_arguments(rig: Rig, eventually: Eventually) -> None:
         b'{"value": 1e308}': "float",
         b'{"value": -0}': "int",
         b' \t\r\n{"value" : [ ] } \n': "list",
+        b'{"value": 1, "value": "the last counts"}': "str",
         b'{"value": "\\ud83d\\ude00"}': "str",
     }
     jobs = {

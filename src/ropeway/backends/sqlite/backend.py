@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
+from typing import Any, TypeVar
 
 from ropeway.backends.sqlite import (
     cancel,
@@ -14,6 +16,7 @@ from ropeway.backends.sqlite import (
     hints,
     joins,
     logs,
+    mend,
     query,
     records,
     retain,
@@ -28,9 +31,13 @@ from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.claims import MAX_BATCH, Claim, Limit
 from ropeway.decide import Keep
+from ropeway.errors import BackendUnavailable
 from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.store import Causes, Count, Filter, Found, queue_name
 from ropeway.transition import Answer, Entry, Record, Transition
+
+T = TypeVar("T")
+Execute = Callable[..., Any]
 
 _logger = logging.getLogger("ropeway")
 
@@ -130,8 +137,32 @@ class SqliteBackend:
         found: list[Delivery] | None = None
         while found is None:
             op = self.database.submit(work, sum(each.n for each in claims), "no")
-            found = await self._transport.write(op, lone=lone)
+            with suppress(UnicodeDecodeError):
+                found = await self._transport.write(op, lone=lone)
+                continue
+            if not await self._mend():
+                raise BackendUnavailable(
+                    "the database holds texts that cannot be read, and not those of jobs",
+                    hint="check the disk, and restore a copy: ropeway restore",
+                )
         return found
+
+    async def _look(self, look: Callable[[Execute], T]) -> T:
+        with suppress(UnicodeDecodeError):
+            return await self._transport.read(self.database.read, look)
+        # Not before the error and its traceback are gone: they hold an old snapshot open.
+        await self._mend()
+        return await self._transport.read(self.database.read, look)
+
+    async def _mend(self) -> int:
+        """Put rows aside that cannot be read, so that all others can; return how many."""
+        broken = await self._transport.read(self.database.read, mend.unreadable)
+        for start in range(0, len(broken), MAX_BATCH):
+            part = broken[start : start + MAX_BATCH]
+            op = self.database.submit(partial(mend.set_aside, part), len(part), "before")
+            done = await self._transport.write(op)
+            _logger.error("%d jobs hold bytes that are no text: they are in quarantine", done)
+        return len(broken)
 
     def _ready_in(self, claims: Sequence[Claim]) -> float:
         clock = self.database.clock
@@ -148,9 +179,7 @@ class SqliteBackend:
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         now = self.database.clock.now()
-        return await self._transport.read(
-            self.database.read, lambda execute: query.stats(execute, queues, cap, now)
-        )
+        return await self._look(lambda execute: query.stats(execute, queues, cap, now))
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         # A probe of an index each: done where it is asked, quicker than any other thread is.
@@ -158,28 +187,20 @@ class SqliteBackend:
         return self.database.read(lambda execute: query.get_all(execute, keys, now))
 
     async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
-        return await self._transport.read(
-            self.database.read, lambda execute: search.search(execute, which, before, limit)
-        )
+        return await self._look(lambda execute: search.search(execute, which, before, limit))
 
     async def count(self, which: Filter, cap: int = 100_000) -> Count:
-        return await self._transport.read(
-            self.database.read, lambda execute: search.count(execute, which, cap)
-        )
+        return await self._look(lambda execute: search.count(execute, which, cap))
 
     async def causes(self, which: Filter, limit: int = 50) -> Causes:
-        return await self._transport.read(
-            self.database.read, lambda execute: search.causes(execute, which, limit)
-        )
+        return await self._look(lambda execute: search.causes(execute, which, limit))
 
     async def declare(self, limits: Sequence[Limit]) -> None:
         op = self.database.submit(partial(declare, limits), len(limits), "before")
         await self._transport.write(op)
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
-        return await self._transport.read(
-            self.database.read, lambda execute: query.peek(execute, queue, limit)
-        )
+        return await self._look(lambda execute: query.peek(execute, queue, limit))
 
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
         now = self.database.clock.now()

@@ -134,6 +134,13 @@ def delivery_of(row: Row, holder: str) -> Delivery:
     )
 
 
+def _failure_of(error: bytes) -> Failure:
+    try:
+        return _decode_error(error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        return Failure(type="unreadable", message=f"what is kept of its error: {wrong}")
+
+
 def job_of(row: Row) -> JobRecord:
     """Make a job's record of a row: the columns of `get_job` and `search`."""
     state, attempt, failures, losses, releases, unknown = row[7:13]
@@ -152,7 +159,7 @@ def job_of(row: Row) -> JobRecord:
         finished=finished,
         holder=holder,
         value=value,
-        error=_decode_error(error) if error else None,
+        error=_failure_of(error) if error else None,
         cancelling=bool(row[21]),
     )
 

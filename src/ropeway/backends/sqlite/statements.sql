@@ -567,6 +567,21 @@ returning queue;
 -- in: id
 delete from job where id = ? and state >= 2;
 
+-- name: texts
+-- All texts of jobs as they are, in the order of publishing.
+-- in: after, limit   out: serial, state, lane, id, task, queue, key, limits, holder
+select serial, state, lane, cast(id as blob), cast(task as blob), cast(queue as blob),
+    cast(key as blob), cast(limited_by as blob), cast(holder as blob)
+from job where serial > ? order by serial limit ?;
+
+-- name: set_aside
+-- Puts a row into quarantine that cannot be read, with texts in the place of what is none.
+-- in: id, task, queue, holder, error, finished, purge, serial
+update job set id = ?, task = ?, queue = ?, holder = ?, key = null, limited_by = null,
+    state = iif(state < 2, 6, state), error = ?, finished = coalesce(finished, ?),
+    purge = coalesce(purge, ?), version = version + 1, lease_until = null, settled = null
+where serial = ?;
+
 -- name: peek_lane
 -- What waits in one lane, by place.
 -- in: queue, kind, lane, limit   out: due, serial
