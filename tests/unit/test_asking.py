@@ -42,11 +42,22 @@ def test_one_kind_of_task_is_one_question() -> None:
 
 
 def test_no_more_than_the_most() -> None:
-    """The share of each kind shrinks alike, and none of those that have room is left out."""
+    """The shares shrink alike, and no kind that has room is left out."""
     many: dict[Kind, int] = {"loop": 1000, "threads": 100, "cpu": 2}
     found = asked(frozenset(KINDS), many, most=200)
     assert found == {("threads",): 18, ("loop",): 181, ("cpu",): 1}
     assert asked(BOTH, many, most=0) == {}
+
+
+def test_what_brought_nothing_gives_way() -> None:
+    """Where the last messages were of one kind, it gets nearly all, and the others a chance."""
+    asking = Asking(BOTH)
+    asking.note(["threads"])
+    many: dict[Kind, int] = {"loop": 100, "threads": 512}
+    assert asking.wanted(many, 200, 1.0) == {("threads",): 200, ("loop",): 3, ("cpu",): 3}
+    assert asking.wanted(ROOM, 200, 1.0) == {("threads",): 8, ("loop",): 100, ("cpu",): 8}
+    asking.note([])
+    assert asking.wanted(many, 200, 1.0)[("loop",)] == 28
 
 
 def test_messages_that_need_another_place() -> None:
@@ -81,7 +92,7 @@ def test_never_more_than_there_is_room_for(
     wanted = asking.wanted(room, most, 2.0)
     flat = [kind for group in wanted for kind in group]
     assert len(flat) == len(set(flat))
-    assert sum(wanted.values()) <= max(most, 3 * (most > 0))
+    assert sum(wanted.values()) <= max(most + 2 * max(1, most // 64), 3) * (most > 0)
     detours = {kind for kind, place in past if place != kind}
     for kind in home:
         if room.get(kind, 0) and most:

@@ -25,9 +25,10 @@ class Asking:
         self._own = {kind: frozenset({kind}) & home for kind in KINDS}
         self._needs = {kind: self._own[kind] or home or frozenset(KINDS) for kind in KINDS}
         self._resumed = dict.fromkeys(KINDS, 0.0)
+        self._came = frozenset[Kind]()
 
     def wanted(self, room: Mapping[Kind, int], most: int, now: float) -> Wanted:
-        """Return what to ask for, `most` messages in all; what shares places is asked for at once.
+        """Return what to ask for, about `most` in all; what shares places is asked for at once.
 
         `now` is on any clock that does not jump.
         """
@@ -41,14 +42,25 @@ class Asking:
             n = min(rooms) or min(1, max(rooms))
             if kinds and n > 0:
                 found[kinds] = n
-        total = sum(found.values())
-        if total > most:
-            found = {kinds: max(1, n * most // total) for kinds, n in found.items()}
-        return found if most > 0 else {}
+        return self._share(found, most) if most > 0 else {}
+
+    def _share(self, wanted: Wanted, most: int) -> Wanted:
+        """Cut down what is too much; what brought nothing the last time keeps a chance beside it."""
+        if sum(wanted.values()) <= most:
+            return wanted
+        came = {kinds for kinds in wanted if self._came.intersection(kinds)} or set(wanted)
+        probe = max(1, most // 64)
+        found = {kinds: n if kinds in came else min(n, probe) for kinds, n in wanted.items()}
+        total = max(most, sum(found[kinds] for kinds in came))
+        return found | {kinds: max(1, found[kinds] * most // total) for kinds in came}
 
     def covers_all(self, wanted: Wanted) -> bool:
         """Whether a message of any kind would be among what is `wanted`."""
         return sum(map(len, wanted)) == len(KINDS)
+
+    def note(self, came: Iterable[Kind]) -> None:
+        """Take note of the kinds of all that came."""
+        self._came = frozenset(came)
 
     def learn(
         self, needed: Iterable[tuple[Kind, Kind]], displaced: Iterable[Kind], now: float

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ropeway.claims import MAX_BATCH, Claim, plan_claims
@@ -131,10 +130,14 @@ class Fetcher:
         return frozenset(claim.queue for claim in self._empty if claim.kinds == kinds)
 
     def _learn_what_is_empty(self, claims: Sequence[Claim], deliveries: Sequence[Delivery]) -> None:
-        came = Counter((each.message.queue, each.message.kind) for each in deliveries)
-        found = {claim: sum(came[claim.queue, kind] for kind in claim.wanted) for claim in claims}
-        self._idle = all(found[claim] < claim.n for claim in claims)
-        self._empty = frozenset(claim for claim in claims if not found[claim])
+        came = {(each.message.queue, each.message.kind) for each in deliveries}
+        self._asking.note(kind for _, kind in came)
+        self._idle = len(deliveries) < max(claim.n for claim in claims)
+        self._empty = frozenset(
+            claim
+            for claim in claims
+            if came.isdisjoint((claim.queue, kind) for kind in claim.wanted)
+        )
 
     def take(self, deliveries: Sequence[Delivery], now: float) -> None:
         """Hand out what was claimed: each to its place, or to be settled if it must not run."""
@@ -181,8 +184,8 @@ class Fetcher:
                 calls.append((delivery, self._tasks[delivery.message.task].kind))
         displaced = self._places.run(calls)
         self._asking.learn(
-            [(delivery.message.kind, kind) for delivery, kind in calls],
-            [delivery.message.kind for delivery in displaced],
+            {(delivery.message.kind, kind) for delivery, kind in calls},
+            {delivery.message.kind for delivery in displaced},
             time.monotonic(),
         )
         for delivery in displaced:

@@ -16,6 +16,9 @@ from ropeway.worker.process import ChildProcess
 from ropeway.worker.ward import Ward
 from ropeway.worker.watch import Watch
 
+_FREE = 1 << 16
+"""What a free slot counts beside room in advance, of which no child has as much."""
+
 
 class Fleet:
     """Children that run coroutines and threads, and others, if need be, for one `cpu` call each.
@@ -90,10 +93,10 @@ class Fleet:
         has one in any case.
         """
         shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
-        room: dict[Kind, dict[ChildProcess, tuple[int, int]]] = {kind: {} for kind in self._kinds}
+        room: dict[Kind, dict[ChildProcess, int]] = {kind: {} for kind in self._kinds}
         for child in self._working():
             for kind, window in child.handed.windows.items():
-                room[kind][child] = window.free, window.room
+                room[kind][child] = _FREE * window.free + window.room
         excess: list[Delivery] = []
         for delivery, kind in deliveries:
             if delivery.solo and kind != "cpu":
@@ -101,11 +104,10 @@ class Fleet:
                 continue
             places = room[kind]
             best = max(places, key=places.__getitem__, default=None)
-            free, more = places[best] if best is not None else (0, 0)
-            if best is None or more <= 0:
+            if best is None or places[best] <= 0:
                 excess.append(delivery)
                 continue
-            places[best] = max(0, free - 1), more - 1
+            places[best] -= 1 if places[best] < _FREE else _FREE + 1
             shares.setdefault(best, []).append((delivery, kind))
         for child, share in shares.items():
             child.run(share)
