@@ -38,6 +38,11 @@ _COMMANDS = {
         "ropeway.cli.commands.workers:workers",
         "Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack, check.",
     ),
+    "status": (
+        "ropeway.cli.commands.status:status",
+        "Say how things are: healthy or not, what waits and why, what fails.",
+    ),
+    "check": ("ropeway.cli.commands.check:check", "Hold figures against limits, for monitoring."),
     "doctor": (
         "ropeway.cli.commands.doctor:doctor",
         "Check this machine, the database and the app.",
