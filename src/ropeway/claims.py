@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
@@ -107,6 +108,14 @@ def next_turn(heads: Mapping[int, float], now: float) -> tuple[int, float] | Non
 
 MAX_BATCH = 200
 """Messages in one claim or commit: larger batches gain little and make others wait."""
+
+
+def serves(wanted: Sequence[str] | None, queue: str) -> bool:
+    """Whether a queue is one of those wanted: None is every one, and `*` in a name any text."""
+    if wanted is None or queue in wanted:
+        return True
+    patterns = (".*".join(map(re.escape, each.split("*"))) for each in wanted if "*" in each)
+    return any(re.fullmatch(pattern, queue, re.DOTALL) for pattern in patterns)
 
 
 def plan_claims(

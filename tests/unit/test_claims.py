@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ropeway.claims import AGEING, Limit, Meter, next_turn, plan_claims
+from ropeway.claims import AGEING, Limit, Meter, next_turn, plan_claims, serves
 
 queue_lists = st.lists(st.text(max_size=3), unique=True, max_size=12)
 
@@ -114,3 +114,24 @@ def test_a_limit_that_makes_no_sense(wrong: dict[str, Any]) -> None:
     """It is refused where it is made."""
     with pytest.raises(ValueError, match="limit 'l'"):
         Limit(name="l", **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "queue", "served"),
+    [
+        (None, "any", True),
+        (["a", "b"], "b", True),
+        (["a", "b"], "ab", False),
+        (["mail.*"], "mail.eu", True),
+        (["mail.*"], "mail", False),
+        (["mail.*"], "e-mail.eu", False),
+        (["*"], "a\nb", True),
+        (["a*c"], "abc", True),
+        (["a.c"], "abc", False),
+        (["[ab]"], "a", False),
+        ([], "a", False),
+    ],
+)
+def test_the_queues_that_are_served(wanted: list[str] | None, queue: str, served: bool) -> None:
+    """A name is itself, and a star any text; nothing else in a name has a meaning."""
+    assert serves(wanted, queue) is served

@@ -156,6 +156,17 @@ def test_only_the_named_queues_are_served(rig: Rig, eventually: Eventually) -> N
     assert rig.row(other).attempt == 0
 
 
+def test_queues_are_served_by_a_pattern(rig: Rig) -> None:
+    """A star in a name takes in queues that are there, and such as come later, and no others."""
+    tasks = rig.tasks(ADD)
+    other = tasks.add.send(1, 1)
+    jobs = [tasks.add.using(queue=name).send(1, 2) for name in ("mail.a", "mail.b", "x")]
+    rig.worker("-Q", "mail.*,x")
+    assert results(jobs) == [3, 3, 3]
+    assert tasks.add.using(queue="mail.c").send(2, 2).result(5) == 4
+    assert rig.row(other).attempt == 0
+
+
 def test_queues_that_nobody_declared_are_served(rig: Rig) -> None:
     """A worker without -Q finds a queue that no task names, before and after it has started."""
     tasks = rig.tasks(ADD)

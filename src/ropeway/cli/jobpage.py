@@ -50,10 +50,10 @@ def _head(job: JobRecord, now: float, progress: Progress | None) -> str:
 def _attempts(job: JobRecord) -> str:
     told = f"{job.failures} failed, {job.losses} lost with a worker, {job.releases} given back"
     ended = job.failures + job.losses + job.releases
-    # The one that runs, or that ended well, is charged to nothing; the rest went silent.
-    silent = job.attempt - ended - (job.state in (State.RUNNING, State.SUCCEEDED))
-    if silent > 0 and job.state in (State.QUEUED, State.RUNNING, State.SUCCEEDED):
-        told += f", {silent} never heard of again"
+    # The one that runs, or that ended well, is charged to nothing; the rest was abandoned.
+    abandoned = job.attempt - ended - (job.state in (State.RUNNING, State.SUCCEEDED))
+    if abandoned > 0 and job.state in (State.QUEUED, State.RUNNING, State.SUCCEEDED):
+        told += f", {abandoned} abandoned"
     return f"{job.attempt} ({told})"
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from ropeway.claims import MAX_BATCH, Claim, plan_claims
+from ropeway.claims import MAX_BATCH, Claim, plan_claims, serves
 from ropeway.decide import Rules, screen
 from ropeway.errors import RopewayError
 from ropeway.message import ENVELOPE_VERSION, Delivery, Failure, Kind, Outcome
@@ -41,7 +41,7 @@ _LOOK_ROUND = 1.0
 
 
 class Fetcher:
-    """Claims what there is room for. Without `queues` it serves every queue there is."""
+    """Claims what there is room for, from the queues that `serves` tells: without any, from all."""
 
     def __init__(
         self,
@@ -59,8 +59,11 @@ class Fetcher:
         self._backend, self._places, self._settler, self._held = backend, places, settler, held
         self._tasks, self._rules = tasks, rules
         self._holder, self._lease = holder, lease
-        self._every_queue = queues is None
-        self._queues = list(queues or sorted({info.queue for info in tasks.values()} | {"default"}))
+        self._served = queues
+        self._finds = queues is None or any("*" in queue for queue in queues)
+        own = sorted({info.queue for info in tasks.values()} | {"default"})
+        self._queues = [queue for queue in queues or () if "*" not in queue]
+        self._queues += [each for each in own if serves(queues, each) and each not in self._queues]
         self._pauses = Pauses(backend)
         self._asking = Asking(frozenset(info.kind for info in tasks.values()))
         self._empty: frozenset[Claim] = frozenset()
@@ -109,7 +112,7 @@ class Fetcher:
         return len(deliveries)
 
     async def _claim(self, wanted: Wanted, wait: float) -> tuple[list[Delivery], float]:
-        if self._every_queue and time.monotonic() - self._looked_round > _LOOK_ROUND:
+        if self._finds and time.monotonic() - self._looked_round > _LOOK_ROUND:
             await self._find_queues()
         queues = await self._pauses.open_ones(self._queues)
         # Asked for first: what is claimed is run, whatever fails after that.
@@ -165,7 +168,8 @@ class Fetcher:
 
     async def _find_queues(self) -> None:
         self._looked_round = time.monotonic()
-        known = {stats.queue for stats in await self._backend.stats()}
+        there = {stats.queue for stats in await self._backend.stats()}
+        known = {queue for queue in there if serves(self._served, queue)}
         self._queues += sorted(known.difference(self._queues))
 
     def _hand_out(self, deliveries: Sequence[Delivery], now: float) -> None:

@@ -28,7 +28,7 @@ def _queues(
     multiple=True,
     metavar="NAMES",
     callback=_queues,
-    help="Serve only these queues: a,b. Default: every queue there is.",
+    help="Serve only these queues: a,mail.*. Default: every queue there is.",
 )
 @click.option(
     "--children", type=click.IntRange(min=1), help="Child processes. Default: one for each core."
