@@ -1,6 +1,7 @@
 """What a type checker sees of the public surface, as a user would write it."""
 
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any, Literal, assert_type
 
 from ropeway import Call, Job, Ropeway, State, Unique, current
@@ -53,6 +54,13 @@ assert_type(current.tags, tuple[str, ...])
 assert_type(tidy.send("a", "b"), Job[None])
 
 
+async def work() -> None:
+    async with app.testing() as sandbox:
+        assert_type(await sandbox.aadvance("1h"), list[Job[Any]])
+    async with app.worker(queues=["images"]) as worker:
+        worker.stop(now=True)
+
+
 async def main() -> None:
     job = await resize.asend("a.png", width=10)
     assert_type(await job.aresult(timeout=1), str)
@@ -64,6 +72,15 @@ async def main() -> None:
     text = await resize("a.png")
     assert_type(text, str)
 
+
+with app.testing(start=datetime(2030, 1, 1, tzinfo=UTC), concurrency=2) as sandbox:
+    assert_type(sandbox.run(), list[Job[Any]])
+    assert_type(sandbox.run_one(), Job[Any] | None)
+    assert_type(sandbox.sent(add)[0].job, Job[int])
+    assert_type(sandbox.sent()[0].job, Job[Any])
+    assert_type(sandbox.assert_sent(add, 2, y=3).job.result(), int)
+    assert_type(sandbox.history(add.send(1))[0].state, State)
+    sandbox.inject("killed", into=resize, times=2)
 
 add.send("two")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 add.send()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
