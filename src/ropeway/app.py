@@ -149,8 +149,9 @@ class Ropeway:
 
         `retries` failures are tried again (3 unless told otherwise), with a growing random delay:
         of those exceptions alone that are one of `retry_on`, if it is given, and never those of
-        `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer. The other
-        options are those of `Task.using`, here for every call. A coroutine function runs on the
+        `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer. If it does not
+        stop, its process is ended after `hard_timeout`; so it is if a `cpu` task takes more `memory`
+        (`"512MB"`). The other options are those of `Task.using`, here for every call. A coroutine function runs on the
         worker's event loop, a plain one in a thread, or, with `cpu=True`, alone in a process that
         is kept for such tasks: one call on each core. Raises `BadTask` and `BadArguments`.
         """
@@ -180,6 +181,11 @@ class Ropeway:
                 hint="make it a plain function, or leave cpu=True out",
             )
         kind: Kind = "loop" if asynchronous else "cpu" if cpu else "threads"
+        if terms.memory is not None and kind != "cpu":
+            raise BadTask(
+                f"{name} has memory= and shares its process with others",
+                hint="add cpu=True, or limit whole processes: ropeway worker --max-memory",
+            )
         if name in self.tasks:
             raise BadTask(f"two tasks are called {name}", hint="give one of them another name=")
         definition = Definition(function, name, kind, policy, terms)

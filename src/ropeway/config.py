@@ -17,6 +17,13 @@ from ropeway.errors import ConfigError
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 Durability = Literal["disk", "process"]
+_FACTORS = {
+    "": 1,
+    "B": 1,
+    **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)},
+    **{f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)},
+}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 
 
@@ -57,6 +64,21 @@ def per_second(value: float | str, name: str = "rate") -> float:
     if not usable:
         raise ConfigError(f"{name}={given!r} is not a rate", hint='write 10, "10/s" or "500/h"')
     return float(value)
+
+
+def size(value: int | str, name: str = "size") -> int:
+    """Return `value` as bytes: a number, or a text such as `"512MB"` or `"2GiB"`.
+
+    Raises `ConfigError` for anything else, and for less than one byte.
+    """
+    found: object = value
+    if isinstance(value, str):
+        parts = _SIZE.fullmatch(value.strip())
+        factor = _FACTORS.get(parts[2].upper()) if parts else None
+        found = round(float(parts[1]) * factor) if parts and factor else None
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise ConfigError(f"{name}={value!r} is not a size", hint='write "512MB" or "2GiB"')
+    return found
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -33,10 +33,13 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `timeout`, `keep` (of the record after success), `early` (settled before it runs) and `store`
     (a record after success) come before the task's own; None leaves them to it. `expires` counts
     from when the job is first due. `unique` is the key of the record that no other live job may
-    hold, `window` how long it is held after success.
+    hold, `window` how long it is held after success. The process of a run that takes longer than
+    `hard_timeout`, or more bytes of `memory`, is ended.
     """
 
     timeout: float | None = None
+    hard_timeout: float | None = None
+    memory: int | None = None
     keep: float | None = None
     early: bool | None = None
     store: bool | None = None

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from ropeway.config import seconds
+from ropeway.config import seconds, size
 from ropeway.errors import BadArguments, ConfigError
 from ropeway.limits import LimitValue
 from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Terms
@@ -22,7 +22,7 @@ Duration = float | str | timedelta
 
 Classes = tuple[type[BaseException], ...]
 _LONGEST_HEADERS = 16_384
-_OF_THE_RUN = frozenset({"retries", "timeout", "keep", "ack", "store"})
+_OF_THE_RUN = frozenset({"retries", "timeout", "hard_timeout", "memory", "keep", "ack", "store"})
 """What of a task's options its workers know, so that messages need not say it."""
 
 
@@ -37,6 +37,7 @@ class Common(TypedDict, total=False):
     unique: bool | Duration | Unique | None
     retries: int | RetryPolicy | None
     timeout: Duration | None
+    hard_timeout: Duration | None
     keep: Duration | None
     ack: Literal["late", "early"] | None
     store: bool | None
@@ -54,6 +55,7 @@ class Using(Common, total=False):
 class ForTask(Common, total=False):
     """What `@app.task` takes, beside its name."""
 
+    memory: int | str | None
     retry_on: Classes
     dont_retry_on: Classes
 
@@ -196,8 +198,10 @@ def _dates(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _terms(given: Mapping[str, Any], old: Terms) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    for name in given.keys() & {"timeout", "keep"}:
+    for name in given.keys() & {"timeout", "hard_timeout", "keep"}:
         changes[name] = duration(given[name], name)
+    if "memory" in given:
+        changes["memory"] = _memory(given["memory"])
     if "expires" in given:
         dated = isinstance(given["expires"], datetime)
         changes["expires"] = None if dated else duration(given["expires"], "expires")
@@ -213,6 +217,13 @@ def _terms(given: Mapping[str, Any], old: Terms) -> dict[str, Any]:
         tags = [_name(tag, "tags") for tag in _several(given["tags"], "tags")]
         changes["tags"] = tuple(dict.fromkeys([*old.tags, *tags]))
     return changes
+
+
+def _memory(value: int | str) -> int:
+    try:
+        return size(value, "memory")
+    except ConfigError as error:
+        raise BadArguments(error.fact, hint=error.hint) from None
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -238,8 +249,8 @@ def _several(values: Iterable[str], name: str) -> list[str]:
 
 
 def _name(text: str, what: str) -> str:
-    size = _size(text) if isinstance(text, str) else None
-    if size is None or not 0 < size <= 255:
+    length = _size(text) if isinstance(text, str) else None
+    if length is None or not 0 < length <= 255:
         raise BadArguments(f"{what}={text!r} is not a name", hint="use 1 to 255 bytes of text")
     return text
 

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ropeway.message import Delivery, Fence, Kind, Message, Outcome
-from ropeway.retry import DEFAULT
+from ropeway.message import Delivery, Fence, Kind, Message, Outcome, Terms
 from ropeway.worker import memory
 from ropeway.worker.blame import how_it_ended, of_those_killed, verdicts
 from ropeway.worker.cell import Cell
-from ropeway.worker.frames import TaskInfo
 from ropeway.worker.handed import Handed
-from ropeway.worker.limits import Wear, excess_of, far_beyond, overrun, worn
+from ropeway.worker.limits import Wear, excess, far_beyond, hard_limit, overrun, worn
 
 CULPRIT, SUSPECT = "crashed", "abandoned"
 
@@ -64,9 +62,21 @@ def test_an_end_in_words(code: int, short: bool, words: str) -> None:
     assert how_it_ended(code, out_of_memory=short) == words
 
 
-def info(**fields: object) -> TaskInfo:
-    known = {"kind": "cpu", "queue": "default", "digest": "", "policy": DEFAULT, **fields}
-    return TaskInfo(**known)  # type: ignore[arg-type]  # a test's short hand
+@pytest.mark.parametrize(
+    ("own", "task", "limit"),
+    [
+        (None, Terms(), None),
+        (None, Terms(timeout=5), 15),
+        (None, Terms(timeout=5, hard_timeout=6), 6),
+        (None, Terms(hard_timeout=6), 6),
+        (Terms(), Terms(timeout=5), 15),
+        (Terms(timeout=100), Terms(timeout=5, hard_timeout=6), 110),
+        (Terms(hard_timeout=3), Terms(timeout=5, hard_timeout=6), 3),
+    ],
+)
+def test_which_hard_limit_applies(own: Terms | None, task: Terms, limit: float | None) -> None:
+    """The call's, else the task's; where only a timeout is named, `grace` after that."""
+    assert hard_limit(own, task, 10.0) == limit
 
 
 @pytest.mark.parametrize(
@@ -74,19 +84,17 @@ def info(**fields: object) -> TaskInfo:
 )
 def test_the_hard_limit(limit: float | None, ran: float, over: bool) -> None:
     """A call that has run for longer is timed out, in words that say so."""
-    outcome = overrun(info(hard_timeout=limit), "cpu", ran)
+    outcome = overrun(limit, ran)
     assert (outcome is not None) is over
     if outcome is not None and outcome.error is not None:
         assert (outcome.ending, outcome.error.type) == ("timed_out", "TimeLimit")
         assert "hard limit of 2 s" in outcome.error.message
 
 
-@pytest.mark.parametrize(
-    ("limit", "size", "over"), [(None, 10**12, False), (1000, 1000, False), (1000, 1001, True)]
-)
-def test_the_memory_of_a_call(limit: int | None, size: int, over: bool) -> None:
+@pytest.mark.parametrize(("size", "over"), [(1000, False), (1001, True)])
+def test_the_memory_of_a_call(size: int, over: bool) -> None:
     """A call whose process takes more has failed, and hears how much it was."""
-    outcome = excess_of(info(memory=limit), size)
+    outcome = excess(1000, size)
     assert (outcome is not None) is over
     if outcome is not None and outcome.error is not None:
         assert (outcome.ending, outcome.error.type) == ("raised", "MemoryLimit")

@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 
 from ropeway import safe
-from ropeway.config import seconds
+from ropeway.config import seconds, size
 from ropeway.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,6 +54,14 @@ def a_duration(text: str) -> float:
         return seconds(float(text) if text.strip()[-1:].isdigit() else text)
     except (ConfigError, ValueError):
         raise click.BadParameter(f"{text!r} is not a duration; write 90, 90s or 1h30m") from None
+
+
+def a_size(text: str) -> int:
+    """Read the bytes of an option: a number, or a text such as 512MB or 2GiB."""
+    try:
+        return size(text)
+    except ConfigError:
+        raise click.BadParameter(f"{text!r} is not a size; write 512MB or 2GiB") from None
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:

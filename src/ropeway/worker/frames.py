@@ -13,18 +13,13 @@ from ropeway.retry import RetryPolicy
 
 
 class TaskInfo(Struct, frozen=True, kw_only=True):
-    """What a supervisor knows of a task, without importing it.
-
-    `hard_timeout` is in seconds, `memory` in bytes: the process of a call that takes more is ended.
-    """
+    """What a supervisor knows of a task, without importing it."""
 
     kind: Kind
     queue: str
     digest: str
     policy: RetryPolicy
     terms: Terms = Terms()
-    hard_timeout: float | None = None
-    memory: int | None = None
 
 
 class Manifest(Struct, frozen=True, tag=1, array_like=True):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ropeway.message import Failure, Kind, Outcome
-from ropeway.worker.frames import TaskInfo
+from ropeway.message import Failure, Outcome, Terms
 
 _FAR = 1.5
 """Times `--max-memory` that a child may take while its calls finish."""
@@ -19,26 +18,33 @@ class Wear(Struct, frozen=True, kw_only=True):
     memory: int | None = None
 
 
-def overrun(task: TaskInfo, kind: Kind, ran: float) -> Outcome | None:
+def hard_limit(own: Terms | None, task: Terms, grace: float) -> float | None:
+    """Return after how many seconds a run is ended by force.
+
+    Who names a time for the run decides: the call, else its task. One that names only the
+    `timeout` leaves the run `grace` to end after that.
+    """
+    for terms in (own, task):
+        if terms is not None and terms.hard_timeout is not None:
+            return terms.hard_timeout
+        if terms is not None and terms.timeout is not None:
+            return terms.timeout + grace
+    return None
+
+
+def overrun(limit: float | None, ran: float) -> Outcome | None:
     """Return how a call ends that has run for `ran` seconds, if that is more than it may."""
-    limit = task.hard_timeout
     if limit is None or ran < limit:
         return None
-    whose = (
-        "its process was ended" if kind == "cpu" else "its process was ended, its neighbours spared"
-    )
-    message = f"it ran longer than its hard limit of {limit:g} s; {whose}"
+    message = f"it ran longer than its hard limit of {limit:g} s, and its process was ended"
     return Outcome(ending="timed_out", error=Failure(type="TimeLimit", message=message))
 
 
-def excess_of(task: TaskInfo, size: int) -> Outcome | None:
+def excess(limit: int, size: int) -> Outcome | None:
     """Return how a call ends whose process takes `size` bytes, if that is more than it may."""
-    if task.memory is None or size <= task.memory:
+    if size <= limit:
         return None
-    message = (
-        f"its process took {size:,} bytes of memory, more than memory={task.memory:,}, "
-        "and was ended"
-    )
+    message = f"its process took {size:,} bytes, more than memory={limit:,}, and was ended"
     return Outcome(ending="raised", error=Failure(type="MemoryLimit", message=message))
 
 

@@ -13,7 +13,7 @@ from ropeway.worker import memory
 from ropeway.worker.crew import Crew
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.handed import Handover
-from ropeway.worker.limits import Wear, excess_of, far_beyond, overrun, worn
+from ropeway.worker.limits import Wear, excess, far_beyond, hard_limit, overrun, worn
 from ropeway.worker.process import ChildProcess
 from ropeway.worker.ward import Ward
 
@@ -40,7 +40,6 @@ class Watch:
     ) -> None:
         self._crews, self._ward, self._tasks = crews, ward, tasks
         self._grace, self._wear = grace, wear
-        self._limited = any(info.hard_timeout or info.memory for info in tasks.values())
         self._condemned_at: dict[ChildProcess, float] = {}
 
     async def run(self) -> None:
@@ -76,12 +75,11 @@ class Watch:
     # -- calls that take too much ---------------------------------------------------------
 
     def _find_overruns(self, crew: Crew, child: ChildProcess, now: float) -> None:
-        if self._limited or child.unwanted:
-            for slot, call, since in child.handed.running():
-                if slot not in child.condemned:
-                    outcome = self._judge(child, call, now, since)
-                    if outcome is not None:
-                        self._condemn(crew, child, slot, outcome, now)
+        for slot, call, since in child.handed.running():
+            if slot not in child.condemned:
+                outcome = self._judge(child, call, now, since)
+                if outcome is not None:
+                    self._condemn(crew, child, slot, outcome, now)
         left = child.handed.calls.keys()
         due = left & child.condemned.keys()
         if due and (due == left or now - self._condemned_at[child] >= self._grace):
@@ -90,11 +88,12 @@ class Watch:
     def _judge(
         self, child: ChildProcess, call: Handover, now: float, since: float
     ) -> Outcome | None:
-        task = self._tasks[call.delivery.message.task]
-        outcome = overrun(task, call.kind, now - since)
-        if outcome is None and task.memory is not None and call.kind == "cpu":
-            outcome = excess_of(task, memory.resident(child.pid))
-        if outcome is None:
+        message = call.delivery.message
+        terms = self._tasks[message.task].terms
+        outcome = overrun(hard_limit(message.terms, terms, self._grace), now - since)
+        if outcome is None and terms.memory is not None and call.kind == "cpu":
+            outcome = excess(terms.memory, memory.resident(child.pid))
+        if outcome is None and child.unwanted:
             outcome = _disobeying(child.unwanted, call.delivery.fence, call.kind, now)
         return outcome
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ropeway.cli.shared import Shared, options
+from ropeway.cli.shared import Shared, a_duration, a_size, options
 from ropeway.worker.logs import FORMAT, FORMATS, Format, set_up
 
 # One child has 4,096 places for both kinds, and holds a little more work than it has slots.
@@ -53,6 +53,23 @@ def _queues(
     help="Further child processes, each for one cpu=True task at a time. Default: one for each core.",
 )
 @click.option(
+    "--recycle-calls",
+    type=click.IntRange(min=1),
+    help="Replace a child after so many calls. Default: never.",
+)
+@click.option(
+    "--recycle-age",
+    type=a_duration,
+    metavar="DURATION",
+    help="Replace a child after so long: 12h. Default: never.",
+)
+@click.option(
+    "--max-memory",
+    type=a_size,
+    metavar="SIZE",
+    help="Replace a child that takes more memory than this: 512MB. Default: never.",
+)
+@click.option(
     "--health-port",
     type=click.IntRange(1, 65_535),
     help="Answer GET /live and /ready on this port.",
@@ -90,6 +107,9 @@ def worker(
     loop_slots: int,
     threads: int,
     cpu: int | None,
+    recycle_calls: int | None,
+    recycle_age: float | None,
+    max_memory: int | None,
     health_port: int | None,
     health_host: str,
     health_file: str | None,
@@ -101,6 +121,7 @@ def worker(
     APP is a module, module:attribute or file; without it the app is looked for. The first SIGTERM
     or Ctrl-C lets running jobs finish, a second one, or SIGQUIT, gives them back at once.
     """
+    from ropeway.worker.limits import Wear
     from ropeway.worker.locate import choose_target
     from ropeway.worker.options import WorkerOptions
     from ropeway.worker.supervisor import run_worker
@@ -117,6 +138,7 @@ def worker(
             loop_slots=loop_slots,
             thread_slots=threads,
             cpu=cpu or 0,
+            wear=Wear(calls=recycle_calls, age=recycle_age, memory=max_memory),
             health_host=health_host,
             health_port=health_port,
             health_file=health_file,
