@@ -253,3 +253,54 @@ def test_a_result_by_its_handle(tasks: Path, eventually: Eventually) -> None:
         job_id = process("run", "add", "20", "22").stdout.strip()
 
         assert step(Job(Source(backend), job_id).aresult(20)) == 42
+
+
+# --- more ways to say it --------------------------------------------------------------------------
+
+
+def test_arguments_by_name(tasks: Path) -> None:
+    """As options, also where a value without a name could be meant."""
+    done = process("run", "add", "--arg", "y=3", "1", "--key", "cat")
+    assert shown(done.stdout)["arguments"] == {"x": 1, "y": 3}
+    done = process("run", "echo", "--arg", "text=a=b")
+    assert shown(done.stdout)["arguments"] == {"text": "a=b"}
+    done = process("run", "add", "--arg", "3")
+    assert done.returncode == 2
+    assert "'3' has no name" in done.stderr
+
+
+def test_unique(tasks: Path) -> None:
+    """A second one is the first."""
+    first = process("run", "add", "1", "--unique")
+    assert process("run", "add", "1", "--unique").stdout == first.stdout
+    assert process("run", "add", "2", "--unique").stdout != first.stdout
+
+
+def test_here_and_now(tasks: Path, here: Path) -> None:
+    """No worker and no database; what it prints is not its result."""
+    tasks.write_text(
+        tasks.read_text() + "\n@app.task\ndef talks(x: int) -> int:\n"
+        "    from ropeway import current\n    print('hello')\n    return x + current.attempt\n"
+    )
+    done = process("run", "talks", "4", "--local")
+    assert (done.returncode, done.stdout) == (0, "5\n")
+    assert "hello" in done.stderr
+    done = process("run", "sleep", "0.01", "--local", "--delay", "1h")
+    assert (done.returncode, done.stdout) == (0, "null\n")
+    assert not (here / ".ropeway").exists()
+
+
+def test_here_a_failure_is_shown_whole(tasks: Path) -> None:
+    """Where it happened is what one wants to know."""
+    done = process("run", "boom", "bad", "--local")
+    assert done.returncode == 5
+    assert "raise ValueError(text)" in done.stderr
+    assert "RW-304" in done.stderr
+    error = process("run", "boom", "bad", "--local", "--json", "-q").stderr.splitlines()[-1]
+    assert json.loads(error)["error"]["code"] == "RW-304"
+
+
+def test_here_there_is_nothing_to_wait_for(tasks: Path) -> None:
+    """It does that by itself."""
+    assert process("run", "add", "1", "--local", "--follow").returncode == 2
+    assert process("run", "add", "1", "--local", "--timeout", "1").returncode == 2

@@ -13,7 +13,9 @@ from ropeway.errors import BadArguments
 from ropeway.task import Definition
 
 Arguments = tuple[list[Any], dict[str, Any]]
-_NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+"""A word that is an argument by name."""
+
 _NULL = {"type": "null"}
 
 
@@ -30,7 +32,7 @@ def parse(task: Definition, words: Sequence[str], more: str | None = None) -> Ar
     args: list[Any] = []
     places = _places(signature)
     for word in words:
-        if found := _NAMED.fullmatch(word):
+        if found := NAMED.fullmatch(word):
             name, text = found[1], found[2]
             if name in named:
                 raise _refusal(task, f"{name} is given twice")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,21 +13,24 @@ import click
 
 from ropeway.capabilities import require
 from ropeway.cli.apps import find_task, import_app
-from ropeway.cli.arguments import parse
+from ropeway.cli.arguments import NAMED, parse
 from ropeway.cli.jobview import progress_line
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, a_duration, options
 from ropeway.cli.words import duration
-from ropeway.errors import ResultTimeout
+from ropeway.errors import ResultTimeout, TaskFailed
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.worker.locate import choose_target
 
 if TYPE_CHECKING:
     from ropeway.app import Ropeway
+    from ropeway.results import Job
 
 PATIENCE = 2.0
 """Seconds after which a call that is due and that nobody has taken is worth a word."""
+
+_FOR_EVER = 10 * 365 * 86_400.0
 
 _GUARD = "\0"  # cannot be on a command line
 
@@ -44,6 +50,16 @@ def a_date(text: str) -> datetime:
 def a_word(text: str) -> str:
     """Take off what `Run` put on a word."""
     return text.removeprefix(_GUARD)
+
+
+def named_values(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """See that each of the values has a name in front."""
+    for text in values:
+        if not NAMED.fullmatch(text):
+            raise click.BadParameter(f"{text!r} has no name; write --arg x=1", ctx, param)
+    return values
 
 
 class Run(click.Command):
@@ -71,6 +87,14 @@ def _is_negative(word: str) -> bool:
 @click.command(cls=Run)
 @click.argument("task", type=a_word, metavar="TASK")
 @click.argument("arguments", nargs=-1, type=a_word, metavar="[ARGUMENTS]...")
+@click.option(
+    "--arg",
+    "named",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=named_values,
+    help="An argument by name; may be repeated.",
+)
 @click.option("--json-args", metavar="OBJECT", help="More arguments: '{\"x\": 1}'.")
 @click.option("--queue", help="Send to this queue instead of the task's own.")
 @click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; 9 is claimed first.")
@@ -78,6 +102,8 @@ def _is_negative(word: str) -> bool:
     "--delay", type=a_duration, metavar="DURATION", help="Run it this much later: 90s, 5m."
 )
 @click.option("--at", type=a_date, metavar="DATE", help="Run it at this date: 2030-01-31T09:00Z.")
+@click.option("--key", help="Calls of one key run one at a time, in order.")
+@click.option("--unique", is_flag=True, help="Send nothing if such a job waits or runs.")
 @click.option("--wait", is_flag=True, help="Wait, and print the result as JSON.")
 @click.option(
     "--timeout",
@@ -86,20 +112,21 @@ def _is_negative(word: str) -> bool:
     help="With --wait or --follow: how long at most.",
 )
 @click.option("--follow", is_flag=True, help="Like --wait, and tell what happens on the way.")
+@click.option("--local", is_flag=True, help="Run it here and now, and send nothing.")
 @options()
 @click.pass_obj
 def run(
     shared: Shared,
+    /,
     task: str,
     arguments: tuple[str, ...],
+    named: tuple[str, ...],
     json_args: str | None,
-    queue: str | None,
-    priority: int | None,
-    delay: float | None,
-    at: datetime | None,
     wait: bool,
     timeout: float | None,
     follow: bool,
+    local: bool,
+    **using: Any,
 ) -> None:
     """Send one call of a task.
 
@@ -108,13 +135,18 @@ def run(
     """
     if timeout is not None and not (wait or follow):
         raise click.UsageError("--timeout needs --wait or --follow")
-    if delay is not None and at is not None:
+    if using["delay"] is not None and using["at"] is not None:
         raise click.UsageError("--delay and --at exclude each other")
+    if local and (wait or follow):
+        raise click.UsageError("--local waits by itself: leave out --wait and --follow")
     target = choose_target(shared.app)
     app = import_app(target)
     found = find_task(app.tasks, task, target)
-    args, kwargs = parse(found.definition, arguments, json_args)
-    sender = found.using(queue=queue, priority=priority, delay=delay, at=at)
+    args, kwargs = parse(found.definition, (*arguments, *named), json_args)
+    sender = found.using(**(using | {"unique": using["unique"] or None}))
+    if local:
+        print_json(_here(app, lambda: sender.send(*args, **kwargs), shared))
+        return
     require(app.connection.blocking().capabilities, "shared", "ropeway run")
     try:
         job_id = sender.send(*args, **kwargs).id
@@ -130,6 +162,17 @@ def run(
             print(job_id)
     finally:
         step(app.connection.blocking().close())
+
+
+def _here(app: Ropeway, send: Callable[[], Job[Any]], shared: Shared) -> Any:
+    """Run the call in this process, on memory; what it prints is talk."""
+    try:
+        with contextlib.redirect_stdout(sys.stderr), app.testing(patience=_FOR_EVER):
+            return send().result()
+    except TaskFailed as error:
+        if error.traceback and not shared.verbose:  # with -v it is shown with the error
+            shared.say(error.traceback.rstrip())
+        raise
 
 
 def _followed(app: Ropeway, job_id: str, timeout: float | None, shared: Shared) -> Any:
