@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 from ropeway.results import Job
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.transition import Answer, Cancel, Transition
 from tests.conftest import Eventually
-from tests.worker.rig import Rig, results
+from tests.worker.rig import Rig, alive, results
 
 WORK = """
 @app.task(retries=3)
@@ -109,3 +111,84 @@ def test_a_worker_that_dies_with_it_takes_nobody_along(rig: Rig, eventually: Eve
     assert other.result(5) == "b"
     eventually(lambda: rig.row(job).state == "cancelled", 5)
     assert rig.row(job).attempt == 1
+
+
+HANGING = """
+@app.task(cpu=True)
+def core() -> None:
+    witness("core")
+    while True:
+        time.sleep(0.01)
+
+@app.task(cpu=True)
+def deaf_core() -> None:
+    witness("deaf_core")
+    time.sleep(60)
+
+@app.task(cpu=True)
+def other_core(x: int) -> int:
+    return x
+
+@app.task
+def thread() -> None:
+    witness("thread")
+    while True:
+        time.sleep(0.01)
+
+@app.task
+async def loop() -> None:
+    witness("loop")
+    await asyncio.sleep(60)
+
+@app.task
+def deaf(seconds: float) -> None:
+    witness("deaf")
+    time.sleep(seconds)
+
+@app.task
+async def wait(x: int) -> int:
+    witness("wait")
+    await ahold()
+    return x
+"""
+
+
+@pytest.mark.parametrize("task", ["loop", "thread", "core", "deaf_core"])
+def test_each_kind_is_stopped_within_a_second(rig: Rig, eventually: Eventually, task: str) -> None:
+    """Also a cpu call that hears nothing: its process is ended, and another one goes on."""
+    rig.set(lease=60)
+    tasks = rig.tasks(HANGING)
+    job = getattr(tasks, task).send()
+    worker = rig.worker("--cpu", "1")
+    eventually(lambda: rig.marks() == [task])
+    behind = tasks.other_core.send(7)
+    start = time.monotonic()
+    cancel(rig, job)
+    eventually(lambda: rig.row(job).state == "cancelled", 2)
+    assert time.monotonic() - start < 1
+    assert (rig.row(job).failures, rig.row(job).losses, rig.marks()) == (0, 0, [task])
+    assert behind.result(5) == 7
+    (pid,) = {each.pid for each in rig.executions()}
+    assert alive(pid) is (task != "deaf_core")
+    assert worker.stop() == 0
+
+
+def test_a_thread_that_hears_nothing_ends_with_its_process(
+    rig: Rig, eventually: Eventually
+) -> None:
+    """Its child is retired, its neighbours finish, and the job is cancelled in the end."""
+    rig.set(lease=60)
+    tasks = rig.tasks(HANGING)
+    job, neighbour = tasks.deaf.send(60), tasks.wait.send(1)
+    worker = rig.worker("--cpu", "1")
+    eventually(lambda: len(rig.executions()) == 2)
+    (child,) = {each.pid for each in rig.executions()}
+    cancel(rig, job)
+    eventually(lambda: "it does not stop when it is told to" in worker.said(), 8)
+    assert alive(child)
+    rig.open_gate()
+    assert neighbour.result(5) == 1
+    eventually(lambda: rig.row(job).state == "cancelled", 5)
+    assert not alive(child)
+    assert (rig.row(neighbour).attempt, rig.row(neighbour).losses) == (1, 0)
+    assert tasks.deaf.send(0).result(5) is None
