@@ -1,13 +1,8 @@
 """Run work outside the request: tasks, a broker, workers and results, from one file to a cluster."""
 
-from ropeway.app import Ropeway
-from ropeway.context import current
-from ropeway.errors import Retry, RopewayError, TaskFailed, TimeLimit
-from ropeway.results import Job
-from ropeway.retry import RetryPolicy
-from ropeway.states import State
-from ropeway.task import Call, Task
-from ropeway.unique import Unique
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ropeway.version import __version__ as __version__
 
 __all__ = [
@@ -24,3 +19,41 @@ __all__ = [
     "Unique",
     "current",
 ]
+
+if TYPE_CHECKING:
+    from ropeway.app import Ropeway
+    from ropeway.context import current
+    from ropeway.errors import Retry, RopewayError, TaskFailed, TimeLimit
+    from ropeway.results import Job
+    from ropeway.retry import RetryPolicy
+    from ropeway.states import State
+    from ropeway.task import Call, Task
+    from ropeway.unique import Unique
+else:
+    # Each is imported when it is first asked for, so that what needs none of them, such as the
+    # help of the command line, starts without an event loop.
+    _PLACES = {
+        "Call": "task",
+        "Job": "results",
+        "Retry": "errors",
+        "RetryPolicy": "retry",
+        "Ropeway": "app",
+        "RopewayError": "errors",
+        "State": "states",
+        "Task": "task",
+        "TaskFailed": "errors",
+        "TimeLimit": "errors",
+        "Unique": "unique",
+        "current": "context",
+    }
+
+    def __getattr__(name: str) -> Any:
+        place = _PLACES.get(name)
+        if place is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{place}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

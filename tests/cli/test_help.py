@@ -43,7 +43,15 @@ def test_help_imports_little(option: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     assert "ropeway" in done.stdout
     loaded = done.stderr.split()
-    unwanted = ("rich", "apsw", "sqlite3", "ropeway.worker", "ropeway.backends", "ropeway.cli.c")
+    unwanted = (
+        "rich",
+        "apsw",
+        "sqlite3",
+        "asyncio",
+        "ropeway.worker",
+        "ropeway.backends",
+        "ropeway.cli.c",
+    )
     assert [name for name in loaded if name.startswith(unwanted)] == []
 
 

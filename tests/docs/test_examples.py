@@ -19,7 +19,9 @@ ALL = pages.names("*.md", "docs/**/*.md")
 TIMEOUT = 50.0  # below the limit of a test, so that the output can still be shown
 
 
-def run_text(text: str, folder: Path, name: str = "page.md") -> tuple[int, str]:
+def run_text(
+    text: str, folder: Path, name: str = "page.md", python: str = sys.executable
+) -> tuple[int, str]:
     """Run the blocks of a page in a fresh process in `folder`; return its status and output."""
     steps = [step for block in pages.blocks(text) if (step := _step(block))]
     work = folder / "work"
@@ -27,9 +29,9 @@ def run_text(text: str, folder: Path, name: str = "page.md") -> tuple[int, str]:
     script = folder / "steps.json"
     script.write_text(json.dumps(steps), encoding="utf-8")
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("run_page.py")), name, str(script)],
+        [python, str(Path(__file__).with_name("run_page.py")), name, str(script)],
         cwd=work,
-        env=_environment(folder),
+        env=_environment(folder, python),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -51,13 +53,13 @@ def _step(block: pages.Block) -> tuple[str, str, int, str] | None:
     )
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, python: str) -> dict[str, str]:
     """Return the environment of a reader: nothing of ours, the same width of terminal."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ROPEWAY_", "PYTHON", "CI"))}
     home = folder / "home"
     home.mkdir()
     return kept | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PATH": f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(home),
         "COLUMNS": "100",
         "NO_COLOR": "1",
