@@ -1,0 +1,115 @@
+"""Deploys: workers end at any instant, and new code comes while old code runs."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import pairwise
+from random import Random
+
+from tests.conftest import Eventually
+from tests.worker.rig import Rig, results
+
+WORK = """
+@app.task(retries=0)
+def work(x: int) -> int:
+    witness()
+    time.sleep(0 if gate() else 0.003)
+    return x
+"""
+
+OLD = """
+@app.task(retries=0)
+def changed(x: int) -> int:
+    witness("old")
+    time.sleep(0 if gate() else 0.003)
+    return x
+
+@app.task(retries=0)
+def removed(x: int) -> int:
+    witness()
+    return x
+"""
+
+NEW = """
+@app.task(retries=0)
+def changed(x: int, more: int = 0) -> int:
+    witness("new")
+    time.sleep(0 if gate() else 0.003)
+    return x + more
+
+@app.task(retries=0)
+def added(x: int) -> int:
+    witness()
+    return x
+"""
+
+
+def test_a_stop_at_the_instant_of_fetching(rig: Rig, eventually: Eventually) -> None:
+    """Swept over the moments around a claim: no job is lost between store and worker, none twice."""
+    tasks = rig.tasks(WORK)
+    random = Random(7)
+    jobs = []
+    for step in range(12):
+        worker = rig.worker("--threads", "3", ready=False)
+        eventually(lambda: "loop slots" in worker.said())  # noqa: B023  it is called at once
+        # The worker waits for a message: what is sent now wakes it, and the signal comes beside.
+        jobs += tasks.app.send_many(tasks.work.call(i) for i in range(random.randrange(1, 40)))
+        time.sleep(step * 0.001)
+        assert worker.stop() == 0
+        assert rig.states()["running"] == 0
+    rig.open_gate()
+    rig.worker()
+    results(jobs)
+    assert rig.times_run() == Counter(job.id for job in jobs)
+    assert {(row.state, row.failures, row.losses) for row in rig.rows()} == {("succeeded", 0, 0)}
+
+
+def test_rolling_restarts_with_two_versions(rig: Rig, eventually: Eventually) -> None:
+    """Old and new code take turns under load: each job runs once, where it is known, without a pause."""
+    rig.set(unknown_grace="1h")
+    tasks = rig.tasks(OLD)
+    versions = {"old": OLD, "new": NEW}
+    jobs = tasks.app.send_many(tasks.changed.call(i) for i in range(4000))
+    jobs += tasks.app.send_many(tasks.removed.call(i) for i in range(20))
+    running = [rig.worker("--threads", "4") for _ in range(2)]
+    for turn in range(8):
+        rig.write(versions["new" if turn % 2 == 0 else "old"])
+        running.append(rig.worker("--threads", "4"))
+        assert running.pop(0).stop() == 0
+        sent = tasks.app.send_many(tasks.changed.call(i) for i in range(20))
+        results(sent, 15)
+        jobs += sent
+    module = rig.tasks(NEW)
+    jobs += module.app.send_many(module.added.call(i) for i in range(20))
+    running.append(rig.worker("--threads", "4"))
+    rig.open_gate()
+    rig.write(OLD)
+    running.append(rig.worker("--threads", "4"))
+    eventually(rig.settled, 30)
+    assert rig.times_run() == Counter(job.id for job in jobs)
+    assert {(row.state, row.failures, row.losses) for row in rig.rows()} == {("succeeded", 0, 0)}
+    marks = set(rig.marks())
+    assert {"old", "new"} <= marks
+
+
+def test_a_rolling_restart_makes_no_pause(rig: Rig, eventually: Eventually) -> None:
+    """The new worker is up before the old one stops: between two starts there is never a second."""
+    tasks = rig.tasks("""
+        @app.task(retries=0)
+        def tick(x: int) -> None:
+            witness(str(time.time()))
+            time.sleep(0.01)
+    """)
+    old = rig.worker("--threads", "2")
+    tasks.app.send_many(tasks.tick.call(i) for i in range(3000))
+    eventually(lambda: len(rig.executions()) > 10)
+    for _ in range(5):
+        new = rig.worker("--threads", "2")
+        assert old.stop() == 0
+        old = new
+    count = len(rig.executions())
+    eventually(lambda: len(rig.executions()) > count + 10 or rig.settled())
+    begun = sorted(float(mark) for mark in rig.marks())
+    assert max(after - before for before, after in pairwise(begun)) < 1.0
+    assert max(rig.times_run().values()) == 1
