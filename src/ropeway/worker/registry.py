@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 log = logging.getLogger("ropeway.worker")
 
-_NAP = 0.25
-"""Seconds of one wait for a hint."""
+_LOOK_ROUND = 1.0
+"""Seconds after which it is seen whether the record has changed."""
 
-_LOOK_EVERY = 2.0
+_LOOK_EVERY = 5.0
 """Seconds after which commands are looked for, hinted or not."""
 
 Orders = Mapping[Verb, Callable[[], Awaitable[str]]]
@@ -31,15 +31,24 @@ Orders = Mapping[Verb, Callable[[], Awaitable[str]]]
 
 
 class Registry:
-    """Writes what `describe` returns when it changes, and every ten seconds; obeys `orders`."""
+    """Writes what `describe` returns every ten seconds, or when `changing` does; obeys `orders`.
+
+    Somebody has to `ring` when `control.bell` is hinted.
+    """
 
     def __init__(
-        self, store: Store, holder: str, describe: Callable[[], WorkerRecord], orders: Orders
+        self,
+        store: Store,
+        holder: str,
+        describe: Callable[[], WorkerRecord],
+        changing: Callable[[], object],
+        orders: Orders,
     ) -> None:
         self._store, self._holder = store, holder
-        self._describe, self._orders = describe, orders
+        self._describe, self._changing, self._orders = describe, changing, orders
         self._patience = Patience("commands are heard")
-        self._written: WorkerRecord | None = None
+        self._rung = asyncio.Event()
+        self._written: object = None
         self._heard = self._looked = float("-inf")
         self._obeyed: dict[str, Reply] = {}
 
@@ -48,25 +57,28 @@ class Registry:
         while True:
             try:
                 await self.run_once()
-                hinted = await self._wait()
             except RopewayError as error:
                 await self._patience.rest(error)
-                continue
-            if hinted:
-                self._looked = float("-inf")
+                self._looked = float("-inf")  # what was not answered is told again
+            else:
+                await self._wait()
+
+    def ring(self) -> None:
+        """Look for commands now."""
+        self._looked = float("-inf")
+        self._rung.set()
 
     async def run_once(self) -> None:
         """Write the record if it is time to, and do what was told since the last look."""
-        record = self._describe()
         now = time.monotonic()
-        if _differs(record, self._written) or now - self._heard >= control.HEARTBEAT:
-            await self._ask(self._announce(record))
-            self._written, self._heard = record, now
+        if now - self._heard >= control.HEARTBEAT:
+            self._written, self._heard = None, now
+        await self._announce()
         if now - self._looked >= _LOOK_EVERY:
+            self._looked = now
             for command in await self._ask(control.commands(self._store, self._holder)):
                 await self._obey(command)
             self._obeyed.clear()
-            self._looked = now
 
     async def leave(self) -> None:
         """Remove the record; it ends by itself if that cannot be done."""
@@ -76,11 +88,21 @@ class Registry:
         except (RopewayError, TimeoutError) as error:
             log.debug("the worker's record stays for a while: %s", error)
 
-    async def _announce(self, record: WorkerRecord) -> None:
-        await control.announce(self._store, replace(record, heard=await self._store.now()))
+    async def _announce(self) -> None:
+        changing = self._changing()
+        if changing != self._written:
+            now = await self._ask(self._store.now())
+            record = replace(self._describe(), heard=now)
+            await self._ask(control.announce(self._store, record))
+            self._written = changing
 
-    async def _wait(self) -> list[str]:
-        return await self._ask(self._store.wait([control.bell(self._holder)], _NAP), _NAP)
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_ROUND):
+                await self._rung.wait()
+        except TimeoutError:
+            pass
+        self._rung.clear()
 
     async def _obey(self, command: Command) -> None:
         # Whatever is asked twice, because the answer could not be written, is done once.
@@ -89,14 +111,12 @@ class Registry:
             # Who stops has no time to answer.
             last = command.verb in {"stop", "stop_now"}
             self._obeyed[command.id] = Reply() if last else await self._do(command)
+        # Who has the answer, and looks, sees what has changed.
+        await self._announce()
         reply = self._obeyed[command.id]
         await self._ask(control.answer(self._store, self._holder, command, reply))
         if command.verb in {"stop", "stop_now"}:
             await self._do(command)
-        record = self._describe()
-        if _differs(record, self._written):
-            await self._ask(self._announce(record))
-            self._written = record
 
     async def _do(self, command: Command) -> Reply:
         try:
@@ -107,7 +127,3 @@ class Registry:
 
     async def _ask(self, verb: Coroutine[Any, Any, T], expected: float = 0.0) -> T:
         return await self._patience.ask(verb, expected)
-
-
-def _differs(record: WorkerRecord, written: WorkerRecord | None) -> bool:
-    return written is None or (record.state, record.children) != (written.state, written.children)

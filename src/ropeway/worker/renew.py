@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ropeway.errors import RopewayError
 from ropeway.message import Fence
@@ -21,7 +21,8 @@ _SHORTEST_PAUSE = 0.05
 class Renewer:
     """Keeps what is held from being handed to others; interrupts what was lost or is cancelled.
 
-    Between two renewals it listens for its holder's name, and asks at once when that is hinted.
+    Between two renewals it listens for its holder's name, and asks at once when that is hinted. It
+    listens for `bells` as well, so that the worker has one wait going and not many.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class Renewer:
         holder: str,
         lease: float,
         interrupt: Callable[[frozenset[Fence]], None],
+        bells: Mapping[str, Callable[[], None]] | None = None,
     ) -> None:
         self._backend, self._held, self._lease = backend, held, lease
-        self._name, self._interrupt = holder_name(holder), interrupt
+        self._name, self._interrupt, self._bells = holder_name(holder), interrupt, bells or {}
         self.patience = Patience("leases are renewed")
         self._listening = Patience("cancellations are heard of")
 
@@ -74,7 +76,12 @@ class Renewer:
         while (left := until - time.monotonic()) > 0:
             nap = min(_NAP, left)
             try:
-                if await self._listening.ask(self._backend.wait([self._name], nap), nap):
-                    return
+                listening = self._backend.wait([self._name, *self._bells], nap)
+                told = await self._listening.ask(listening, nap)
             except RopewayError as error:
                 await self._listening.rest(error)
+                continue
+            for name in self._bells.keys() & set(told):
+                self._bells[name]()
+            if self._name in told:
+                return

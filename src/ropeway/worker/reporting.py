@@ -70,6 +70,10 @@ class Reporter:
             self._well = time.monotonic()
         return time.monotonic() - self._well > HOPELESS
 
+    def changing(self) -> object:
+        """What of the record is written as soon as it changes."""
+        return self.condition().state, self._fleet.pids
+
     def record(self) -> WorkerRecord:
         """Return the record that others see of this worker."""
         now = self.condition()

@@ -16,6 +16,7 @@ import msgspec
 from ropeway.capabilities import require
 from ropeway.config import Settings
 from ropeway.connect import Connection
+from ropeway.control import bell
 from ropeway.limits import bring_into_force
 from ropeway.message import Delivery, Outcome
 from ropeway.store import Backend
@@ -91,11 +92,18 @@ class Supervisor:
     async def _at_work(self, backend: Backend, settings: Settings, manifest: Manifest) -> int:
         reporter, fleet = self._reporter, self._fleet
         obeyed = verbs(self._orders, reporter)
-        registry = Registry(backend, self._holder, reporter.record, obeyed)
+        registry = Registry(backend, self._holder, reporter.record, reporter.changing, obeyed)
         self._work = reporter.work = Work(
             backend,
             fleet,
-            Renewer(backend, self._held, self._holder, settings.lease, fleet.interrupt),
+            Renewer(
+                backend,
+                self._held,
+                self._holder,
+                settings.lease,
+                fleet.interrupt,
+                {bell(self._holder): registry.ring},
+            ),
             self._held,
             manifest.tasks,
             settings,
