@@ -65,7 +65,7 @@ def environment(folder: Path, wheel: Path) -> Path:
             link = packages / name
             if not link.exists():
                 link.symlink_to(Path(str(each.locate_file(name))))
-    pip("install", "--python", str(python), str(wheel))
+    pip("--python", str(python), "install", str(wheel))
     return python
 
 
