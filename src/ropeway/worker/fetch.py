@@ -33,6 +33,7 @@ _BESIDE_FULL = 0.25
 """Seconds after which a worker looks again for what it has places for, while others are full."""
 
 _MOST_UNSETTLED = 1_000
+_INTERRUPTED = Outcome(ending="interrupted")
 _NO_PLACE = Outcome(ending="interrupted", after=1.0)
 """What becomes of a call whose place is not of the kind that its message says, and is taken."""
 
@@ -186,14 +187,17 @@ class Fetcher:
                 if (terms if own is None else own.over(terms)).early:
                     self._held.early.add(delivery.fence)
                 calls.append((delivery, self._tasks[delivery.message.task].kind))
-        displaced = self._places.run(calls)
-        self._asking.learn(
-            {(delivery.message.kind, kind) for delivery, kind in calls},
-            {delivery.message.kind for delivery in displaced},
-            time.monotonic(),
-        )
-        for delivery in displaced:
-            self._settler.add(delivery, _NO_PLACE)
+        detours: set[Kind] = set()
+        for delivery in self._places.run(calls):
+            message = delivery.message
+            if self._tasks[message.task].kind == message.kind:
+                # There was room when it was asked for.
+                self._settler.add(delivery, _INTERRUPTED)
+            else:
+                detours.add(message.kind)
+                self._settler.add(delivery, _NO_PLACE)
+        seen = {(delivery.message.kind, kind) for delivery, kind in calls}
+        self._asking.learn(seen, detours, time.monotonic())
 
     def _unfit(self, delivery: Delivery) -> Outcome | None:
         message = delivery.message
