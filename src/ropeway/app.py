@@ -188,7 +188,8 @@ class Ropeway:
             )
         if name in self.tasks:
             raise BadTask(f"two tasks are called {name}", hint="give one of them another name=")
-        definition = Definition(function, name, kind, policy, terms)
+        version = 1 if options.terms is None else options.terms.version
+        definition = Definition(function, name, kind, policy, terms, version)
         form = AsyncTask if asynchronous else Task
         task: Task[..., Any] = form(function, definition, self, options)
         self.tasks[name] = task

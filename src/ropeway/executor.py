@@ -14,6 +14,9 @@ from ropeway.retry import DEFAULT, RetryPolicy
 Interrupts = Literal["cooperative", "cancel", "kill"]
 
 
+Bind = Callable[[bytes, str], tuple[list[Any], dict[str, Any]]]
+
+
 class Call(Struct, frozen=True, kw_only=True):
     """A call ready to run: the function, how to get its arguments, and its limits.
 
@@ -26,7 +29,7 @@ class Call(Struct, frozen=True, kw_only=True):
     task: str
     running: Running
     function: Callable[..., Any]
-    bind: Callable[[bytes, str], tuple[list[Any], dict[str, Any]]]
+    bind: Bind
     encode: Callable[[Any], bytes]
     body: bytes
     content_type: str

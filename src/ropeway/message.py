@@ -34,7 +34,8 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     (a record after success) come before the task's own; None leaves them to it. `expires` counts
     from when the job is first due. `unique` is the key of the record that no other live job may
     hold, `window` how long it is held after success. The process of a run that takes longer than
-    `hard_timeout`, or more bytes of `memory`, is ended.
+    `hard_timeout`, or more bytes of `memory`, is ended. `version` is that of
+    the task that it was sent for.
     """
 
     timeout: float | None = None
@@ -47,6 +48,7 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     unique: str | None = None
     window: float = 0.0
+    version: int = 1
 
     def over(self, base: Terms) -> Terms:
         """Return these terms with what they leave open taken from `base`."""

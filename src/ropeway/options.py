@@ -56,6 +56,7 @@ class ForTask(Common, total=False):
     """What `@app.task` takes, beside its name."""
 
     memory: int | str | None
+    version: int
     retry_on: Classes
     dont_retry_on: Classes
 
@@ -115,7 +116,16 @@ def for_task(given: Mapping[str, Any]) -> tuple[Options, Terms, RetryPolicy]:
     known = {name: value for name, value in given.items() if value is not None}
     run = {name: value for name, value in known.items() if name in _OF_THE_RUN}
     sent = {name: known[name] for name in known.keys() & Common.__optional_keys__ - _OF_THE_RUN}
-    return changed(Options(), policy, sent), Terms(**_terms(run, Terms())), policy
+    options = changed(Options(), policy, sent)
+    if (version := _version(given.get("version", 1))) != 1:
+        options = replace(options, terms=replace(options.terms or Terms(), version=version))
+    return options, Terms(**_terms(run, Terms())), policy
+
+
+def _version(version: int) -> int:
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise BadArguments(f"version={version!r} is not a version", hint="write 1, 2, 3, ...")
+    return version
 
 
 def policy_of(

@@ -134,6 +134,10 @@ class Sender(Generic[P, R]):
         return Sender(self._definition, self._app, changes)
 
 
+Upgrade = Callable[[dict[str, Any], int], dict[str, Any]]
+"""From arguments by name, as they were sent, and the version they were sent for, to those of now."""
+
+
 class Definition:
     """What is registered of a task: the function and everything that applies to each call."""
 
@@ -144,8 +148,11 @@ class Definition:
         kind: Kind,
         policy: RetryPolicy = DEFAULT,
         terms: Terms = NO_TERMS,
+        version: int = 1,
     ) -> None:
         self.function = function
+        self.version = version
+        self.upgrade: Upgrade | None = None
         self.name = name
         self.kind = kind
         self.policy = policy
@@ -185,6 +192,15 @@ class Task(Sender[P, R]):
     def definition(self) -> Definition:
         """What workers know of it."""
         return self._definition
+
+    def upgrade(self, function: Upgrade) -> Upgrade:
+        """Have arguments of calls that were sent for an earlier `version` made those of now.
+
+        A decorator of a function that takes them by name, as they were sent, and the version they
+        were sent for, and returns those of now. Without it such calls go into quarantine.
+        """
+        self._definition.upgrade = function
+        return function
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

@@ -91,3 +91,16 @@ asked.send("two")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentTyp
 resize.send("a.png", wide=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 app.quarantine.retry(tusk="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 app.quarantine.edit("id", queue=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@app.task(version=2)
+def paid(amount: int, currency: str) -> int:
+    return amount
+
+
+@paid.upgrade
+def _(arguments: dict[str, Any], version: int) -> dict[str, Any]:
+    return {**arguments, "currency": "CHF"}
+
+
+assert_type(paid.send(1, "EUR"), Job[int])

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ropeway.codecs import JSON
 from ropeway.context import Running, Waits
+from ropeway.decide import NO_TERMS
 from ropeway.errors import MessageTooLarge
 from ropeway.executor import Call, Ended, Executor, Trace
 from ropeway.executors.loop import LoopExecutor
@@ -20,6 +21,7 @@ from ropeway.worker.frames import Start, TaskInfo
 from ropeway.worker.locate import Application
 from ropeway.worker.reports import Reporter, Reports
 from ropeway.worker.stacks import stacks
+from ropeway.worker.versions import binder, too_new
 
 
 class Hands:
@@ -45,7 +47,11 @@ class Hands:
             self._tell(start.slot, Outcome(ending="unknown_task", error=error))
             return
         definition = task.definition
-        terms = definition.terms if start.terms is None else start.terms.over(definition.terms)
+        terms = (start.terms or NO_TERMS).over(definition.terms)
+        refusal = too_new(definition, terms.version)
+        if refusal is not None:
+            self._tell(start.slot, refusal)
+            return
         function = definition.function
         if terms.early:
             function = settled_first(task.app, start, definition)
@@ -54,7 +60,7 @@ class Hands:
             task=start.task,
             running=self._context(start, task.app, definition.kind, early=terms.early is True),
             function=function,
-            bind=definition.signature.decode,
+            bind=binder(definition, terms.version),
             encode=self._encode,
             body=start.body,
             content_type=start.content_type,
