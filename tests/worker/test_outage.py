@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -110,3 +110,25 @@ def test_a_stop_at_once_does_not_wait_for_the_store(rig: Rig, eventually: Eventu
         eventually(lambda: "no jobs are fetched: " in worker.said())
         worker.signal(signal.SIGQUIT)
         assert worker.wait(8) in {0, 1}
+
+
+def test_a_stop_is_heard_before_the_store_is_open(rig: Rig, eventually: Eventually) -> None:
+    """A worker that cannot open its database yet ends at once when it is told to."""
+    rig.tasks(NAP)
+    with kept_by_one_of_ours(rig):
+        worker = rig.worker(ready=False)
+        # It has a child before it opens the database, and says nothing until that is open.
+        eventually(lambda: worker.children and rig.folder.joinpath("jobs.db-turn").exists())
+        eventually(lambda: _waits_for_the_turn(worker.pid), 15)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(5) == 0
+    assert "loop slots" not in worker.said()
+
+
+def _waits_for_the_turn(pid: int) -> bool:
+    """Whether a process has the file open by which it waits to write."""
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            if os.readlink(link).endswith("-turn"):
+                return True
+    return False

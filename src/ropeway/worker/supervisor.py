@@ -9,7 +9,7 @@ import platform
 import secrets
 import socket
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -34,6 +34,8 @@ from ropeway.worker.told import log_stacks, verbs
 from ropeway.worker.work import Work
 from ropeway.wrappers.batched import Batched
 
+T = TypeVar("T")
+
 log = logging.getLogger("ropeway.worker")
 
 
@@ -50,6 +52,7 @@ class Supervisor:
         self._orders.on_describe = self._describe
         self._work: Work | None = None
         self._code = 0
+        self._in_vain = False
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT; returns the exit code.
@@ -76,7 +79,10 @@ class Supervisor:
         # What tasks of several children send in the same moment becomes one commit.
         shared = Batched(backend)
         try:
-            await backend.open()
+            await self._or_stop(backend.open())
+            if self._orders.stop.is_set():
+                self._in_vain = True
+                return 0
             fleet.hold(await backend.lifeline(self._holder))
             require(backend.capabilities, "shared", "a worker of several processes")
             await bring_into_force(backend, manifest.limits)
@@ -122,7 +128,7 @@ class Supervisor:
     @property
     def unanswered(self) -> bool:
         """Whether the backend has not answered what it was asked last."""
-        return self._work is not None and self._work.unanswered
+        return self._in_vain or (self._work is not None and self._work.unanswered)
 
     def _ended(self, ended: list[tuple[Delivery, Outcome]]) -> None:
         if self._work is not None:
@@ -137,7 +143,7 @@ class Supervisor:
 
     # -- words ----------------------------------------------------------------------------
 
-    async def _or_stop(self, work: Coroutine[Any, Any, Manifest]) -> Manifest | None:
+    async def _or_stop(self, work: Coroutine[Any, Any, T]) -> T | None:
         task = asyncio.create_task(work)
         stop = asyncio.create_task(self._orders.stop.wait())
         await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
