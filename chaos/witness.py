@@ -80,8 +80,11 @@ class Witness(Protocol):
         """What is wrong with the storage itself; empty if nothing is."""
         ...
 
-    def block(self) -> None:
-        """Keep everybody from writing, as another program might, until `unblock`."""
+    def block(self) -> bool:
+        """Keep everybody from writing, as another program might, until `unblock`.
+
+        False if that cannot be had soon: who has it may be stopped.
+        """
         ...
 
     def unblock(self) -> None:

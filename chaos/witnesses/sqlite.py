@@ -17,7 +17,8 @@ from ropeway.connect import Connection, sqlite_path
 from ropeway.stepping import step
 
 _SQL = Path(__file__).with_suffix(".sql")
-_PATIENCE = 60_000
+_PATIENCE, _SOON = 60_000, 500
+"""Milliseconds."""
 
 
 def url_in(folder: Path) -> str:
@@ -87,11 +88,17 @@ class SqliteWitness:
         said = "; ".join(str(line) for (line,) in self._query("pragma integrity_check"))
         return "" if said == "ok" else said
 
-    def block(self) -> None:
+    def block(self) -> bool:
         """Take the lock of the database itself, which knows nothing of a turn."""
-        self._blocking = apsw.Connection(str(self._path))
-        self._blocking.set_busy_timeout(_PATIENCE)
-        self._blocking.execute("begin immediate")
+        connection = apsw.Connection(str(self._path))
+        connection.set_busy_timeout(_SOON)
+        try:
+            connection.execute("begin immediate")
+        except apsw.BusyError:
+            connection.close()
+            return False
+        self._blocking = connection
+        return True
 
     def unblock(self) -> None:
         """Give the lock back."""

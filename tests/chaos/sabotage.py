@@ -36,9 +36,9 @@ class Sabotaged:
         """See the witness."""
         return self._witness.damage()
 
-    def block(self) -> None:
+    def block(self) -> bool:
         """Block for the witness."""
-        self._witness.block()
+        return self._witness.block()
 
     def unblock(self) -> None:
         """Unblock for the witness."""
