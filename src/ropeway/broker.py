@@ -71,8 +71,9 @@ class Broker(Protocol):
         not settled can be handed out, whatever kinds are asked for; keys that have a message ready
         take turns. What a claim does not ask for costs it nothing, however much of it waits.
 
-        Who takes over a lease that has expired charges its attempt with a loss if that was solo
-        (see `Delivery.solo`), and else with nothing: it is abandoned then. Waits up to `wait`
+        Who takes over a lease that has expired charges its attempt with a loss if that had begun to
+        run solo, and not for the first time (see `is_lost` and the record under `solo_key`), and
+        else with nothing: it is abandoned then. Waits up to `wait`
         seconds for something to come; an empty list is a normal answer.
         """
         ...

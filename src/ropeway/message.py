@@ -16,8 +16,9 @@ from ropeway.states import State
 
 ENVELOPE_VERSION = 1
 JOB_PREFIX = "job/"
-SOLO_AFTER = 2
-"""Abandoned attempts after which a message runs alone."""
+SOLO_AFTER, CHARGED_AFTER = 2, 4
+"""Abandoned attempts after which a message runs alone, and after which a death that nothing explains
+is charged to it: until then somebody may have killed its process, or its worker, from outside."""
 
 DEFAULT_QUEUE = "default"
 DEFAULT_BAND = 5
@@ -211,10 +212,24 @@ class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancelling: bool = False
 
     @property
-    def solo(self) -> bool:
-        """Whether the attempt that runs now has to run beside nothing else."""
-        earlier = _abandoned(self.attempt, self.failures, self.losses, self.releases)
-        return self.state is State.RUNNING and earlier >= SOLO_AFTER
+    def abandoned(self) -> int:
+        """Attempts before the newest one that ended with nothing charged."""
+        return _abandoned(self.attempt, self.failures, self.losses, self.releases)
+
+
+def solo_key(job_id: str) -> str:
+    """Return the key of the record that names the attempt of a job that has begun to run alone."""
+    return "solo/" + job_id
+
+
+def solo_mark(attempt: int) -> bytes:
+    """Return what that record holds."""
+    return b"%d" % attempt
+
+
+def is_lost(attempt: int, abandoned: int, mark: bytes | None) -> bool:
+    """Whether the silent end of an attempt is charged: it ran alone, and not for the first time."""
+    return abandoned >= CHARGED_AFTER and mark == solo_mark(attempt)
 
 
 def _abandoned(attempt: int, failures: int, losses: int, releases: int) -> int:

@@ -12,7 +12,15 @@ from ropeway.backends.memory.job import MemoryJob
 from ropeway.broker import Held
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
-from ropeway.message import SOLO_AFTER, Delivery, Fence, Message
+from ropeway.message import (
+    CHARGED_AFTER,
+    SOLO_AFTER,
+    Delivery,
+    Fence,
+    Message,
+    solo_key,
+    solo_mark,
+)
 from ropeway.states import State
 from ropeway.store import Backend
 from ropeway.transition import Answer, Release, Transition
@@ -242,6 +250,16 @@ class ChargesNoExpiry(MemoryBackend):
         delivery = super()._lease(job, holder, lease)
         job.losses = losses
         return replace(delivery, losses=losses)
+
+
+class ChargesThoseThatWait(MemoryBackend):
+    """Takes whoever is to run alone for one that has begun to."""
+
+    def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
+        waited = job.state is State.RUNNING and job.record().abandoned >= CHARGED_AFTER
+        mark = self._records.get(solo_key(job.message.id))
+        job.losses += waited and (mark is None or mark.value != solo_mark(job.attempt))
+        return super()._lease(job, holder, lease)
 
 
 class GivingBackIsSilence(MemoryBackend):

@@ -15,7 +15,7 @@ from ropeway.claims import Claim
 from ropeway.clock import ManualClock
 from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable, Indeterminate
-from ropeway.message import DEFAULT_QUEUE, Message
+from ropeway.message import DEFAULT_QUEUE, Message, solo_key, solo_mark
 from ropeway.states import State
 from ropeway.store import Backend
 from ropeway.testing.conformance import (
@@ -36,7 +36,7 @@ from ropeway.testing.conformance.steps import (
     waiting,
 )
 from ropeway.testing.halves import FakeBroker, FakeHalf
-from ropeway.transition import Answer, Cancel, Finish, Transition
+from ropeway.transition import Answer, Cancel, Finish, Put, Transition
 from ropeway.wrappers.halves import OWED
 from ropeway.wrappers.paired import Paired
 
@@ -191,16 +191,19 @@ async def test_a_dropped_connection_is_taken_over_at_once(one: Worker, two: Work
 async def test_a_solo_run_that_was_dropped_is_charged(
     broker: FakeBroker, make_store: Callable[[], Backend]
 ) -> None:
-    """From the third on the end of a connection is a loss of what it ran, and never before."""
-    workers = [Worker(broker, make_store(), f"worker {i}") for i in range(5)]
+    """From the fifth on the end of a connection is a loss of what it ran, and never before."""
+    workers = [Worker(broker, make_store(), f"worker {i}") for i in range(7)]
     await sent(workers[0].backend)
     losses = list[int]()
     for worker in workers:
         delivery = await worker.take_one()
         losses.append(delivery.losses)
         assert delivery.solo is (len(losses) > 2)
+        fence = delivery.fence
+        mark = Put(solo_key(fence.id), solo_mark(fence.attempt))
+        await worker.backend.commit([Transition(fence=fence, put=(mark,))])
         worker.half.drop()
-    assert losses == [0, 0, 0, 1, 2]
+    assert losses == [0, 0, 0, 0, 0, 1, 2]
 
 
 async def test_a_publishers_duplicate_waits_for_the_lease(

@@ -172,6 +172,7 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (claims.LeasesNeverExpire, "test_a_dead_workers_message_comes_back"),
     (claims.ChargesExpiry, "test_a_silent_end_is_abandoned"),
     (claims.ChargesNoExpiry, "test_the_silent_end_of_a_solo_run_is_a_loss"),
+    (claims.ChargesThoseThatWait, "test_who_waits_to_run_alone_is_not_charged"),
     (claims.GivingBackIsSilence, "test_what_is_given_back_never_runs_solo"),
     (claims.ResetsAttempts, "test_the_attempt_only_grows"),
     (claims.ExpiredLast, "test_an_expired_lease_comes_before_a_long_queue"),

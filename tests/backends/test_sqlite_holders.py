@@ -9,15 +9,24 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ropeway import lifeline
 from ropeway.backends.sqlite import Blocking, Database, SqliteBackend
 from ropeway.claims import Claim
 from ropeway.ids import new_id
-from ropeway.message import Delivery, Message
+from ropeway.message import (
+    CHARGED_AFTER,
+    Delivery,
+    JobRecord,
+    Message,
+    job_key,
+    solo_key,
+    solo_mark,
+)
 from ropeway.stepping import step
-from ropeway.transition import Release, Transition
+from ropeway.transition import Put, Release, Transition
 from tests.conftest import Eventually
 
 LONG = 3600.0
@@ -134,12 +143,17 @@ def test_the_living_are_not_taken_for_dead(tmp_path: Path) -> None:
 def test_the_death_of_a_solo_run_is_charged(backend: SqliteBackend, eventually: Eventually) -> None:
     """What a dead holder ran beside nothing else has a loss more; what it just held has none."""
     found = step(backend.receive([Claim("default", 1)], "second", LONG))
-    for _ in range(2):
+    for _ in range(CHARGED_AFTER):
         (each,) = found
         step(backend.commit([Transition(fence=each.fence, settle=Release("none"))]))
         found = step(backend.receive([Claim("default", 1)], "second", LONG))
     step(backend.commit([Transition(fence=found[0].fence, settle=Release("releases"))]))
     process, _ = holder(backend)
+    (begun,) = step(backend.get([job_key(found[0].fence.id)]))
+    assert begun is not None
+    job = msgspec.msgpack.decode(begun.value, type=JobRecord)
+    mark = Put(solo_key(job.message.id), solo_mark(job.attempt))
+    step(backend.commit([Transition(put=(mark,))]))
     end(process)
     taken: list[Delivery] = []
 

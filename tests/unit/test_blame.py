@@ -10,7 +10,7 @@ import pytest
 
 from ropeway.message import Delivery, Fence, Kind, Message, Outcome, Terms
 from ropeway.worker import memory
-from ropeway.worker.blame import how_it_ended, of_those_killed, verdicts
+from ropeway.worker.blame import how_it_ended, is_unexplained, of_those_killed, verdicts
 from ropeway.worker.cell import Cell
 from ropeway.worker.handed import Handed
 from ropeway.worker.limits import Wear, excess, far_beyond, hard_limit, overrun, worn
@@ -37,6 +37,17 @@ def test_who_is_charged(started: set[int], stepped: set[int], expected: dict[int
     found = verdicts(frozenset(started), frozenset(stepped), "was killed by SIGSEGV")
     assert {slot: outcome.ending for slot, outcome in found.items()} == expected
     assert all("SIGSEGV" in each.error.message for each in found.values() if each.error)
+
+
+def test_who_ran_alone_is_forgiven_what_may_have_come_from_outside() -> None:
+    """It is a suspect then, as others are; what it does to itself is its own."""
+    alone = frozenset({1})
+    found = verdicts(alone, alone, "was killed by SIGKILL", forgiven=alone)
+    assert found[1].ending == SUSPECT
+    assert is_unexplained(-signal.SIGKILL, out_of_memory=False)
+    assert not is_unexplained(-signal.SIGKILL, out_of_memory=True)
+    assert not is_unexplained(-signal.SIGSEGV, out_of_memory=False)
+    assert not is_unexplained(3, out_of_memory=False)
 
 
 def test_a_child_that_is_killed_charges_the_condemned_alone() -> None:

@@ -264,9 +264,8 @@ def test_workers_killed_under_load_lose_nothing(rig: Rig, eventually: Eventually
     assert set(rig.times_run()) == {job.id for job in jobs}
     for row in rig.rows(jobs):
         assert (row.state, row.failures) == ("succeeded", 0)
-        assert row.attempt - row.releases <= 4  # those that wait to run alone are given back
-    # Who was in hand at two of the kills runs alone, and is charged with the third.
-    assert sum(row.losses for row in rig.rows(jobs)) <= 2
+        assert row.attempt - row.releases <= 4
+        assert row.losses == 0  # who was in hand at two of the kills runs alone, and is not charged
 
 
 def test_poison_that_kills_its_whole_worker_ends_too(rig: Rig, eventually: Eventually) -> None:
@@ -279,7 +278,7 @@ def test_poison_that_kills_its_whole_worker_ends_too(rig: Rig, eventually: Event
             time.sleep(60)
     """)
     job = tasks.die.send()
-    for _ in range(8):
+    for _ in range(10):
         worker = rig.worker(ready=False)
         eventually(lambda: worker.process.poll() or rig.row(job).state == "quarantined")  # noqa: B023
         if worker.process.poll() is None:
@@ -287,4 +286,4 @@ def test_poison_that_kills_its_whole_worker_ends_too(rig: Rig, eventually: Event
         rig.sql("update job set lease_until = -1 where state = 1")
     row = rig.row(job)
     assert (row.state, row.failures) == ("quarantined", 0)
-    assert len(rig.executions()) <= 6
+    assert len(rig.executions()) == 7  # twice beside others, twice alone, and three times charged

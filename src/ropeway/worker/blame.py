@@ -22,13 +22,19 @@ def how_it_ended(code: int, *, out_of_memory: bool = False) -> str:
     return f"was killed by {name}{why}"
 
 
-def verdicts(started: frozenset[int], stepped: frozenset[int], how: str) -> dict[int, Outcome]:
+def verdicts(
+    started: frozenset[int],
+    stepped: frozenset[int],
+    how: str,
+    forgiven: frozenset[int] = frozenset(),
+) -> dict[int, Outcome]:
     """Return what becomes of each call that had started in a child that died.
 
     The calls whose code was running are charged. So is one that was alone: it cannot have been
-    anybody else's victim. The others are suspects: a timer or a thread of theirs may have done it.
+    anybody else's victim, unless it is `forgiven`. The others are suspects: a timer or a thread of
+    theirs may have done it.
     """
-    guilty = started if len(started) == 1 else started & stepped
+    guilty = (started if len(started) == 1 else started & stepped) - forgiven
     charged = Failure(type="WorkerLost", message=f"the child process {how}")
     suspected = Failure(
         type="WorkerLost",
@@ -40,6 +46,11 @@ def verdicts(started: frozenset[int], stepped: frozenset[int], how: str) -> dict
         else Outcome(ending="abandoned", error=suspected)
         for slot in started
     }
+
+
+def is_unexplained(code: int, *, out_of_memory: bool) -> bool:
+    """Whether a process may have been killed from outside: what it ran seldom does that to itself."""
+    return code == -signal.SIGKILL and not out_of_memory
 
 
 def of_those_killed(

@@ -30,7 +30,7 @@ class Fleet:
         self.freed = asyncio.Event()
         self._options, self._tell = options, on_ended
         self._common = self._crew(options.slots, options.size)
-        alone = self._crew(options.slots, 0)
+        alone = self._crew({**options.slots, "cpu": 1}, 0)
         self._crews, self._sharing = [self._common, alone], [self._common]
         self._ward = Ward(alone, options.size, self._ended)
         self._kinds: tuple[Kind, ...] = ("loop", "threads")
@@ -74,8 +74,8 @@ class Fleet:
         """How many calls of each kind the children hold."""
         held: dict[Kind, int] = dict.fromkeys(self._kinds, 0)
         for child in self._members():
-            for kind, window in child.handed.windows.items():
-                held[kind] += window.held
+            for kind in held.keys() & child.handed.windows.keys():
+                held[kind] += child.handed.windows[kind].held
         return held
 
     def room(self) -> dict[Kind, int]:
@@ -89,8 +89,7 @@ class Fleet:
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
         """Share out calls, each where a slot is free, else where most room is.
 
-        Returns those with no place. One that must run alone gets a child of its own. A `cpu` call
-        has one in any case.
+        Returns those with no place. One that must run alone gets a child of its own.
         """
         shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
         room: dict[Kind, dict[ChildProcess, int]] = {kind: {} for kind in self._kinds}
@@ -99,7 +98,7 @@ class Fleet:
                 room[kind][child] = _FREE * window.free + window.room
         excess: list[Delivery] = []
         for delivery, kind in deliveries:
-            if delivery.solo and kind != "cpu":
+            if delivery.solo:
                 self._ward.admit(delivery, kind)
                 continue
             places = room[kind]
@@ -120,6 +119,7 @@ class Fleet:
 
     def serve(self, backend: Backend) -> None:
         """Have `backend` do what tasks in the children ask of theirs, now and later."""
+        self._ward.serve(backend)
         for crew in self._crews:
             crew.serve(backend)
 

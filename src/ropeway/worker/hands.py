@@ -107,7 +107,7 @@ class Hands:
             headers=start.headers or {},
             report=Reporter(self._reports, source, fence, not early),
             # One that runs alone takes no slot from what it waits for.
-            waits=None if start.solo and kind != "cpu" else self._waits[kind],
+            waits=None if start.solo else self._waits[kind],
         )
 
     def _encode(self, value: Any) -> bytes:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from ropeway.message import Delivery, Fence, Kind, Outcome
+from ropeway.message import CHARGED_AFTER, SOLO_AFTER, Delivery, Fence, Kind, Outcome
 from ropeway.store import Backend
 from ropeway.worker import memory
-from ropeway.worker.blame import how_it_ended, of_those_killed, verdicts
+from ropeway.worker.blame import how_it_ended, is_unexplained, of_those_killed, verdicts
 from ropeway.worker.cell import SEEN
 from ropeway.worker.frames import (
     Described,
@@ -247,7 +247,7 @@ class ChildProcess:
         outcomes = (
             of_those_killed(started, self.condemned)
             if self.stopping
-            else verdicts(started, handed.cell.stepped(), self.how_it_ended())
+            else verdicts(started, handed.cell.stepped(), self.how_it_ended(), self._forgiven())
         )
         unstarted = handed.recalled([slot for slot in handed.calls if slot not in started])
         self._ended(handed.end(list(outcomes.items())))
@@ -256,5 +256,18 @@ class ChildProcess:
 
     def how_it_ended(self) -> str:
         """In words: the signal or the exit status, or why it was killed."""
-        out_of_memory = memory.kills() > self._kills
-        return self.cause or how_it_ended(self.exit_code or 0, out_of_memory=out_of_memory)
+        return self.cause or how_it_ended(self.exit_code or 0, out_of_memory=self._out_of_memory)
+
+    @property
+    def _out_of_memory(self) -> bool:
+        return memory.kills() > self._kills
+
+    def _forgiven(self) -> frozenset[int]:
+        """Those that ran alone for the first times when somebody may have killed the process."""
+        code = self.exit_code or 0
+        if self.cause or not is_unexplained(code, out_of_memory=self._out_of_memory):
+            return frozenset()
+        calls = self.handed.calls.items()
+        return frozenset(
+            slot for slot, call in calls if SOLO_AFTER <= call.delivery.abandoned < CHARGED_AFTER
+        )

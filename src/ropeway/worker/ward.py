@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
+from collections.abc import Coroutine
+from typing import Any
 
-from ropeway.message import Delivery, Fence, Kind, Outcome
+from ropeway.errors import RopewayError
+from ropeway.message import Delivery, Fence, Kind, Outcome, solo_key, solo_mark
+from ropeway.store import Backend
+from ropeway.transition import Put, Transition
 from ropeway.worker.blame import INTERRUPTED
 from ropeway.worker.crew import Crew, StartFailed
 from ropeway.worker.places import OnEnded
@@ -18,74 +22,63 @@ log = logging.getLogger("ropeway.worker")
 _LINGER = 10.0
 """Seconds that a child without a call is kept for the next one."""
 
-_KEPT = 3.0
-"""Seconds that the ward takes nobody after it refused one that has to be alone in it."""
+_LONGEST_LINE = 100
+_LATER = Outcome(ending="interrupted", after=2.0)
+"""What becomes of a call that finds the line too long, or for which no child can be had."""
 
-_PACE, _LONGEST_PAUSE = 0.02, 2.0
-"""Seconds between two of those who have to come again, and the longest that one has to wait."""
+_MARK_KEPT = 7 * 86_400.0
 
 
 class Ward:
-    """At most `beds` calls at once, each in a child that holds nothing else.
+    """At most `beds` calls at once, each in a child that holds nothing else; the others wait in line.
 
-    As many wait in line, and no more: should the worker die, whoever it holds is charged. The
-    others are given back, and come again one after the other.
-    One that has been charged before is neither run nor held beside any other: if it takes the whole
-    worker down, nobody else in the ward is charged with that again and again. While it waits for
-    the ward to be empty, nobody else is admitted.
+    That a call begins is on record before its code runs, so that whoever waits here when the worker
+    dies is not charged with that. One that has been charged before is run beside no other: if it
+    takes the whole worker down, nobody else in the ward is charged with that again and again.
     """
 
     def __init__(self, crew: Crew, beds: int, on_ended: OnEnded) -> None:
         self._crew, self._beds, self._tell = crew, beds, on_ended
+        self._backend: Backend | None = None
         self._line: deque[tuple[Delivery, Kind]] = deque()
-        self._starting: set[asyncio.Task[None]] = set()
+        self._beginning: dict[ChildProcess, Delivery] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting = 0
         self._idle_since: dict[ChildProcess, float] = {}
-        self._kept_until = self._next_turn = 0.0
         self._closed = False
 
     @property
     def waiting(self) -> int:
-        """How many calls wait for a child."""
-        return len(self._line)
+        """How many calls no child has yet."""
+        return len(self._line) + len(self._beginning)
+
+    def serve(self, backend: Backend) -> None:
+        """Have it on record in `backend` that a call begins."""
+        self._backend = backend
 
     def admit(self, delivery: Delivery, kind: Kind) -> None:
         """Run a call in a child of its own, or give it back to come again later."""
-        if self._may_enter(delivery):
+        if self._closed or len(self._line) >= _LONGEST_LINE:
+            self._tell([(delivery, _LATER)])
+        else:
             self._line.append((delivery, kind))
             self.seat()
-        else:
-            self._tell([(delivery, self._again())])
-
-    def _may_enter(self, delivery: Delivery) -> bool:
-        now = time.monotonic()
-        inside = [
-            call.delivery for child in self._crew.members for call in child.handed.calls.values()
-        ]
-        inside += [waiting for waiting, _ in self._line]
-        if delivery.losses:
-            allowed = not inside
-            self._kept_until = 0.0 if allowed else now + _KEPT
-        else:
-            crowded = len(inside) >= 2 * self._beds or any(each.losses for each in inside)
-            allowed = not crowded and now >= self._kept_until
-        return allowed and not self._closed
-
-    def _again(self) -> Outcome:
-        now = time.monotonic()
-        self._next_turn = min(max(now, self._next_turn) + _PACE, now + _LONGEST_PAUSE)
-        return Outcome(ending="interrupted", after=self._next_turn - now)
 
     def seat(self) -> None:
-        """Hand the line to the children that are free, and start those that are missing."""
-        for child in self._crew.working:
-            if self._line and not child.busy:
-                child.run([self._line.popleft()])
+        """Give the first in line to the children that are free, and start those that are missing."""
+        while not self._closed and self._line and self._may_begin(self._line[0][0]):
+            free = [each for each in self._crew.working if not each.busy]
+            child = next((each for each in free if each not in self._beginning), None)
+            if child is None:
+                break
+            delivery, kind = self._line.popleft()
+            self._beginning[child] = delivery
+            self._spawn(self._begin(child, delivery, kind))
         there = sum(not child.leaving for child in self._crew.members if child.proven)
         wanted = min(len(self._line), self._beds - there)
-        while not self._closed and wanted > len(self._starting):
-            task = asyncio.create_task(self._start())
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+        while not self._closed and wanted > self._starting:
+            self._starting += 1
+            self._spawn(self._start())
 
     def drop(self, lost: frozenset[Fence]) -> None:
         """These are wanted no more: what still waits is not run."""
@@ -100,16 +93,39 @@ class Ward:
         idle = [child for child in self._crew.working if not child.busy]
         self._idle_since = {child: self._idle_since.get(child, now) for child in idle}
         for child, since in self._idle_since.items():
-            if now - since > _LINGER:
+            if now - since > _LINGER and child not in self._beginning:
                 child.leaving = True
                 child.close()
 
     def close(self) -> None:
         """Give back what waits, and start nothing more."""
         self._closed = True
-        for task in self._starting:
+        for task in self._tasks:
             task.cancel()
         self._give_back(INTERRUPTED)
+
+    def _may_begin(self, delivery: Delivery) -> bool:
+        inside = [*self._beginning.values()]
+        for child in self._crew.members:
+            inside += [call.delivery for call in child.handed.calls.values()]
+        return not inside or not (delivery.losses or any(each.losses for each in inside))
+
+    async def _begin(self, child: ChildProcess, delivery: Delivery, kind: Kind) -> None:
+        assert self._backend is not None
+        fence = delivery.fence
+        mark = Put(solo_key(fence.id), solo_mark(fence.attempt), ttl=_MARK_KEPT)
+        begins = False
+        try:
+            (answer,) = await self._backend.commit([Transition(fence=fence, put=(mark,))])
+            begins = answer.ok
+        except RopewayError as error:
+            log.warning("job %s cannot begin to run alone: %s", fence.id, error.fact)
+        finally:
+            del self._beginning[child]
+            if begins and child.working and not self._closed:
+                child.run([(delivery, kind)])
+            else:
+                self._tell([(delivery, INTERRUPTED)])
 
     async def _start(self) -> None:
         try:
@@ -117,9 +133,15 @@ class Ward:
         except (StartFailed, OSError) as error:
             if not self._closed:
                 log.warning("no child can be started for a call that runs alone: %s", error)
-            self._give_back(Outcome(ending="interrupted", after=_LONGEST_PAUSE))
-        else:
-            self.seat()
+            self._give_back(_LATER)
+        finally:
+            self._starting -= 1
+        self.seat()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _give_back(self, outcome: Outcome) -> None:
         line = list(self._line)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ropeway.message import DEFAULT_BAND, Fence, JobRecord, Message
+from ropeway.message import DEFAULT_BAND, Fence, JobRecord, Message, is_lost
 from ropeway.states import State
 from ropeway.transition import Answer, Cancel, Drop, Finish, Put, Reject, Release, Transition
 
@@ -84,15 +84,16 @@ def ending(message: Message) -> Transition:
     return Transition(publish=(message,), cancel=(Cancel(message.id),))
 
 
-def taking_over(job: JobRecord) -> Transition | None:
+def taking_over(job: JobRecord, mark: bytes | None) -> Transition | None:
     """Give a running job back in the name of its holder; refused if that one settles first.
 
-    The end of a solo run is charged, as `Broker.receive` does when it takes over.
+    The end of a solo run, of which `mark` tells, is charged as `Broker.receive` does.
     """
     if job.state is not State.RUNNING or job.holder is None:
         return None
     fence = Fence(job.message.id, job.attempt, job.holder)
-    return Transition(fence=fence, settle=Release("losses" if job.solo else "none"))
+    lost = is_lost(job.attempt, job.abandoned, mark)
+    return Transition(fence=fence, settle=Release("losses" if lost else "none"))
 
 
 def over(transitions: Sequence[Transition], answers: Sequence[Answer]) -> list[Fence]:

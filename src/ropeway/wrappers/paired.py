@@ -18,7 +18,7 @@ from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim
 from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
-from ropeway.message import DEFAULT_BAND, Delivery, Fence, JobRecord, Message, job_key
+from ropeway.message import DEFAULT_BAND, Delivery, Fence, JobRecord, Message, job_key, solo_key
 from ropeway.store import Backend, queue_name
 from ropeway.transition import APPLIED, Answer, Drop, Record, Transition
 from ropeway.wrappers.delegate import Delegate
@@ -191,7 +191,12 @@ class Paired(Delegate):
         jobs = [_decode_job(each.value) if each else None for each in records]
         pairs = list(zip(arrivals, jobs, strict=True))
         await self._replay([OWED + job.message.id for _, job in pairs if job and job.state.final])
-        left = [taking_over(job) for each, job in pairs if job and each.redelivered]
+        dropped = [job for each, job in pairs if job and each.redelivered]
+        marks = await self.inner.get([solo_key(job.message.id) for job in dropped])
+        left = [
+            taking_over(job, mark.value if mark else None)
+            for job, mark in zip(dropped, marks, strict=True)
+        ]
         if taken := [each for each in left if each]:
             await self.inner.commit(taken)
 

@@ -21,7 +21,16 @@ from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim, Limit
 from ropeway.clock import Clock, SystemClock
 from ropeway.decide import NOT_STARTED, Keep
-from ropeway.message import JOB_PREFIX, Delivery, Fence, JobRecord, Message, job_key
+from ropeway.message import (
+    JOB_PREFIX,
+    Delivery,
+    Fence,
+    JobRecord,
+    Message,
+    is_lost,
+    job_key,
+    solo_key,
+)
 from ropeway.states import FINAL, State
 from ropeway.store import Causes, Count, Filter, Found, holder_name, log_name, queue_name
 from ropeway.transition import (
@@ -368,7 +377,9 @@ class MemoryBackend(Hints):
 
     def _lease(self, job: MemoryJob, holder: str, lease: float) -> Delivery:
         if job.state is State.RUNNING:
-            job.losses += job.record().solo
+            mark = self._records.get(solo_key(job.message.id))
+            lost = is_lost(job.attempt, job.record().abandoned, mark.value if mark else None)
+            job.losses += lost
         job.state, job.holder = State.RUNNING, holder
         job.attempt += 1
         job.version += 1

@@ -69,9 +69,10 @@ returning place, serial, coalesce(due, place), id, task, queue, band, key, enque
     failures, losses, releases, unknown, head, body;
 
 -- name: claim_expired
--- Takes over messages whose lease has ended; one that ran solo is charged a loss (SOLO_AFTER).
+-- Takes over messages whose lease has ended; one that ran solo is charged a loss: see is_lost.
 -- in: holder, lease_until, now, queue, kind, boot, lowest, highest, n   out: see rows.DELIVERY
-update job set losses = losses + (attempt - failures - losses - releases - 1 >= 2),
+update job set losses = losses + (attempt - failures - losses - releases - 1 >= 4 and exists (
+        select 1 from record where key = 'solo/' || id and value = cast(attempt as blob))),
     attempt = attempt + 1, version = version + 1, holder = ?, lease_until = ?, started = ?,
     settled = null
 where serial in (

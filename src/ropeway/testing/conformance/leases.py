@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from ropeway.claims import Claim
-from ropeway.message import DEFAULT_QUEUE, Fence
+from ropeway.message import CHARGED_AFTER, DEFAULT_QUEUE, Delivery, Fence, solo_key, solo_mark
 from ropeway.states import State
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import claimer, counts, ids, second_claimer, send, sent
 from ropeway.testing.conformance.steps import message as make
-from ropeway.transition import Finish, Release
+from ropeway.transition import Finish, Put, Release, Transition
 
 
 class LeaseCases:
@@ -55,7 +57,7 @@ class LeaseCases:
             await harness.advance(harness.unit)
 
     async def test_the_silent_end_of_a_solo_run_is_a_loss(self, harness: Harness) -> None:
-        """From the third on a run that ends silently is charged, by whoever takes it over.
+        """From the fifth on a run that began alone is charged, by whoever takes it over.
 
         Broken: nothing ever counts against a message that kills whole machines.
         """
@@ -63,11 +65,26 @@ class LeaseCases:
         first, second = claimer(harness), await second_claimer(harness)
         for each in await first.take(2):
             await first.settle(each, Release("none"))
-        for losses, solo in ((0, False), (0, True), (1, True), (2, True)):
+        for losses in (0, 0, 0, 0, 1, 2):
             found = await first.take(2)
-            assert [(each.losses, each.solo) for each in found] == [(losses, solo)] * 2
+            assert [each.losses for each in found] == [losses] * 2
+            await _begin_alone(harness, found)
             await harness.advance(harness.unit)
             first, second = second, first
+
+    async def test_who_waits_to_run_alone_is_not_charged(self, harness: Harness) -> None:
+        """A run that had not begun ends silently as often as it likes; nor do other attempts count.
+
+        Broken: jobs that wait behind poison are charged with what it does to the worker.
+        """
+        await sent(harness.backend)
+        first = claimer(harness)
+        for turn in range(CHARGED_AFTER + 3):
+            delivery = await first.take_one()
+            assert (delivery.losses, delivery.abandoned) == (0, turn)
+            if turn == CHARGED_AFTER:
+                await _begin_alone(harness, [delivery], attempt=turn)
+            await harness.advance(harness.unit)
 
     async def test_what_is_given_back_never_runs_solo(self, harness: Harness) -> None:
         """An attempt that was charged to anything, also to a release, is not abandoned.
@@ -225,3 +242,13 @@ class LeaseCases:
         await harness.advance(harness.unit)
         assert len(await claimer(harness, "other").take(9)) == 2
         assert (await counts(harness.backend)).leased == 4
+
+
+async def _begin_alone(
+    harness: Harness, found: Sequence[Delivery], attempt: int | None = None
+) -> None:
+    for each in found:
+        fence = each.fence
+        mark = solo_mark(fence.attempt if attempt is None else attempt)
+        begin = Transition(fence=fence, put=(Put(solo_key(fence.id), mark, ttl=3600.0),))
+        assert (await harness.backend.commit([begin]))[0].ok
