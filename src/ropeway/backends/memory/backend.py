@@ -436,16 +436,7 @@ class MemoryBackend(Hints):
         return [self._count(name, open_jobs, cap) for name in names]
 
     def _count(self, queue: str, jobs: list[MemoryJob], cap: int) -> QueueStats:
-        mine = [job for job in jobs if job.message.queue == queue]
-        waiting = [job.due for job in mine if job.state is State.QUEUED]
-        ready = sum(due <= self._clock.now() for due in waiting)
-        return QueueStats(
-            queue=queue,
-            ready=min(cap, ready),
-            delayed=min(cap, len(waiting) - ready),
-            leased=min(cap, len(mine) - len(waiting)),
-            oldest_due=min(waiting, default=None),
-        )
+        return look.stats(queue, jobs, cap, self._clock.now())
 
     @alone
     async def declare(self, limits: Sequence[Limit]) -> None:
@@ -456,10 +447,7 @@ class MemoryBackend(Hints):
 
     @alone
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
-        waiting = [job for job in self._jobs.values() if job.state is State.QUEUED]
-        mine = [job for job in waiting if job.message.queue == queue]
-        mine.sort(key=lambda job: (job.due, job.serial))
-        return [job.record() for job in mine[:limit]]
+        return look.peek(self._jobs, queue, limit)
 
     @alone
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ropeway.backends.memory.job import MemoryJob
+from ropeway.broker import QueueStats
 from ropeway.message import JobRecord
 from ropeway.states import State
 from ropeway.store import Cause, Causes, Count, Filter, Found, id_range
@@ -57,3 +58,25 @@ def _matching(jobs: Jobs, which: Filter, before: str | None) -> Iterator[JobReco
     for job_id in sorted(jobs, reverse=True):
         if low <= job_id < high and matches(record := jobs[job_id].record(), which):
             yield record
+
+
+def stats(queue: str, jobs: Sequence[MemoryJob], cap: int, now: float) -> QueueStats:
+    """Count what of these open jobs is in a queue, each up to a cap."""
+    mine = [job for job in jobs if job.message.queue == queue]
+    waiting = [job.due for job in mine if job.state is State.QUEUED]
+    ready = sum(due <= now for due in waiting)
+    return QueueStats(
+        queue=queue,
+        ready=min(cap, ready),
+        delayed=min(cap, len(waiting) - ready),
+        leased=min(cap, len(mine) - len(waiting)),
+        oldest_due=min(waiting, default=None),
+    )
+
+
+def peek(jobs: Jobs, queue: str, limit: int) -> list[JobRecord]:
+    """Return what waits in a queue, by due time."""
+    waiting = [job for job in jobs.values() if job.state is State.QUEUED]
+    mine = [job for job in waiting if job.message.queue == queue]
+    mine.sort(key=lambda job: (job.due, job.serial))
+    return [job.record() for job in mine[:limit]]
