@@ -168,7 +168,8 @@ class Rig:
     def worker(self, *options: str, ready: bool = True, target: str = "tasks:app") -> Worker:
         """Start a worker, with one child unless told otherwise, and wait until it takes jobs."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        children = () if "--children" in options else ("--children", "1")
+        sized = {"--children", "--min", "--max"} & set(options)
+        children = () if sized else ("--children", "1")
         command = [sys.executable, "-m", "ropeway", "worker", target, *children, *options]
         with log.open("wb") as sink:
             process = subprocess.Popen(

@@ -73,6 +73,15 @@ class Crew:
         if not self._draining:
             self.fill()
 
+    def resize(self, size: int) -> None:
+        """Start what is missing, or retire those that have least to do."""
+        self.size = size
+        staying = [child for child in self.members if child.proven and not child.leaving]
+        staying.sort(key=lambda child: child.busy)
+        for child in staying[: max(0, len(staying) - size)]:
+            self.replace(child, now=True)
+        self.fill()
+
     @property
     def working(self) -> list[ChildProcess]:
         """Those that take calls."""

@@ -32,7 +32,7 @@ class Fleet:
         self._common = self._crew(options.slots, options.size)
         alone = self._crew({**options.slots, "cpu": 1}, 0)
         self._crews, self._sharing = [self._common, alone], [self._common]
-        self._ward = Ward(alone, options.size, self._ended)
+        self._ward = Ward(alone, options.most or options.size, self._ended)
         self._kinds: tuple[Kind, ...] = ("loop", "threads")
         self._watching: asyncio.Task[None] | None = None
         self._draining = False
@@ -61,6 +61,24 @@ class Fleet:
     def pids(self) -> list[int]:
         """The processes that have imported the app, also those that get no more calls."""
         return [child.pid for child in self._members() if child.proven]
+
+    @property
+    def size(self) -> int:
+        """How many children there are to be, beside those for `cpu` calls."""
+        return self._common.size
+
+    def load(self) -> float:
+        """The share of slots that is taken, of the kind that has fewest free; not of `cpu`."""
+        share = 0.0
+        for kind, slots in self._options.slots.items():
+            held = sum(child.handed.windows[kind].held for child in self._common.working)
+            share = max(share, held / (slots * max(1, len(self._common.working))))
+        return share
+
+    def resize(self, size: int) -> None:
+        """Have so many children from now on, beside those for `cpu` calls."""
+        if not self._draining:
+            self._common.resize(size)
 
     def slots(self) -> dict[Kind, int]:
         """How many calls of each kind run at once."""

@@ -11,11 +11,16 @@ from ropeway.worker.limits import Wear
 
 
 class WorkerOptions(Struct, frozen=True, kw_only=True):
-    """How a worker is started. Without `queues` it serves every queue; 0 means one for each core."""
+    """How a worker is started. Without `queues` it serves every queue; 0 means one for each core.
+
+    With `least` and `most` the number of children is between them, by load.
+    """
 
     target: str
     queues: tuple[str, ...] | None = None
     children: int = 0
+    least: int = 0
+    most: int = 0
     loop_slots: int = 100
     thread_slots: int = 8
     cpu: int = 0
@@ -26,8 +31,8 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """How many children there are, beside those for `cpu` calls."""
-        return self.children or os.cpu_count() or 1
+        """How many children there are at first, beside those for `cpu` calls."""
+        return self.least or self.children or os.cpu_count() or 1
 
     @property
     def cpu_size(self) -> int:

@@ -29,9 +29,10 @@ from ropeway.worker.orders import Orders
 from ropeway.worker.registry import Registry
 from ropeway.worker.renew import Renewer
 from ropeway.worker.reporting import Reporter
+from ropeway.worker.scale import Scaler
 from ropeway.worker.telling import telling
 from ropeway.worker.told import log_stacks, verbs
-from ropeway.worker.work import Work
+from ropeway.worker.work import Loop, Work
 from ropeway.wrappers.batched import Batched
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ class Supervisor:
             settings,
             holder=self._holder,
             queues=self._options.queues,
-            beside={"the loop that registers": registry},
+            beside={"the loop that registers": registry, **self._scaler(backend)},
         )
         self._orders.on_quiet = self._work.fetcher.rest
         if self._orders.quiet:
@@ -124,6 +125,13 @@ class Supervisor:
         if not self.unanswered:
             await registry.leave()
         return code
+
+    def _scaler(self, backend: Backend) -> dict[str, Loop]:
+        options = self._options
+        if not options.most:
+            return {}
+        scaler = Scaler(backend, self._fleet, options.queues, options.least, options.most)
+        return {"the loop that scales": scaler}
 
     @property
     def unanswered(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from ropeway.cli.shared import Shared, a_duration, a_size, options
@@ -20,6 +22,17 @@ def _queues(
     return tuple(dict.fromkeys(names)) or None
 
 
+def _scale(children: int | None, least: int | None, most: int | None) -> dict[str, int]:
+    if least is None and most is None:
+        return {}
+    if children is not None:
+        raise click.UsageError("--children is a fixed number: it goes with neither --min nor --max")
+    least, most = least or 1, most or max(least or 1, os.cpu_count() or 1)
+    if least > most:
+        raise click.UsageError(f"--min {least} is more than --max {most}")
+    return {"least": least, "most": most}
+
+
 @click.command()
 @click.argument("target", metavar="[APP]", required=False)
 @click.option(
@@ -32,6 +45,18 @@ def _queues(
 )
 @click.option(
     "--children", type=click.IntRange(min=1), help="Child processes. Default: one for each core."
+)
+@click.option(
+    "--min",
+    "least",
+    type=click.IntRange(min=1),
+    help="Child processes at least; their number follows the load. Default, with --max: 1.",
+)
+@click.option(
+    "--max",
+    "most",
+    type=click.IntRange(min=1),
+    help="Child processes at most. Default, with --min: one for each core.",
 )
 @click.option(
     "--loop-slots",
@@ -104,6 +129,8 @@ def worker(
     target: str | None,
     queues: tuple[str, ...] | None,
     children: int | None,
+    least: int | None,
+    most: int | None,
     loop_slots: int,
     threads: int,
     cpu: int | None,
@@ -135,6 +162,7 @@ def worker(
             target=choose_target(target or shared.app),
             queues=queues,
             children=children or 0,
+            **_scale(children, least, most),
             loop_slots=loop_slots,
             thread_slots=threads,
             cpu=cpu or 0,
