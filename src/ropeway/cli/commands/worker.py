@@ -78,6 +78,13 @@ def _scale(children: int | None, least: int | None, most: int | None) -> dict[st
     help="Further child processes, each for one cpu=True task at a time. Default: one for each core.",
 )
 @click.option(
+    "--supervisors",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Supervisors, each with children of its own: for machines with many cores.",
+)
+@click.option(
     "--recycle-calls",
     type=click.IntRange(min=1),
     help="Replace a child after so many calls. Default: never.",
@@ -134,6 +141,7 @@ def worker(
     loop_slots: int,
     threads: int,
     cpu: int | None,
+    supervisors: int,
     recycle_calls: int | None,
     recycle_age: float | None,
     max_memory: int | None,
@@ -151,24 +159,30 @@ def worker(
     from ropeway.worker.limits import Wear
     from ropeway.worker.locate import choose_target
     from ropeway.worker.options import WorkerOptions
+    from ropeway.worker.parent import run_supervisors
     from ropeway.worker.supervisor import run_worker
 
     if target and shared.app and target != shared.app:
         raise click.UsageError(f"two apps are given: {target} and --app {shared.app}")
     quieter = "warning" if shared.quiet else "info"
     set_up(log_level or ("debug" if shared.verbose else quieter), log_format)
-    return run_worker(
-        WorkerOptions(
-            target=choose_target(target or shared.app),
-            queues=queues,
-            children=children or 0,
-            **_scale(children, least, most),
-            loop_slots=loop_slots,
-            thread_slots=threads,
-            cpu=cpu or 0,
-            wear=Wear(calls=recycle_calls, age=recycle_age, memory=max_memory),
-            health_host=health_host,
-            health_port=health_port,
-            health_file=health_file,
-        )
+    made = WorkerOptions(
+        target=choose_target(target or shared.app),
+        queues=queues,
+        children=children or 0,
+        **_scale(children, least, most),
+        loop_slots=loop_slots,
+        thread_slots=threads,
+        cpu=cpu or 0,
+        wear=Wear(calls=recycle_calls, age=recycle_age, memory=max_memory),
+        health_host=health_host,
+        health_port=health_port,
+        health_file=health_file,
     )
+    if supervisors == 1:
+        return run_worker(made)
+    if health_port or health_file:
+        raise click.UsageError(
+            "--health-port and --health-file tell of one supervisor: run several workers instead"
+        )
+    return run_supervisors(made, supervisors)
