@@ -41,6 +41,7 @@ SCENARIO = Scenario(
     words="sending one by one while nobody else uses the database; what was sent is durable",
     measures=(
         Measure("us", "a send, µs", compared=True),
+        Measure("later_us", "the same when the log has started over", compared=True),
         Measure("cpu_us", "its processor time, µs", compared=True),
         Measure("bytes", "bytes written to the disk for it"),
     ),

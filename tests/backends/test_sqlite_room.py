@@ -160,7 +160,7 @@ send(database, 100)
 write, chunks = os.pwrite, []
 
 def write_some(log, zeros, at):
-    if len(chunks) == 500:
+    if len(chunks) == 200:
         write(log, zeros[:500], at)
         os.kill(os.getpid(), signal.SIGKILL)
     chunks.append(at)

@@ -21,7 +21,8 @@ PAGE = 4096
 _logger = logging.getLogger("ropeway")
 
 _LOOK_EVERY = 0.05
-_ZEROS = memoryview(bytes(PAGE))
+_PIECE = 4 * PAGE
+_ZEROS = memoryview(bytes(_PIECE))
 
 
 class Room:
@@ -95,8 +96,8 @@ def _writing(connection: apsw.Connection) -> Iterator[None]:
 
 
 def _write_zeros(log: int, start: int, end: int) -> None:
-    # By page: what is written at once Linux keeps as one large folio, and counts all of it as
-    # written again whenever a part is.
+    # Linux keeps a piece that is written at once as one folio. The larger it is, the fewer of them
+    # a commit has to touch; but all of it counts as written again whenever a part is.
     while start < end:
-        size = min(PAGE - start % PAGE, end - start)
+        size = min(_PIECE - start % _PIECE, end - start)
         start += os.pwrite(log, _ZEROS[:size], start)
