@@ -56,8 +56,8 @@ class Producer:
 
 def _call(item: Item) -> Call[str]:
     arguments = (item.n, item.payload, item.pause, item.fails)
-    if item.task == "coroutine":
-        return tasks.coroutine.call(*arguments)
+    if item.task in tasks.COROUTINES:
+        return tasks.COROUTINES[item.task].call(*arguments)
     return tasks.PLAIN[item.task].call(*arguments)
 
 

@@ -88,9 +88,21 @@ async def coroutine(n: int, payload: str, pause: float, fails: int) -> str:
         return execution.finish()
 
 
-# A death of the process is charged to every plain function that was running there. One that runs
-# for seconds, while some process is killed twice a second, would be taken for the culprit.
-@app.task(name="long_plain", retries=RetryPolicy(max_losses=1_000))
+# A death of the process is charged to every plain function that was running there, and to whatever
+# ran alone. What runs for seconds, while a process is killed twice a second, would be taken for the
+# culprit.
+_LASTING = RetryPolicy(max_losses=1_000)
+
+
+@app.task(name="long_coroutine", retries=_LASTING)
+async def long_coroutine(n: int, payload: str, pause: float, fails: int) -> str:
+    """A coroutine function that outlasts a lease."""
+    with _execution(n, payload, fails) as execution:
+        await asyncio.sleep(pause)
+        return execution.finish()
+
+
+@app.task(name="long_plain", retries=_LASTING)
 def long_plain(n: int, payload: str, pause: float, fails: int) -> str:
     """A plain function that outlasts a lease."""
     with _execution(n, payload, fails) as execution:
@@ -114,5 +126,6 @@ def _die(n: int) -> NoReturn:
     raise AssertionError("still alive")
 
 
+COROUTINES = {"coroutine": coroutine, "long_coroutine": long_coroutine}
 PLAIN = {"plain": plain, "long_plain": long_plain, "poison": poison}
-"""The plain functions by their names in a workload."""
+"""The tasks by their names in a workload."""

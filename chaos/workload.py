@@ -47,8 +47,8 @@ def share(items: Sequence[Item], index: int, of: int) -> list[Item]:
 def _kind(draw: float, lease: float) -> tuple[str, float, float]:
     if draw < 0.002:
         return "long_plain", 1.1 * lease, 1.5 * lease
-    if draw < 0.010:
-        return "coroutine", 1.2 * lease, 3.0 * lease
+    if draw < 0.008:
+        return "long_coroutine", 1.2 * lease, 3.0 * lease
     if draw < 0.20:
         return "coroutine", 0.05, 0.3
     return ("coroutine", 0.0, 0.02) if draw < 0.60 else ("plain", 0.0, 0.01)

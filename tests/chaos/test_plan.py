@@ -8,7 +8,7 @@ from chaos.plan import STOPS, plan
 from chaos.points import NEMESIS, POINTS
 from chaos.profile import STANDARD, Profile
 from chaos.seeds import stream
-from chaos.tasks import PLAIN, POISONED, digest_of, work_of
+from chaos.tasks import COROUTINES, PLAIN, POISONED, digest_of, work_of
 from chaos.workload import draw, share
 
 
@@ -57,7 +57,7 @@ def test_every_call_is_sent_by_one_producer() -> None:
     items = draw(1, Profile(tasks=2_000))
     shares = [share(items, index, 3) for index in range(3)]
     assert sorted(item.n for part in shares for item in part) == list(range(2_000))
-    assert {item.task for item in items} == {"coroutine", *PLAIN}
+    assert {item.task for item in items} == {*COROUTINES, *PLAIN}
     assert sum(item.task == POISON for item in items) == Profile().poison
     assert any(item.fails for item in items)
     assert any(item.pause > STANDARD.lease for item in items)

@@ -28,17 +28,20 @@ _LATER = Outcome(ending="interrupted", after=2.0)
 
 _MARK_KEPT = 7 * 86_400.0
 
+_BEDS_EACH = 4
+"""Children here for each that shares its calls: most calls wait for others, and hardly use them."""
+
 
 class Ward:
-    """At most `beds` calls at once, each in a child that holds nothing else; the others wait in line.
+    """Some calls at once, each in a child that holds nothing else; the others wait in line.
 
     That a call begins is on record before its code runs, so that whoever waits here when the worker
     dies is not charged with that. One that has been charged before is run beside no other: if it
     takes the whole worker down, nobody else in the ward is charged with that again and again.
     """
 
-    def __init__(self, crew: Crew, beds: int, on_ended: OnEnded) -> None:
-        self._crew, self._beds, self._tell = crew, beds, on_ended
+    def __init__(self, crew: Crew, children: int, on_ended: OnEnded) -> None:
+        self._crew, self._children, self._tell = crew, children, on_ended
         self._backend: Backend | None = None
         self._line: deque[tuple[Delivery, Kind]] = deque()
         self._beginning: dict[ChildProcess, Delivery] = {}
@@ -75,7 +78,8 @@ class Ward:
             self._beginning[child] = delivery
             self._spawn(self._begin(child, delivery, kind))
         there = sum(not child.leaving for child in self._crew.members if child.proven)
-        wanted = min(len(self._line), self._beds - there)
+        # A few at a time: many of those who wait are done before the others are there.
+        wanted = min(len(self._line), _BEDS_EACH * self._children - there, self._children)
         while not self._closed and wanted > self._starting:
             self._starting += 1
             self._spawn(self._start())
