@@ -34,6 +34,7 @@ class Fleet:
         self._crews, self._sharing = [self._common, alone], [self._common]
         self._ward = Ward(alone, options.most or options.size, self._ended)
         self._kinds: tuple[Kind, ...] = ("loop", "threads")
+        self._handed = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self._draining = False
 
@@ -48,7 +49,8 @@ class Fleet:
         for crew in self._crews:
             crew.fill()
         grace = float(manifest.settings["grace"])
-        watch = Watch(self._crews, self._ward, manifest.tasks, grace, self._options.wear)
+        wear, tasks = self._options.wear, manifest.tasks
+        watch = Watch(self._crews, self._ward, tasks, grace, wear, self._handed)
         self._watching = asyncio.create_task(watch.run())
         return manifest
 
@@ -109,6 +111,7 @@ class Fleet:
 
         Returns those with no place. One that must run alone gets a child of its own.
         """
+        self._handed.set()
         shares: dict[ChildProcess, list[tuple[Delivery, Kind]]] = {}
         room: dict[Kind, dict[ChildProcess, int]] = {kind: {} for kind in self._kinds}
         for child in self._working():

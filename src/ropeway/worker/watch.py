@@ -19,7 +19,9 @@ from ropeway.worker.ward import Ward
 
 log = logging.getLogger("ropeway.worker")
 
-_PERIOD = 0.1
+_PERIOD, _IDLE_PERIOD = 0.1, 1.0
+"""Seconds between two looks, while calls run and while none does."""
+
 _BEHIND = 0.2
 """Seconds in which a child ends no call of a kind, has no slot free, and holds more of them."""
 
@@ -28,7 +30,10 @@ _STUCK = 1.0
 
 
 class Watch:
-    """Looks at every child ten times a second, from outside: it may be blocked."""
+    """Looks at every child ten times a second, from outside: it may be blocked.
+
+    While no call runs the looks are rare, until `handed` is set.
+    """
 
     def __init__(
         self,
@@ -37,19 +42,33 @@ class Watch:
         tasks: Mapping[str, TaskInfo],
         grace: float,
         wear: Wear,
+        handed: asyncio.Event,
     ) -> None:
         self._crews, self._ward, self._tasks = crews, ward, tasks
         self._grace, self._wear = grace, wear
+        self._handed = handed
         self._condemned_at: dict[ChildProcess, float] = {}
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            await asyncio.sleep(_PERIOD)
+            await self._rest()
             try:
                 self.run_once()
             except Exception:
                 log.exception("a look at the children failed")
+
+    async def _rest(self) -> None:
+        if not (
+            self._ward.waiting or any(each.busy for crew in self._crews for each in crew.members)
+        ):
+            self._handed.clear()
+            try:
+                async with asyncio.timeout(_IDLE_PERIOD):
+                    await self._handed.wait()
+            except TimeoutError:
+                return
+        await asyncio.sleep(_PERIOD)
 
     def run_once(self) -> None:
         """Look at every child, and do what has to be done."""
