@@ -109,7 +109,7 @@ def test_the_lines_of_the_help_are_those_of_the_commands() -> None:
         (["jobs", "shwo"], "Did you mean 'show'?"),
         (["jobs", "ls", "--stat", "x"], "'--state'"),
         (["jobs", "ls", "--limt", "x"], "--limit"),
-        (["zzz"], "There are: dev, worker, run, "),
+        (["zzz"], "There are: new, dev, worker, run, "),
     ],
 )
 def test_did_you_mean(words: list[str], meant: str) -> None:

@@ -15,6 +15,10 @@ from ropeway.cli.shared import Shared, options
 from ropeway.errors import RopewayError
 
 _COMMANDS = {
+    "new": (
+        "ropeway.cli.commands.new:new",
+        "Write the first files of a project into a new folder.",
+    ),
     "dev": (
         "ropeway.cli.commands.dev:dev",
         "Run a worker, and replace it whenever a file is saved.",
