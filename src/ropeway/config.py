@@ -147,7 +147,7 @@ def load(given: dict[str, Any]) -> Settings:
         raise ConfigError(f"a setting cannot be used: {error}") from None
 
 
-OTHER_VARIABLES = ("ROPEWAY_APP", "ROPEWAY_LOG_FORMAT")
+OTHER_VARIABLES = ("ROPEWAY_APP", "ROPEWAY_LOG_FORMAT", "ROPEWAY_LOG_LEVEL")
 """Variables that name no setting."""
 
 

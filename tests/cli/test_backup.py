@@ -12,7 +12,7 @@ from tests.cli.support import call, process
 def test_while_a_worker_runs(tasks: Path, eventually: support.Eventually) -> None:
     """A copy can be made; it cannot be put back before the worker has ended."""
     with support.working(eventually):
-        first = call("run", "add", "1").stdout.strip()
+        first = process("run", "add", "1").stdout.strip()
         assert call("jobs", "result", first, "--wait").stdout == "2\n"
         made = process("backup", "copy.db")
         assert (made.returncode, made.stdout) == (0, "copy.db\n")

@@ -147,6 +147,7 @@ def test_what_cannot_be_imported_is_shown_and_the_old_code_goes_on(
         assert version() == "1"
         code(CODE.replace("return 1", "return 3"))
         eventually(lambda: dev.ready() == 2)
+        eventually(lambda: "stopping:" in dev.said())  # until then either may take a job
         assert version() == "3"
 
 

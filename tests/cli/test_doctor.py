@@ -12,6 +12,7 @@ import pytest
 
 from ropeway.backends.sqlite import filesystem
 from ropeway.backends.sqlite.filesystem import holder_of
+from ropeway.backends.sqlite.migrations import known
 from ropeway.broker import QueueStats
 from ropeway.cli.checks import application, database, programs, storage
 from ropeway.cli.commands import doctor
@@ -83,7 +84,7 @@ def test_on_a_terminal(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_database_with_jobs(jobs: dict[str, str]) -> None:
     """Its mode, its schema and what waits."""
     found = checks()
-    assert found["database"]["fact"].startswith("journal mode wal, schema 3, ")
+    assert found["database"]["fact"].startswith(f"journal mode wal, schema {known()}, ")
     assert found["queues"]["fact"] == "1 ready, 2 delayed, 1 leased in 4 queues"
     assert found["app"]["status"] == "warn"
 

@@ -13,7 +13,7 @@ from ropeway.cli.queueview import row, summary
 from ropeway.message import Message
 from ropeway.stepping import step
 from tests.cli import support
-from tests.cli.support import call
+from tests.cli.support import call, process
 
 
 def test_ls(jobs: dict[str, str]) -> None:
@@ -144,14 +144,14 @@ def test_drain_waits_for_what_runs(jobs: dict[str, str]) -> None:
 def test_drain(tasks: Path, eventually: support.Eventually) -> None:
     """Ends when the last job has, and what waits is still there."""
     with support.working(eventually):
-        running = call("run", "sleep", "2.5").stdout.strip()
+        running = process("run", "sleep", "2.5").stdout.strip()
         show = ("jobs", "show", running, "--json")
         eventually(lambda: json.loads(call(*show).stdout)["state"] == "running")
         found = call("queues", "drain", "slow", "--json")
         assert json.loads(found.stdout) == {"queue": "slow", "waiting": 0}
         assert json.loads(call(*show).stdout)["state"] == "succeeded"
-        later = call("run", "sleep", "0").stdout.strip()
-        assert call("run", "add", "1", "--wait").stdout == "2\n"
+        later = process("run", "sleep", "0").stdout.strip()
+        assert process("run", "add", "1", "--wait").stdout == "2\n"
         assert json.loads(call("jobs", "show", later, "--json").stdout)["attempt"] == 0
 
 
