@@ -35,8 +35,9 @@ def test_each_runs_alone_and_the_others_go_on(rig: Rig, eventually: Eventually) 
     eventually(lambda: len(rig.executions()) == 2)
     assert len(worker.children) == 3
     assert len({each.pid for each in rig.executions()}) == 2
-    rig.open_gate()
     assert results([tasks.other.send(i) for i in range(20)]) == list(range(20))
+    assert [mark for mark in rig.marks() if mark != "other"] == rig.marks()[:2]
+    rig.open_gate()
     assert results(jobs) == [f"{i}" for i in range(6)]
     others = {each.pid for each in rig.executions() if each.mark == "other"}
     assert not others & {each.pid for each in rig.executions() if each.mark != "other"}
