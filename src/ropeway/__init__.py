@@ -7,6 +7,7 @@ from ropeway.version import __version__ as __version__
 
 __all__ = [
     "Call",
+    "Depends",
     "Job",
     "Retry",
     "RetryPolicy",
@@ -23,6 +24,7 @@ __all__ = [
 if TYPE_CHECKING:
     from ropeway.app import Ropeway
     from ropeway.context import current
+    from ropeway.depends import Depends
     from ropeway.errors import Retry, RopewayError, TaskFailed, TimeLimit
     from ropeway.results import Job
     from ropeway.retry import RetryPolicy
@@ -34,6 +36,7 @@ else:
     # help of the command line, starts without an event loop.
     _PLACES = {
         "Call": "task",
+        "Depends": "depends",
         "Job": "results",
         "Retry": "errors",
         "RetryPolicy": "retry",

@@ -17,9 +17,11 @@ from ropeway.clock import Clock
 from ropeway.config import load
 from ropeway.connect import Connecting, Connection
 from ropeway.control import Workers
+from ropeway.depends import refuse_asynchronous
 from ropeway.errors import BadTask
 from ropeway.limits import Limits, LimitValue
 from ropeway.message import Kind, Terms
+from ropeway.middleware import A, Hooks, S
 from ropeway.options import Duration, ForTask, Options, duration, for_task
 from ropeway.quarantine import Quarantine
 from ropeway.results import Job
@@ -75,6 +77,7 @@ class Ropeway:
         self.settings = load(given)
         self.connection: Connecting = Connection.of(self.settings)
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.hooks = Hooks()
         self.limits = Limits(self, limits or {})
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()
@@ -186,6 +189,8 @@ class Ropeway:
                 f"{name} has memory= and shares its process with others",
                 hint="add cpu=True, or limit whole processes: ropeway worker --max-memory",
             )
+        if not asynchronous:
+            refuse_asynchronous(function, name)
         if name in self.tasks:
             raise BadTask(f"two tasks are called {name}", hint="give one of them another name=")
         version = 1 if options.terms is None else options.terms.version
@@ -194,6 +199,45 @@ class Ropeway:
         task: Task[..., Any] = form(function, definition, self, options)
         self.tasks[name] = task
         return task
+
+    # -- around them ----------------------------------------------------------------------
+
+    def around_send(self, function: S) -> S:
+        """Register a generator function that goes around each send.
+
+        It gets the calls that are sent together, and may change their `headers`; at its `yield`
+        they are sent. What the send raises is raised there, and what it raises itself refuses them.
+        """
+        return self.hooks.add_send(function)
+
+    def around_run(self, function: A) -> A:
+        """Register a generator function, plain or async, that goes around each run of a task.
+
+        At its `yield` the task runs; `current` tells which. What the task raises is raised there
+        too, and what it raises itself is a failure of the run. An async one is around coroutine
+        functions only.
+        """
+        return self.hooks.add_run(function)
+
+    def lifespan(self, function: A) -> A:
+        """Register a generator function, plain or async, for each process that runs tasks.
+
+        What is before its `yield` is done before the first call; if it raises, the process ends as
+        if the app could not be imported. What is after it is done at the end, within some seconds.
+        """
+        return self.hooks.add_lifespan(function)
+
+    @contextlib.contextmanager
+    def override(
+        self, provider: Callable[..., Any], replacement: Callable[..., Any]
+    ) -> Iterator[None]:
+        """Have `replacement` provide what `provider` does, within the block: for tests."""
+        before = dict(self.hooks.overrides)
+        self.hooks.overrides[provider] = replacement
+        try:
+            yield
+        finally:
+            self.hooks.overrides = before
 
     # -- jobs -----------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Running(Struct, frozen=True, kw_only=True):
     key: str | None = None
     tags: tuple[str, ...] = ()
     headers: Mapping[str, str] = {}
+    trace: str | None = None
     deadline: float | None = None
 
     def until(self, timeout: float | None) -> Running:
@@ -119,6 +120,11 @@ class Current:
     def headers(self) -> Mapping[str, str]:
         """What came beside its arguments."""
         return self._running().headers
+
+    @property
+    def trace(self) -> str | None:
+        """The `traceparent` that it was sent with; what it sends has the same."""
+        return self._running().trace
 
     def progress(self, done: float, *, of: float | None = None, note: str = "") -> None:
         """Say how far it is: for whoever watches the job. Costs little, however often it is said.

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from ropeway.codec import Codec, Undecodable
 from ropeway.codecs import codec_for
+from ropeway.depends import sent_parameters
 from ropeway.errors import BadArguments, BadTask, NotEncodable
 
 Arguments = tuple[list[Any], dict[str, Any]]
@@ -29,7 +30,7 @@ class Signature:
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.task = name
         self._function = function
-        self._parameters = list(inspect.signature(function).parameters.values())
+        self._parameters = sent_parameters(function, name)
         if self._parameters and self._parameters[0].name in ("self", "cls"):
             raise BadTask(
                 f"{name} looks like a method: its first parameter is {self._parameters[0].name!r}",
@@ -38,9 +39,16 @@ class Signature:
 
     def __str__(self) -> str:
         try:
-            return f"{self.task}{inspect.signature(self._function, eval_str=True)}"
+            whole = inspect.signature(self._function, eval_str=True)
         except Exception:  # noqa: BLE001  annotations may run anything
-            return f"{self.task}{inspect.signature(self._function)}"
+            return f"{self.task}{self._sent}"
+        sent = [whole.parameters[each.name] for each in self._parameters]
+        return f"{self.task}{whole.replace(parameters=sent)}"
+
+    @functools.cached_property
+    def _sent(self) -> inspect.Signature:
+        """The function's own signature without what is filled in where it runs."""
+        return inspect.signature(self._function).replace(parameters=self._parameters)
 
     @functools.cached_property
     def _hints(self) -> dict[str, Any]:
@@ -98,7 +106,7 @@ class Signature:
     @functools.cached_property
     def digest(self) -> str:
         """A short hash of the parameters, so that workers can tell versions of a task apart."""
-        text = str(inspect.signature(self._function))
+        text = str(self._sent)
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     @property
@@ -166,7 +174,7 @@ class Signature:
                 return self._struct(*args, **kwargs)
             except TypeError:
                 pass  # said below, in Python's own words
-        return self._struct(**inspect.signature(self._function).bind(*args, **kwargs).arguments)
+        return self._struct(**self._sent.bind(*args, **kwargs).arguments)
 
     def _spread(self, values: Any) -> Arguments:
         args: list[Any] = []

@@ -12,15 +12,17 @@ from ropeway.clock import Clock
 from ropeway.codecs import JSON, MSGPACK
 from ropeway.config import Settings
 from ropeway.decide import NO_TERMS
-from ropeway.errors import Backpressure, MessageTooLarge, Refused
+from ropeway.errors import Backpressure, MessageTooLarge, NotEncodable, Refused
 from ropeway.ids import new_id
 from ropeway.message import Kind, Message, Terms
+from ropeway.middleware import Hooks
 from ropeway.options import Options, Using, changed
 from ropeway.results import Job
 from ropeway.retry import DEFAULT, RetryPolicy
 from ropeway.signature import Signature
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.tracing import trace_here
 from ropeway.transition import Answer, Transition
 from ropeway.unique import Unique, record_of, send_unique
 
@@ -46,6 +48,9 @@ class Source(Protocol):
 
     @property
     def store(self) -> Backend: ...
+
+    @property
+    def hooks(self) -> Hooks: ...
 
 
 class Call(Generic[R_co]):
@@ -87,7 +92,7 @@ class Sender(Generic[P, R]):
     async def asend(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """The same as `send`, for async code."""
         call = self.call(*args, **kwargs)
-        if call.unique is None:
+        if call.unique is None and not self._app.hooks.sends:
             (answer,) = await self._app.store.commit([Transition(publish=(call.message,))])
             return _sent(self._app, call, answer)
         (job,) = await send_all(self._app, [call])
@@ -97,7 +102,14 @@ class Sender(Generic[P, R]):
         """Check and encode the arguments; nothing is sent until `send_many` takes the call."""
         definition, options = self._definition, self._options
         codec = MSGPACK if self._app.settings.codec == "msgpack" else JSON
-        body = definition.signature.encode(args, kwargs, codec)
+        try:
+            body = definition.signature.encode(args, kwargs, codec)
+        except NotEncodable:
+            # An integer of more than 64 bits, perhaps: JSON has no such bound.
+            if codec is JSON:
+                raise
+            codec = JSON
+            body = definition.signature.encode(args, kwargs, codec)
         limit = self._app.settings.max_message
         if len(body) > limit:
             raise MessageTooLarge(
@@ -112,6 +124,7 @@ class Sender(Generic[P, R]):
             body=body,
             kind=definition.kind,
             content_type=codec.content_type,
+            trace=trace_here(),
             **self._fields,
         )
         if unique is not None:
@@ -234,6 +247,16 @@ def spread_out(calls: Sequence[Call[R]], seconds: float) -> list[Call[R]]:
 
 async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
     """Send calls in as few commits as possible; the jobs come back in the same order."""
+    if not app.hooks.sends:
+        return await _send_all(app, calls)
+    with app.hooks.sending([call.message for call in calls]) as messages:
+        changed = zip(calls, messages, strict=True)
+        return await _send_all(
+            app, [Call(message, call.result_type, call.unique) for call, message in changed]
+        )
+
+
+async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
     alone = [call for call in calls if call.unique is not None]
     if alone:
         return await _send_unique(app, calls, alone)
@@ -259,7 +282,7 @@ async def _send_unique(
         ids[call.message.id] = job_id
     others = [call for call in calls if call.unique is None]
     if others:
-        await send_all(app, others)
+        await _send_all(app, others)
     return [Job(app, ids.get(call.message.id, call.message.id), call.result_type) for call in calls]
 
 

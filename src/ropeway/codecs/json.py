@@ -9,14 +9,17 @@ import msgspec
 
 from ropeway.codec import Undecodable
 from ropeway.codecs.finite import refuse_non_finite
+from ropeway.codecs.models import from_builtin, to_builtin
 from ropeway.errors import NotEncodable
 
-_encoder = msgspec.json.Encoder(decimal_format="string", uuid_format="canonical")
+_encoder = msgspec.json.Encoder(
+    decimal_format="string", uuid_format="canonical", enc_hook=to_builtin
+)
 
 
 @lru_cache(maxsize=4096)
 def _decoder(type: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type)
+    return msgspec.json.Decoder(type, dec_hook=from_builtin)
 
 
 class JsonCodec:
@@ -29,8 +32,8 @@ class JsonCodec:
             data = _encoder.encode(value)
             if b"null" in data:
                 # As plain containers, so that no kind of class can hide a number.
-                refuse_non_finite(msgspec.to_builtins(value, str_keys=True))
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                refuse_non_finite(msgspec.to_builtins(value, str_keys=True, enc_hook=to_builtin))
+        except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
             raise NotEncodable(f"cannot write {_brief(value)} as JSON: {error}") from None
         return data
 

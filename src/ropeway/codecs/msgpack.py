@@ -8,14 +8,17 @@ from typing import Any
 import msgspec
 
 from ropeway.codec import Undecodable
+from ropeway.codecs.models import from_builtin, to_builtin
 from ropeway.errors import NotEncodable
 
-_encoder = msgspec.msgpack.Encoder(decimal_format="string", uuid_format="canonical")
+_encoder = msgspec.msgpack.Encoder(
+    decimal_format="string", uuid_format="canonical", enc_hook=to_builtin
+)
 
 
 @lru_cache(maxsize=4096)
 def _decoder(type: Any) -> msgspec.msgpack.Decoder[Any]:
-    return msgspec.msgpack.Decoder(type)
+    return msgspec.msgpack.Decoder(type, dec_hook=from_builtin)
 
 
 class MsgpackCodec:
@@ -26,7 +29,13 @@ class MsgpackCodec:
     def encode(self, value: Any) -> bytes:
         try:
             return _encoder.encode(value)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+            RecursionError,
+            NotImplementedError,
+        ) as error:
             raise NotEncodable(
                 f"cannot write a value of type {type(value).__name__} as MessagePack: {error}"
             ) from None

@@ -112,6 +112,12 @@ class Engine:
         for worker in (self._worker, *self._silent):
             worker.places.stop(interrupt=self.loop.is_running())
 
+    async def aclose(self) -> None:
+        """The same, and do what the app wants done at the end of a process."""
+        self.close()
+        for worker in (self._worker, *self._silent):
+            await worker.end()
+
     @property
     def idle(self) -> bool:
         """Whether nothing runs."""
@@ -129,6 +135,7 @@ class Engine:
 
     async def _step(self) -> bool:
         """Do one thing; False if nothing can be done until time passes."""
+        await self._worker.begin()
         if await self._settle():
             return True
         if self._active() < self._concurrency and await self._claim():

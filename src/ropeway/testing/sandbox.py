@@ -96,7 +96,8 @@ class Sandbox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.__exit__(kind, error, traceback)
+        self._leave.close()
+        await self._close()
 
     # -- running and time -----------------------------------------------------------------
 
@@ -239,7 +240,7 @@ class Sandbox:
 
     async def _close(self) -> None:
         if self._engine is not None:
-            self._engine.close()
+            await self._engine.aclose()
 
     def _blocking(self, verb: str, twin: Callable[[], Coroutine[Any, Any, T]]) -> T:
         refuse_on_loop(verb, f"sandbox.a{verb}")

@@ -76,7 +76,7 @@ class SimulatedWorker:
     ) -> None:
         self.holder, self.lease = holder, app.settings.lease
         self.held = Held()
-        self.frozen = self.lost = False
+        self.frozen = self.lost = self._begun = False
         self._app, self._changed = app, changed
         self._silent: list[tuple[Delivery, Outcome]] = []
         self._tasks: dict[str, TaskInfo] = {}
@@ -97,6 +97,17 @@ class SimulatedWorker:
         """Run what was claimed for this worker. It knows of tasks that were registered meanwhile."""
         self._tasks.update(told_of(self._app))
         self.work.fetcher.take(deliveries, now)
+
+    async def begin(self) -> None:
+        """Do what the app wants done before the first call. May be called again."""
+        if not self._begun:
+            self._begun = True
+            await self.places.begin()
+
+    async def end(self) -> None:
+        """Do what it wants done after the last, if it has begun."""
+        if self._begun:
+            await self.places.end()
 
     async def settle(self) -> int:
         """Settle everything that has ended; returns how many."""

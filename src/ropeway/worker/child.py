@@ -42,6 +42,9 @@ from ropeway.worker.pipe import Pipe
 
 _PR_SET_PDEATHSIG = 1
 
+_FAREWELL = 4.0
+"""Seconds for what the app does at the end of a process: its supervisor waits a little longer."""
+
 
 class Child:
     """Takes calls from the supervisor and hands each to the executor of its kind."""
@@ -60,6 +63,7 @@ class Child:
         self._app.connection = InsideConnection(self._app.connection, Door(door))
         over = asyncio.Event()
         hands = Hands(self._app, self._slots, self._cell, self._ended)
+        await hands.begin()
         _, self._pipe = await loop.connect_accepted_socket(
             lambda: Pipe(partial(self._on_frame, hands), over.set), connection
         )
@@ -69,6 +73,7 @@ class Child:
         finally:
             # If a task has stopped the loop, the ends that this brings about are none of theirs.
             self._pipe = None
+            await hands.end(_FAREWELL)
 
     def _manifest(self) -> Manifest:
         tasks, limits = told_of(self._app), list(self._app.limits.declared.values())

@@ -15,12 +15,13 @@ from ropeway.transition import Transition
 from ropeway.worker.frames import Start
 
 
-def settled_first(app: Source, start: Start, definition: Definition) -> Callable[..., Any]:
+def settled_first(
+    app: Source, start: Start, definition: Definition, function: Callable[..., Any]
+) -> Callable[..., Any]:
     """Return the function with a settle before its first line.
 
     It raises `NotHeld`, and does not run, where the settle is refused or its answer is lost.
     """
-    function = definition.function
     if definition.kind == "loop":
 
         async def arun(*args: Any, **kwargs: Any) -> Any:

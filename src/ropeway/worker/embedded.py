@@ -106,6 +106,7 @@ class EmbeddedWorker:
             alive = None if path is None else lifeline.join(path)
             await bring_into_force(backend, app.limits.declared.values())
             places = LocalPlaces(app, self._slots, self._ended)
+            await places.begin()
             renewer = RenewingThread(
                 app.connection, held, holder, app.settings.lease, places.interrupt
             )

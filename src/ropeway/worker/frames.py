@@ -49,6 +49,7 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
     headers: dict[str, str] | None = None
     terms: Terms | None = None
     solo: bool = False
+    trace: str | None = None
 
     @classmethod
     def of(cls, slot: int, delivery: Delivery) -> Self:
@@ -68,6 +69,7 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
             message.headers or None,
             message.terms,
             delivery.solo,
+            message.trace,
         )
 
 

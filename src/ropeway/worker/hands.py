@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,13 +17,16 @@ from ropeway.executor import Call, Ended, Executor, Trace
 from ropeway.executors.loop import LoopExecutor
 from ropeway.executors.threads import ThreadExecutor
 from ropeway.message import Failure, Fence, Kind, Outcome
-from ropeway.task import Source
+from ropeway.task import Definition, Source
+from ropeway.worker.around import Surroundings
 from ropeway.worker.early import settled_first
 from ropeway.worker.frames import Start, TaskInfo
 from ropeway.worker.locate import Application
 from ropeway.worker.reports import Reporter, Reports
 from ropeway.worker.stacks import stacks
 from ropeway.worker.versions import binder, too_new
+
+log = logging.getLogger("ropeway.worker")
 
 
 class Hands:
@@ -33,6 +38,8 @@ class Hands:
         self._app, self._tell = app, ended
         self._running: dict[int, tuple[Kind, Running]] = {}
         self._reports = Reports()
+        self._surroundings = Surroundings(app.hooks)
+        self._functions: dict[str, Callable[..., Any]] = {}
         self._waits = {kind: Waits(count) for kind, count in slots.items()}
         self._executors = {
             kind: _executor(kind, count, trace, self._ended) for kind, count in slots.items()
@@ -52,9 +59,9 @@ class Hands:
         if refusal is not None:
             self._tell(start.slot, refusal)
             return
-        function = definition.function
+        function = self._around(definition)
         if terms.early:
-            function = settled_first(task.app, start, definition)
+            function = settled_first(task.app, start, definition, function)
         call = Call(
             slot=start.slot,
             task=start.task,
@@ -69,6 +76,24 @@ class Hands:
         )
         self._running[start.slot] = (definition.kind, call.running)
         self._executors[definition.kind].submit(call)
+
+    async def begin(self) -> None:
+        """Do what the app wants done before the first call; what that raises comes through."""
+        await self._surroundings.begin()
+
+    async def end(self, patience: float) -> None:
+        """Do what it wants done after the last; what that raises, or does not end, is logged."""
+        try:
+            await asyncio.wait_for(self._surroundings.end(), patience)
+        except Exception:
+            log.exception("what belongs to the end of a process did not go well")
+
+    def _around(self, definition: Definition) -> Callable[..., Any]:
+        function = self._functions.get(definition.name)
+        if function is None:
+            function = self._surroundings.around(definition.function)
+            self._functions[definition.name] = function
+        return function
 
     def interrupt(self, slots: Iterable[int]) -> None:
         """Stop these calls, as far as their executors can."""
@@ -105,6 +130,7 @@ class Hands:
             key=start.key,
             tags=start.terms.tags if start.terms is not None else (),
             headers=start.headers or {},
+            trace=start.trace,
             report=Reporter(self._reports, source, fence, not early),
             # One that runs alone takes no slot from what it waits for.
             waits=None if start.solo else self._waits[kind],

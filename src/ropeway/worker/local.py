@@ -41,6 +41,10 @@ class LocalPlaces:
         self._handed: dict[int, tuple[Delivery, Kind]] = {}
         self._numbers = itertools.count()
 
+    async def begin(self) -> None:
+        """Do what the app wants done before the first call; what that raises comes through."""
+        await self._hands.begin()
+
     @property
     def busy(self) -> int:
         return len(self._handed)
@@ -88,6 +92,11 @@ class LocalPlaces:
                     await self.freed.wait()
         except TimeoutError:
             log.warning("%d calls do not stop; their leases run out", len(self._handed))
+        await self.end()
+
+    async def end(self) -> None:
+        """Do what the app wants done after the last call."""
+        await self._hands.end(FAREWELL)
 
     def _start(self, slot: int, delivery: Delivery) -> None:
         self._hands.start(Start.of(slot, delivery))

@@ -13,6 +13,7 @@ from ropeway.config import Settings, project_table
 from ropeway.connect import Connecting
 from ropeway.errors import AppNotFound
 from ropeway.limits import Limits
+from ropeway.middleware import Hooks
 
 CANDIDATES = ("tasks.py", "app.py", "main.py")
 _MAKES_APP = re.compile(r"\bRopeway\(")
@@ -26,6 +27,7 @@ class Application(Protocol):
     tasks: dict[str, Any]
     limits: Limits
     connection: Connecting
+    hooks: Hooks
 
 
 def choose_target(given: str | None) -> str:
