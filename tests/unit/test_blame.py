@@ -27,13 +27,13 @@ CULPRIT, SUSPECT = "crashed", "abandoned"
         ({1}, set(), {1: CULPRIT}),  # it was alone
         ({1}, {2}, {1: CULPRIT}),
         ({1, 2}, {1}, {1: CULPRIT, 2: SUSPECT}),
-        ({1, 2, 3}, {1, 3}, {1: CULPRIT, 2: SUSPECT, 3: CULPRIT}),
+        ({1, 2, 3}, {1, 3}, {1: SUSPECT, 2: SUSPECT, 3: SUSPECT}),  # one of two threads
         ({1, 2}, set(), {1: SUSPECT, 2: SUSPECT}),  # a timer, or a thread of somebody's own
         ({1, 2}, {9}, {1: SUSPECT, 2: SUSPECT}),
     ],
 )
 def test_who_is_charged(started: set[int], stepped: set[int], expected: dict[int, str]) -> None:
-    """Whose code ran, or who was alone, is charged; the others that had started are suspects."""
+    """Whose code alone ran, or who was alone, is charged; the others that had started are suspects."""
     found = verdicts(frozenset(started), frozenset(stepped), "was killed by SIGSEGV")
     assert {slot: outcome.ending for slot, outcome in found.items()} == expected
     assert all("SIGSEGV" in each.error.message for each in found.values() if each.error)

@@ -26,10 +26,7 @@ async def await_(mark: str) -> str:
 
 
 def test_a_killed_child_costs_one_run(rig: Rig, eventually: Eventually) -> None:
-    """What a killed child ran is run again, charged as a loss, and settled once; the rest is not.
-
-    What it held and had not started comes back without a loss.
-    """
+    """What a killed child ran is run again, and settled once; nobody knows whose fault it was."""
     tasks = rig.tasks(WAITERS)
     running = [tasks.wait.send(f"r{i}") for i in range(4)]
     unstarted = [tasks.wait.send(f"u{i}") for i in range(4)]
@@ -43,8 +40,8 @@ def test_a_killed_child_costs_one_run(rig: Rig, eventually: Eventually) -> None:
     assert results(running + unstarted) == [f"r{i}" for i in range(4)] + [f"u{i}" for i in range(4)]
     times = rig.times_run()
     for row in rig.rows(running):
-        assert (row.state, row.failures, times[row.id]) == ("succeeded", 0, 2)
-        assert row.losses <= 1
+        assert (row.state, row.failures, row.losses) == ("succeeded", 0, 0)
+        assert times[row.id] == 2
     for row in rig.rows(unstarted):
         assert (row.state, row.failures, row.losses, times[row.id]) == ("succeeded", 0, 0, 1)
     assert "SIGKILL" in worker.said()
@@ -111,6 +108,9 @@ def good_in_thread(x: int) -> int:
     return x
 """
 ENDS = {"exit": "status 7", "kill": "SIGKILL", "segv": "SIGSEGV"}
+RUNS = {"exit": {3, 4, 5}, "segv": {3, 4, 5}, "kill": {3, 4, 5, 6, 7}}
+"""Beside threads at work twice at most, until it runs alone; what may be a kill from outside is then
+forgiven twice."""
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,10 @@ ENDS = {"exit": "status 7", "kill": "SIGKILL", "segv": "SIGSEGV"}
 def test_poison_ends_and_its_neighbours_do_not(
     rig: Rig, eventually: Eventually, kind: str, how: str
 ) -> None:
-    """A task that kills its process is quarantined after three losses; 200 neighbours succeed."""
+    """A task that kills its process is quarantined after three losses; 200 neighbours succeed.
+
+    None of these is charged, also in threads, where nobody can tell whose code it was.
+    """
     tasks = rig.tasks(POISON)
     poison = tasks.die if kind == "loop" else tasks.die_in_thread
     good = [(tasks.good if i % 2 else tasks.good_in_thread).call(i) for i in range(200)]
@@ -131,11 +134,9 @@ def test_poison_ends_and_its_neighbours_do_not(
     row = rig.row(bad)
     assert (row.state, row.losses, row.failures) == ("quarantined", 3, 0)
     assert ENDS[how] in row.error
-    assert rig.marks().count(how) == 3
+    assert rig.marks().count(how) in RUNS[how]
     rows = rig.rows(jobs)
-    assert {row.state for row in rows} == {"succeeded"}
-    # Only what ran at that very moment, on eight threads and the loop, can be charged as well.
-    assert sum(row.losses for row in rows) <= 3 * 8
+    assert {(row.state, row.losses) for row in rows} == {("succeeded", 0)}
 
 
 def test_those_that_wait_are_not_charged(rig: Rig, eventually: Eventually) -> None:

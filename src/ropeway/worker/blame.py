@@ -30,11 +30,13 @@ def verdicts(
 ) -> dict[int, Outcome]:
     """Return what becomes of each call that had started in a child that died.
 
-    The calls whose code was running are charged. So is one that was alone: it cannot have been
-    anybody else's victim, unless it is `forgiven`. The others are suspects: a timer or a thread of
-    theirs may have done it.
+    The one whose code was running is charged. So is one that was alone: it cannot have been anybody
+    else's victim, unless it is `forgiven`. The others are suspects: a timer or a thread of theirs
+    may have done it. If the code of several was running, in threads, nobody knows whose it was, and
+    all are suspects: the next time but one they run alone.
     """
-    guilty = (started if len(started) == 1 else started & stepped) - forgiven
+    running = started if len(started) == 1 else started & stepped
+    guilty = running - forgiven if len(running) == 1 else frozenset[int]()
     charged = Failure(type="WorkerLost", message=f"the child process {how}")
     suspected = Failure(
         type="WorkerLost",
