@@ -271,6 +271,7 @@ class Ropeway:
         queues: Sequence[str] | None = None,
         loop_slots: int = 100,
         thread_slots: int = 8,
+        offers: Mapping[str, int] | None = None,
     ) -> EmbeddedWorker:
         """Return a worker inside this process: `async with app.worker():`, or `.run()` to block.
 
@@ -281,7 +282,7 @@ class Ropeway:
 
         # A `cpu` call has no process of its own here, but it is still the only one of its kind.
         slots: dict[Kind, int] = {"loop": loop_slots, "threads": thread_slots, "cpu": 1}
-        return EmbeddedWorker(self, queues=queues, slots=slots)
+        return EmbeddedWorker(self, queues=queues, slots=slots, offers=offers or {})
 
     def testing(
         self, *, start: datetime | None = None, concurrency: int = 1, patience: float = 30.0

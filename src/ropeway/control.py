@@ -37,7 +37,8 @@ Verb = Literal["quiet", "resume", "stop", "stop_now", "stack"]
 class WorkerRecord(Struct, frozen=True, kw_only=True):
     """What a worker says of itself; `heard` is when it said so, by the store's clock.
 
-    `why` is a sentence when it is not consuming. `queues` is None for every queue. `tasks` holds
+    `why` is a sentence when it is not consuming. `queues` is None for every queue, `offers`
+    are amounts of named resources. `tasks` holds
     the digest of each task's signature, and `code` one of the files in which the tasks are: it
     differs between versions of the code. `slots` and `busy` count calls by kind, and `children`
     are the pids of the processes that run them.
@@ -55,6 +56,7 @@ class WorkerRecord(Struct, frozen=True, kw_only=True):
     state: Doing
     why: str = ""
     queues: tuple[str, ...] | None = None
+    offers: dict[str, int] = {}
     tasks: dict[str, str] = {}
     slots: dict[str, int] = {}
     busy: dict[str, int] = {}

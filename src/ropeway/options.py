@@ -14,6 +14,7 @@ from ropeway.config import seconds, size
 from ropeway.errors import BadArguments, ConfigError
 from ropeway.limits import LimitValue
 from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Terms
+from ropeway.resources import Needs, is_usable, queue_for, split
 from ropeway.retry import RetryPolicy, class_name
 from ropeway.unique import Unique, unique_of
 
@@ -32,6 +33,7 @@ class Common(TypedDict, total=False):
     queue: str | None
     priority: int | None
     key: str | None
+    needs: Mapping[str, int] | None
     limits: Iterable[str] | Mapping[str, LimitValue] | None
     expires: Duration | datetime | None
     unique: bool | Duration | Unique | None
@@ -90,7 +92,7 @@ def changed(old: Options, policy: RetryPolicy, given: Mapping[str, Any]) -> Opti
     for name in given.keys() & _CHECKS.keys():
         target, check = _CHECKS[name]
         changes[target] = check(given[name])
-    changes |= _dates(given)
+    changes |= _dates(given) | _place(given, old.queue)
     if "limits" in given:
         changes["limits"] = _limit_names(given["limits"])
     if "headers" in given:
@@ -157,7 +159,13 @@ def duration(value: Duration, name: str) -> float:
 
 def checked_queue(queue: str) -> str:
     """Return a usable queue name, or raise `BadArguments`."""
-    return _name(queue, "queue")
+    base, needs = split(_name(queue, "queue"))
+    if needs:
+        raise BadArguments(
+            f"queue={queue!r} is where calls to {base!r} wait that need {dict(needs)}",
+            hint=f"write queue={base!r}, needs={dict(needs)}",
+        )
+    return queue
 
 
 def checked_priority(priority: int) -> int:
@@ -185,11 +193,29 @@ def _key(key: str) -> str:
 
 
 _CHECKS: dict[str, tuple[str, Any]] = {
-    "queue": ("queue", checked_queue),
     "priority": ("band", checked_priority),
     "key": ("key", _key),
     "unique": ("unique", unique_of),
 }
+
+
+def _place(given: Mapping[str, Any], old: str) -> dict[str, str]:
+    if not given.keys() & {"queue", "needs"}:
+        return {}
+    queue, needs = split(old)
+    if "queue" in given:
+        queue = checked_queue(given["queue"])
+    if "needs" in given:
+        needs = _needs(given["needs"])
+    return {"queue": _name(queue_for(queue, needs), "queue")}
+
+
+def _needs(needs: Mapping[str, int]) -> Needs:
+    if not isinstance(needs, Mapping) or not all(is_usable(*each) for each in needs.items()):
+        raise BadArguments(
+            f"needs={needs!r} are not names with amounts", hint='write needs={"gpu": 1}'
+        )
+    return tuple(sorted(needs.items()))
 
 
 def _dates(given: Mapping[str, Any]) -> dict[str, Any]:

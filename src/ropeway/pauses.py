@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from ropeway.resources import split
 from ropeway.store import Store
 from ropeway.transition import Drop, Put, Record, Transition
 
@@ -67,10 +68,10 @@ class Pauses:
         self._looked = float("-inf")
 
     async def open_ones(self, queues: Sequence[str]) -> Sequence[str]:
-        """Return those of `queues` that are not paused."""
+        """Return those of `queues` that are not paused, nor beside one that is."""
         if time.monotonic() - self._looked > LOOK_EVERY:
             self._queues = frozenset(await paused(self._store))
             self._looked = time.monotonic()
         if not self._queues:
             return queues
-        return [queue for queue in queues if queue not in self._queues]
+        return [queue for queue in queues if self._queues.isdisjoint((queue, split(queue)[0]))]

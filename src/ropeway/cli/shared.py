@@ -56,6 +56,16 @@ def a_duration(text: str) -> float:
         raise click.BadParameter(f"{text!r} is not a duration; write 90, 90s or 1h30m") from None
 
 
+def a_resource(text: str) -> tuple[str, int]:
+    """Read `gpu=2`, as click wants it read."""
+    from ropeway.resources import read
+
+    try:
+        return read(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no amount of a resource; write gpu=2") from None
+
+
 def a_size(text: str) -> int:
     """Read the bytes of an option: a number, or a text such as 512MB or 2GiB."""
     try:

@@ -35,9 +35,14 @@ class EmbeddedWorker:
     """
 
     def __init__(
-        self, app: Application, *, queues: Sequence[str] | None, slots: Mapping[Kind, int]
+        self,
+        app: Application,
+        *,
+        queues: Sequence[str] | None,
+        slots: Mapping[Kind, int],
+        offers: Mapping[str, int],
     ) -> None:
-        self._app, self._queues, self._slots = app, queues, slots
+        self._app, self._queues, self._slots, self._offers = app, queues, slots, offers
         self._stop, self._now = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._working: asyncio.Task[int] | None = None
@@ -95,7 +100,7 @@ class EmbeddedWorker:
         self._at_work.ended(ended)
 
     async def _work(self, ready: asyncio.Event) -> int:
-        app, held = self._app, Held()
+        app, held = self._app, Held(self._offers)
         holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         backend = app.connection.looped()
         alive: int | None = None

@@ -12,6 +12,7 @@ from ropeway.decide import Rules, screen
 from ropeway.errors import RopewayError
 from ropeway.message import ENVELOPE_VERSION, Delivery, Failure, Kind, Outcome
 from ropeway.pauses import Pauses
+from ropeway.resources import split
 from ropeway.store import Backend, queue_name
 from ropeway.worker.asking import Asking, Wanted
 from ropeway.worker.drain import either
@@ -61,10 +62,13 @@ class Fetcher:
         self._tasks, self._rules = tasks, rules
         self._holder, self._lease = holder, lease
         self._served = queues
-        self._finds = queues is None or any("*" in queue for queue in queues)
+        self._offers = held.offers
+        self._offers.on_free = places.freed.set
+        patterns = queues is not None and any("*" in queue for queue in queues)
+        self._finds = queues is None or patterns or bool(held.offers.amounts)
         own = sorted({info.queue for info in tasks.values()} | {"default"})
         self._queues = [queue for queue in queues or () if "*" not in queue]
-        self._queues += [each for each in own if serves(queues, each) and each not in self._queues]
+        self._queues += [each for each in own if self._serves(each) and each not in self._queues]
         self._pauses = Pauses(backend)
         self._asking = Asking(frozenset(info.kind for info in tasks.values()))
         self._empty: frozenset[Claim] = frozenset()
@@ -108,7 +112,7 @@ class Fetcher:
         deliveries, now = await self.patience.ask(self._claim(wanted, wait), IDLE_WAIT)
         self._turn += 1
         self.take(deliveries, now)
-        if not deliveries and not whole:
+        if not deliveries and (self._offers.short or not whole):
             await self._room_or_a_hint()
         return len(deliveries)
 
@@ -126,6 +130,11 @@ class Fetcher:
             for kinds, n in wanted.items()
             for claim in plan_claims(queues, self._empty_of(kinds), n, self._turn, kinds)
         ]
+        claims = self._offers.cut(claims)
+        if not claims:
+            return [], now
+        if self._offers.short:
+            wait = min(wait, _LOOK_WAIT)
         deliveries = await self._backend.receive(claims, self._holder, self._lease, wait)
         self._learn_what_is_empty(claims, deliveries)
         return deliveries, now + time.monotonic() - asked
@@ -167,10 +176,13 @@ class Fetcher:
             # The next claim tells of it.
             await asyncio.sleep(_BESIDE_FULL)
 
+    def _serves(self, queue: str) -> bool:
+        return serves(self._served, split(queue)[0]) and self._offers.serves(queue)
+
     async def _find_queues(self) -> None:
         self._looked_round = time.monotonic()
         there = {stats.queue for stats in await self._backend.stats()}
-        known = {queue for queue in there if serves(self._served, queue)}
+        known = {queue for queue in there if self._serves(queue)}
         self._queues += sorted(known.difference(self._queues))
 
     def _hand_out(self, deliveries: Sequence[Delivery], now: float) -> None:

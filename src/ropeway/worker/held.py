@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ropeway.message import Delivery, Fence
+from ropeway.worker.offers import Offers
 
 
 class Held:
     """The fences of what was claimed and is not settled; `changed` is set when one goes.
 
-    `early` are those that are settled before they run: losing their lease means nothing.
+    `early` are those that are settled before they run: losing their lease means nothing. `offers`
+    knows what they use of the worker's resources.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, offers: Mapping[str, int] | None = None) -> None:
+        self.offers = Offers(offers)
         self.changed = asyncio.Event()
         self.early: set[Fence] = set()
         self._fences: dict[str, Fence] = {}
@@ -31,6 +34,7 @@ class Held:
         """
         fresh: list[Delivery] = []
         for delivery in deliveries:
+            self.offers.take(delivery)
             old = self._fences.get(delivery.fence.id)
             self._fences[delivery.fence.id] = delivery.fence
             if old is not None and old.attempt + 1 == delivery.fence.attempt:
@@ -44,6 +48,7 @@ class Held:
         if self._fences.get(fence.id) == fence:
             del self._fences[fence.id]
         self.early.discard(fence)
+        self.offers.give(fence)
         self.changed.set()
         return self._again.pop(fence, None)
 

@@ -13,7 +13,8 @@ from ropeway.worker.limits import Wear
 class WorkerOptions(Struct, frozen=True, kw_only=True):
     """How a worker is started. Without `queues` it serves every queue; 0 means one for each core.
 
-    With `least` and `most` the number of children is between them, by load.
+    With `least` and `most` the number of children is between them, by load. `offers` are amounts of
+    named resources, for calls that need some.
     """
 
     target: str
@@ -24,6 +25,7 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
     loop_slots: int = 100
     thread_slots: int = 8
     cpu: int = 0
+    offers: tuple[tuple[str, int], ...] = ()
     wear: Wear = Wear()
     health_host: str = "127.0.0.1"
     health_port: int | None = None

@@ -91,6 +91,7 @@ class Reporter:
             state=now.state,
             why=now.why,
             queues=self._options.queues,
+            offers=dict(self._options.offers),
             tasks={name: info.digest for name, info in manifest.tasks.items()} if manifest else {},
             slots={str(kind): count for kind, count in self._fleet.slots().items()},
             busy={str(kind): count for kind, count in self._fleet.held().items()},

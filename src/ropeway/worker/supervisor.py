@@ -47,7 +47,7 @@ class Supervisor:
         self._options = options
         self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._orders = Orders()
-        self._held = Held()
+        self._held = Held(dict(options.offers))
         self._fleet = Fleet(options, self._ended)
         self._reporter = Reporter(self._holder, options, self._fleet, self._orders, self._held)
         self._orders.on_describe = self._describe

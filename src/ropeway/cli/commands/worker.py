@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
-from ropeway.cli.shared import Shared, a_duration, a_size, options
+from ropeway.cli.shared import Shared, a_duration, a_resource, a_size, options
 from ropeway.worker.logs import FORMAT, FORMATS, Format, set_up
+
+if TYPE_CHECKING:
+    from ropeway.worker.options import WorkerOptions
 
 # One child has 4,096 places for both kinds, and holds a little more work than it has slots.
 _MOST_LOOP_SLOTS, _MOST_THREADS = 3_000, 1_000
@@ -78,6 +82,14 @@ def _scale(children: int | None, least: int | None, most: int | None) -> dict[st
     help="Further child processes, each for one cpu=True task at a time. Default: one for each core.",
 )
 @click.option(
+    "--offer",
+    "offers",
+    multiple=True,
+    type=a_resource,
+    metavar="NAME=AMOUNT",
+    help="Run calls that need this, so many at once: gpu=2. May be given again.",
+)
+@click.option(
     "--supervisors",
     type=click.IntRange(min=1),
     default=1,
@@ -141,6 +153,7 @@ def worker(
     loop_slots: int,
     threads: int,
     cpu: int | None,
+    offers: tuple[tuple[str, int], ...],
     supervisors: int,
     recycle_calls: int | None,
     recycle_age: float | None,
@@ -174,6 +187,7 @@ def worker(
         loop_slots=loop_slots,
         thread_slots=threads,
         cpu=cpu or 0,
+        offers=offers,
         wear=Wear(calls=recycle_calls, age=recycle_age, memory=max_memory),
         health_host=health_host,
         health_port=health_port,
@@ -181,8 +195,16 @@ def worker(
     )
     if supervisors == 1:
         return run_worker(made)
-    if health_port or health_file:
+    _refuse_for_several(made)
+    return run_supervisors(made, supervisors)
+
+
+def _refuse_for_several(options: WorkerOptions) -> None:
+    if options.offers:
+        raise click.UsageError(
+            "each of several supervisors would offer it all: run several workers instead"
+        )
+    if options.health_port or options.health_file:
         raise click.UsageError(
             "--health-port and --health-file tell of one supervisor: run several workers instead"
         )
-    return run_supervisors(made, supervisors)
