@@ -1,10 +1,11 @@
 """What a type checker sees of the public surface, as a user would write it."""
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, assert_type
 
-from ropeway import Call, Job, Ropeway, State, Unique, current
+from ropeway import Call, Depends, Job, Ropeway, State, Unique, current
+from ropeway.middleware import Sending
 
 app = Ropeway("memory://")
 
@@ -104,3 +105,57 @@ def _(arguments: dict[str, Any], version: int) -> dict[str, Any]:
 
 
 assert_type(paid.send(1, "EUR"), Job[int])
+
+
+def plain() -> int:
+    return 1
+
+
+def given() -> Iterator[str]:
+    yield "text"
+
+
+async def awaited() -> float:
+    return 1.0
+
+
+async def streamed() -> AsyncIterator[bytes]:
+    yield b""
+
+
+assert_type(Depends(plain), int)
+assert_type(Depends(given), str)
+assert_type(Depends(awaited), float)
+assert_type(Depends(streamed, scope="process"), bytes)
+
+
+@app.task(needs={"gpu": 1})
+async def dependent(x: int, *, text: str = Depends(given), data: bytes = Depends(streamed)) -> str:
+    return text
+
+
+assert_type(dependent.send(1), Job[str])
+
+
+@app.around_run
+def around() -> Iterator[None]:
+    yield
+
+
+@app.around_send
+def stamp(calls: Sequence[Sending]) -> Iterator[None]:
+    calls[0].headers["a"] = "b"
+    yield
+
+
+@app.lifespan
+async def life() -> AsyncIterator[None]:
+    yield
+
+
+@app.lifespan  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+def no_generator() -> int:
+    return 1
+
+
+Depends(plain, scope="child")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
