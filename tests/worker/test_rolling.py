@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from itertools import pairwise
@@ -9,6 +10,8 @@ from random import Random
 
 from tests.conftest import Eventually
 from tests.worker.rig import Rig, results
+
+RESTARTS = int(os.environ.get("ROLLING_RESTARTS", "6"))
 
 WORK = """
 @app.task(retries=0)
@@ -70,9 +73,9 @@ def test_rolling_restarts_with_two_versions(rig: Rig, eventually: Eventually) ->
     rig.set(unknown_grace="1h")
     tasks = rig.tasks(OLD)
     versions = {"old": OLD, "new": NEW}
-    jobs = tasks.app.send_many(tasks.changed.call(i) for i in range(2000))
+    jobs = tasks.app.send_many(tasks.changed.call(i) for i in range(400 * RESTARTS))
     running = [rig.worker("--threads", "4") for _ in range(2)]
-    for turn in range(6):
+    for turn in range(RESTARTS):
         rig.write(versions["new" if turn % 2 == 0 else "old"])
         running.append(rig.worker("--threads", "4"))
         assert running.pop(0).stop() == 0
@@ -111,9 +114,9 @@ def test_a_rolling_restart_makes_no_pause(rig: Rig, eventually: Eventually) -> N
             time.sleep(0.01)
     """)
     old = rig.worker("--threads", "2")
-    tasks.app.send_many(tasks.tick.call(i) for i in range(3000))
+    tasks.app.send_many(tasks.tick.call(i) for i in range(600 * RESTARTS))
     eventually(lambda: len(rig.executions()) > 10)
-    for _ in range(5):
+    for _ in range(RESTARTS - 1):
         new = rig.worker("--threads", "2")
         assert old.stop() == 0
         old = new
