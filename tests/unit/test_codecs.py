@@ -6,11 +6,14 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
-import math
+import re
+import subprocess
+import sys
 import uuid
 from typing import Any, TypedDict
 
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +111,7 @@ def test_annotated_values_come_back(codec: Codec, value: Any, kind: Any) -> None
 # -- what cannot be written ------------------------------------------------------------------------
 
 
+@both
 @pytest.mark.parametrize("bad", [NAN, INF, -INF])
 @pytest.mark.parametrize(
     ("wrap", "path"),
@@ -124,17 +128,77 @@ def test_annotated_values_come_back(codec: Codec, value: Any, kind: Any) -> None
         (lambda x: Row(x=x), "$.x"),
     ],
 )
-def test_json_refuses_what_is_not_finite(wrap: Any, path: str, bad: float) -> None:
-    """Wherever it hides: JSON has no such number, and null would be another value."""
+def test_what_is_not_finite_is_refused(codec: Codec, wrap: Any, path: str, bad: float) -> None:
+    """Wherever it hides: JSON has no such number, and one rule is enough for both formats."""
     with pytest.raises(NotEncodable) as caught:
-        JSON.encode(wrap(bad))
+        codec.encode(wrap(bad))
     assert caught.value.fact.startswith(f"{path} is ")
 
 
-def test_an_enumeration_hides_no_number() -> None:
-    """The value of a member is what is written."""
-    with pytest.raises(NotEncodable):
-        JSON.encode([Odd.NAN])
+@both
+def test_a_class_hides_no_number(codec: Codec) -> None:
+    """The value of a member, or the field of a model, is what is written."""
+    for value in ([Odd.NAN], Parcel(where="x", weight=NAN)):
+        with pytest.raises(NotEncodable):
+            codec.encode(value)
+
+
+# -- models of pydantic ----------------------------------------------------------------------------
+
+
+class Stop(pydantic.BaseModel):
+    """A user's model inside another."""
+
+    when: dt.datetime
+    fee: decimal.Decimal = decimal.Decimal("1.10")
+
+
+class Parcel(pydantic.BaseModel, strict=True):
+    """A user's model: strict, with another name on the wire, and with what it computes."""
+
+    place: str = pydantic.Field(alias="where")
+    weight: float = 1.5
+    stops: list[Stop] = []
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]  # as its documentation writes it
+    @property
+    def heavy(self) -> bool:
+        return self.weight > 30
+
+
+PARCEL = Parcel(where="Bern", stops=[Stop(when=dt.datetime(2030, 1, 2, tzinfo=dt.UTC))])
+
+
+@both
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (PARCEL, Parcel),
+        ([PARCEL], list[Parcel]),
+        ({"a": (PARCEL, 1)}, dict[str, tuple[Parcel, int]]),
+        (PARCEL, Parcel | None),
+        (None, Parcel | None),
+    ],
+)
+def test_models_come_back(codec: Codec, value: Any, kind: Any) -> None:
+    """Also strict ones, nested, and with aliases."""
+    assert codec.decode(codec.encode(value), kind) == value
+
+
+@both
+def test_a_model_says_what_it_does_not_take(codec: Codec) -> None:
+    """In one line, with the place in the value and the place in the model."""
+    found = codec.decode(codec.encode([{"where": 5, "stops": [{}]}]), list[Parcel])
+    assert isinstance(found, Undecodable)
+    assert re.search(r"where: .*string; stops\.0\.when: .*required.* `\$\[0\]`", found.reason)
+
+
+def test_pydantic_is_not_imported_for_others() -> None:
+    """Who does not use it does not pay for it."""
+    code = "import sys, ropeway.task, ropeway.codecs as c; c.JSON.encode({1}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "msgspec" in done.stdout.split()
+    assert "pydantic" not in done.stdout.split()
 
 
 def test_null_and_the_word_null_are_fine() -> None:
@@ -143,10 +207,10 @@ def test_null_and_the_word_null_are_fine() -> None:
         JSON.encode(value)
 
 
-def test_msgpack_keeps_what_is_not_finite() -> None:
-    """That format has them."""
-    assert MSGPACK.decode(MSGPACK.encode([INF, -INF]), Any) == [INF, -INF]
-    assert math.isnan(MSGPACK.decode(MSGPACK.encode(NAN), Any))
+def test_large_numbers_are_finite() -> None:
+    """Their bytes begin as those of an infinity do; so may bytes that are no number."""
+    for value in (1.7e308, -1.7e308, b"\xcb\x7f\xf0", {1.7e308: [b"\xcb\xff\xf0"]}):
+        assert MSGPACK.decode(MSGPACK.encode(value), Any) == value
 
 
 def test_large_integers() -> None:

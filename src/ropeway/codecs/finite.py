@@ -13,7 +13,7 @@ def refuse_non_finite(value: Any, path: str = "$") -> None:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise NotEncodable(
-                f"{path} is {value}, which JSON cannot hold", hint="send None or a string instead"
+                f"{path} is {value}, which cannot be sent", hint="send None or a string instead"
             )
     elif isinstance(value, dict):
         for name, item in value.items():

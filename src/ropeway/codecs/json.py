@@ -13,7 +13,7 @@ from ropeway.codecs.models import from_builtin, to_builtin
 from ropeway.errors import NotEncodable
 
 _encoder = msgspec.json.Encoder(
-    decimal_format="string", uuid_format="canonical", enc_hook=to_builtin
+    enc_hook=to_builtin, decimal_format="string", uuid_format="canonical"
 )
 
 
@@ -33,7 +33,9 @@ class JsonCodec:
             if b"null" in data:
                 # As plain containers, so that no kind of class can hide a number.
                 refuse_non_finite(msgspec.to_builtins(value, str_keys=True, enc_hook=to_builtin))
-        except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
+        except NotEncodable:
+            raise
+        except Exception as error:  # noqa: BLE001  a user's type may raise anything
             raise NotEncodable(f"cannot write {_brief(value)} as JSON: {error}") from None
         return data
 

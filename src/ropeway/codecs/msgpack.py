@@ -8,12 +8,15 @@ from typing import Any
 import msgspec
 
 from ropeway.codec import Undecodable
+from ropeway.codecs.finite import refuse_non_finite
 from ropeway.codecs.models import from_builtin, to_builtin
 from ropeway.errors import NotEncodable
 
 _encoder = msgspec.msgpack.Encoder(
-    decimal_format="string", uuid_format="canonical", enc_hook=to_builtin
+    enc_hook=to_builtin, decimal_format="string", uuid_format="canonical"
 )
+_PERHAPS_NOT_FINITE = (b"\xcb\x7f", b"\xcb\xff")
+"""How a number that is not finite begins; so do very large ones, and some text that is none."""
 
 
 @lru_cache(maxsize=4096)
@@ -22,23 +25,23 @@ def _decoder(type: Any) -> msgspec.msgpack.Decoder[Any]:
 
 
 class MsgpackCodec:
-    """MessagePack by msgspec."""
+    """MessagePack by msgspec. Floats that are not finite are refused, as in JSON."""
 
     content_type = "application/msgpack"
 
     def encode(self, value: Any) -> bytes:
         try:
-            return _encoder.encode(value)
-        except (
-            TypeError,
-            ValueError,
-            OverflowError,
-            RecursionError,
-            NotImplementedError,
-        ) as error:
+            data = _encoder.encode(value)
+            if any(start in data for start in _PERHAPS_NOT_FINITE):
+                # As it will be read without a type, so that no kind of class can hide a number.
+                refuse_non_finite(_decoder(Any).decode(data))
+        except NotEncodable:
+            raise
+        except Exception as error:  # noqa: BLE001  a user's type may raise anything
             raise NotEncodable(
                 f"cannot write a value of type {type(value).__name__} as MessagePack: {error}"
             ) from None
+        return data
 
     def decode(self, data: bytes, type: Any) -> Any:
         try:
