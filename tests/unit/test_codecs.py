@@ -153,10 +153,11 @@ class Stop(pydantic.BaseModel):
     fee: decimal.Decimal = decimal.Decimal("1.10")
 
 
-class Parcel(pydantic.BaseModel, strict=True):
+class Parcel(pydantic.BaseModel, strict=True, extra="forbid"):
     """A user's model: strict, with another name on the wire, and with what it computes."""
 
     place: str = pydantic.Field(alias="where")
+    sent: dt.date = dt.date(2030, 1, 1)
     weight: float = 1.5
     stops: list[Stop] = []
 
@@ -183,6 +184,12 @@ PARCEL = Parcel(where="Bern", stops=[Stop(when=dt.datetime(2030, 1, 2, tzinfo=dt
 def test_models_come_back(codec: Codec, value: Any, kind: Any) -> None:
     """Also strict ones, nested, and with aliases."""
     assert codec.decode(codec.encode(value), kind) == value
+
+
+def test_a_model_is_written_as_others_know_it() -> None:
+    """By the names that it has outside of Python, and without what it computes."""
+    written = JSON.decode(JSON.encode(PARCEL), Any)
+    assert written.keys() == {"where", "sent", "weight", "stops"}
 
 
 @both

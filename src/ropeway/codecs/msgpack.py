@@ -15,8 +15,8 @@ from ropeway.errors import NotEncodable
 _encoder = msgspec.msgpack.Encoder(
     enc_hook=to_builtin, decimal_format="string", uuid_format="canonical"
 )
-_PERHAPS_NOT_FINITE = (b"\xcb\x7f", b"\xcb\xff")
-"""How a number that is not finite begins; so do very large ones, and some text that is none."""
+# How a number that is not finite begins; so do very large ones, and some bytes that are no number.
+_POSITIVE, _NEGATIVE = b"\xcb\x7f", b"\xcb\xff"
 
 
 @lru_cache(maxsize=4096)
@@ -32,7 +32,7 @@ class MsgpackCodec:
     def encode(self, value: Any) -> bytes:
         try:
             data = _encoder.encode(value)
-            if any(start in data for start in _PERHAPS_NOT_FINITE):
+            if _POSITIVE in data or _NEGATIVE in data:
                 # As it will be read without a type, so that no kind of class can hide a number.
                 refuse_non_finite(_decoder(Any).decode(data))
         except NotEncodable:
