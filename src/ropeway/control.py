@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from ropeway.errors import WorkerNotFound, WorkerSilent
 from ropeway.ids import new_id
-from ropeway.results import Stores
+from ropeway.source import Stores
 from ropeway.stepping import refuse_on_loop, step
 from ropeway.store import Store
 from ropeway.transition import Drop, Put, Transition
@@ -116,6 +116,16 @@ async def answer(store: Store, holder: str, command: Command, reply: Reply) -> N
 # -- the user's side ----------------------------------------------------------------------
 
 
+async def on_record(store: Store) -> list[WorkerRecord]:
+    """List the workers, by holder: those that run, or have died in the last 30 seconds."""
+    found: list[WorkerRecord] = []
+    page = await store.scan(_WORKERS)
+    while page:
+        found += [_read(record.key, record.value) for record in page]
+        page = await store.scan(_WORKERS, page[-1].key)
+    return found
+
+
 class Workers:
     """The workers that share a store: `app.workers`.
 
@@ -133,12 +143,7 @@ class Workers:
 
     async def als(self) -> list[WorkerRecord]:
         """List the workers, by holder: those that run, or have died in the last 30 seconds."""
-        found: list[WorkerRecord] = []
-        page = await self._source.store.scan(_WORKERS)
-        while page:
-            found += [_read(record.key, record.value) for record in page]
-            page = await self._source.store.scan(_WORKERS, page[-1].key)
-        return found
+        return await on_record(self._source.store)
 
     def get(self, start: str) -> WorkerRecord:
         """Return the only worker whose holder begins with `start`; raises `WorkerNotFound`."""

@@ -8,7 +8,7 @@ itself enforces what `declare` told it last.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -18,7 +18,7 @@ from ropeway.claims import Limit
 from ropeway.config import seconds
 from ropeway.errors import BadArguments, BadTask, ConfigError
 from ropeway.stepping import step
-from ropeway.store import Backend
+from ropeway.store import Backend, Store
 from ropeway.transition import Drop, Put, Record, Transition
 
 LimitValue = int | str | tuple[int, str]
@@ -156,6 +156,12 @@ async def bring_into_force(store: Backend, declared: Iterable[Limit]) -> None:
             if answer.ok:
                 break
         await _enforce(store, limit.name)
+
+
+async def in_force(store: Store, names: Sequence[str]) -> list[LimitInfo]:
+    """Return those of the limits that are in force; the others limit nothing."""
+    found = await store.get([_PREFIX + name for name in names])
+    return [_decode(each.value) for each in found if each is not None]
 
 
 async def _enforce(store: Backend, name: str) -> None:

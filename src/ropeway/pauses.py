@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from ropeway.resources import split
 from ropeway.store import Store
 from ropeway.transition import Drop, Put, Record, Transition
+from ropeway.words import relative
 
 PREFIX = "paused/"
 LOOK_EVERY = 0.4
@@ -48,6 +49,17 @@ async def paused(store: Store) -> dict[str, Pause]:
         found |= {pause.queue: pause for pause in map(_read, page)}
         page = await store.scan(PREFIX, after=page[-1].key)
     return found
+
+
+def holding(pauses: Mapping[str, Pause], queue: str) -> Pause | None:
+    """Return the pause that holds a queue: its own, or that of the one that it is beside."""
+    return pauses.get(queue) or pauses.get(split(queue)[0])
+
+
+def in_words(pause: Pause, now: float) -> str:
+    """Say who paused a queue, when and why."""
+    why = f": {pause.why}" if pause.why else ", no reason given"
+    return f"by {pause.by}, {relative(now - pause.since)}{why}"
 
 
 def _read(record: Record) -> Pause:

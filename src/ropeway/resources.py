@@ -22,7 +22,7 @@ def queue_for(queue: str, needs: Needs) -> str:
     """Return where calls to `queue` wait that need something."""
     if not needs:
         return queue
-    return f"{queue}[{','.join(f'{name}={amount}' for name, amount in sorted(needs))}]"
+    return f"{queue}[{in_words(needs, ',')}]"
 
 
 @lru_cache(maxsize=4096)
@@ -33,6 +33,11 @@ def split(queue: str) -> tuple[str, Needs]:
         return queue, ()
     needs = ((each[1], int(each[2])) for each in _ONE.finditer(found[2]))
     return found[1], tuple(sorted(needs))
+
+
+def in_words(needs: Needs, between: str = ", ") -> str:
+    """Write names and amounts: gpu=1, ram=4."""
+    return between.join(f"{name}={amount}" for name, amount in sorted(needs))
 
 
 def read(text: str) -> tuple[str, int]:

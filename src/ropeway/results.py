@@ -4,49 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ropeway import jobs
-from ropeway.clock import Clock
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON
-from ropeway.config import Settings, seconds
+from ropeway.config import seconds
 from ropeway.context import waiting_for
 from ropeway.errors import JobCancelled, ResultMismatch, ResultTimeout, TaskFailed
 from ropeway.message import JobRecord, job_key
 from ropeway.progress import decode as decode_progress
 from ropeway.progress import progress_key
 from ropeway.snapshot import Snapshot, snapshot_of
+from ropeway.source import Stores
 from ropeway.states import State
 from ropeway.stepping import refuse_on_loop, step
-from ropeway.store import Store
 from ropeway.transition import Record
+from ropeway.why import Why, gather, why
 
 R_co = TypeVar("R_co", covariant=True)
-
-
-class Stores(Protocol):
-    """Whoever can name the store to ask: picked for the running loop, or for stepping."""
-
-    @property
-    def clock(self) -> Clock:
-        """What the time of those who wait is measured by."""
-        ...
-
-    @property
-    def longest_wait(self) -> float:
-        """Seconds after which they look by themselves, for a hint may be lost."""
-        ...
-
-    @property
-    def store(self) -> Store:
-        """The store for the calling context."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """How long what is cancelled is kept, and more."""
-        ...
 
 
 class Job(Generic[R_co]):
@@ -187,6 +163,14 @@ class Job(Generic[R_co]):
     async def arecord(self) -> JobRecord:
         """Return all that is kept of the job; raises `JobNotFound` if that is nothing."""
         return (await jobs.see(self._source.store, self.id)).record
+
+    def why(self) -> Why:
+        """Say why the job is not running; see `awhy`."""
+        return step(self.awhy())
+
+    async def awhy(self) -> Why:
+        """Say why the job is not running, for people; raises `JobNotFound` if nothing is kept."""
+        return why(await gather(self._source.store, await self.arecord()))
 
     def cancel(self) -> jobs.Cancelled:
         """Cancel the job; see `acancel`."""

@@ -12,6 +12,7 @@ from ropeway.cli import jobpage, jobview
 from ropeway.codec import Undecodable
 from ropeway.message import Failure, JobRecord, Message
 from ropeway.states import State
+from ropeway.why import Facts, why
 from tests.cli import support
 from tests.cli.support import call
 
@@ -234,9 +235,9 @@ def test_show_sections(jobs: dict[str, str]) -> None:
     failed = call("jobs", "show", jobs["failed"]).stdout
     assert "Error\n  Trace\n  red\\x1b[31m" in failed
     retrying = call("jobs", "show", jobs["retrying"]).stdout
-    assert "retrying: attempt 1 failed; attempt 2 due in 59m" in retrying
+    assert "retrying: attempt 1 failed (ValueError: first); attempt 2 is due in 59m" in retrying
     assert "Error of the last attempt" in retrying
-    assert "scheduled: due in 59m, at " in call("jobs", "show", jobs["scheduled"]).stdout
+    assert "scheduled: it is due in 59m, at " in call("jobs", "show", jobs["scheduled"]).stdout
     assert "by some-worker" in call("jobs", "show", jobs["running"]).stdout
 
 
@@ -299,8 +300,9 @@ def test_arguments_that_cannot_be_read(body: bytes, content_type: str) -> None:
     """Are shown as they begin, harmless or not: printing makes them so."""
     job = record(body, content_type)
     assert isinstance(jobview.arguments(job), Undecodable)
-    assert "cannot be read: " in jobpage.page(job, 1.0)
-    found = jobview.whole(job, 1.0)
+    answer = why(Facts(now=1.0, job=job))
+    assert "cannot be read: " in jobpage.page(job, 1.0, answer)
+    found = jobview.whole(job, 1.0, answer)
     assert found["arguments"] is None
     assert found["unreadable"]
 
@@ -317,9 +319,10 @@ def test_every_state_has_words_and_a_mark(state: State) -> None:
     message = Message(id="1", task="t")
     job = JobRecord(message=message, state=state, error=Failure(type="E", message=""))
     assert jobview.mark(job, 0.0).text
-    assert jobview.in_words(job, 0.0)
+    answer = why(Facts(now=0.0, job=job))
+    assert answer.says
     assert jobview.row(job, 0.0)[-1] == "E"
-    assert jobpage.page(job, 0.0)
+    assert jobpage.page(job, 0.0, answer)
 
 
 # --- result ---------------------------------------------------------------------------------------

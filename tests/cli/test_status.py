@@ -58,10 +58,14 @@ def cause(state: State, number: int = 3, error: Failure | None = None) -> Cause:
 @pytest.mark.parametrize(
     ("told", "says", "command"),
     [
-        ({"queues": [MAIL], "workers": []}, "412 jobs wait for 30.0s, and no worker", "-Q mail"),
+        (
+            {"queues": [MAIL], "workers": []},
+            "412 jobs wait for 30.0s; no worker on record listens to queue mail",
+            "-Q mail",
+        ),
         (
             {"queues": [MAIL], "workers": [worker(queues=("push",))]},
-            "no worker takes them",
+            "no worker on record listens to queue mail",
             "ropeway worker -Q mail",
         ),
         (
@@ -69,7 +73,7 @@ def cause(state: State, number: int = 3, error: Failure | None = None) -> Cause:
                 "queues": [MAIL],
                 "pauses": {"mail": Pause(queue="mail", by="ann", since=NOW - 60, why="it is late")},
             },
-            "it is paused by ann, 1m ago: it is late",
+            "queue mail is paused by ann, 1m ago: it is late",
             "ropeway queues resume mail",
         ),
         (

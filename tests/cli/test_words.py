@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ropeway.cli import words
+from ropeway import words
 
 
 @pytest.mark.parametrize(

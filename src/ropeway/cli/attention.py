@@ -10,9 +10,10 @@ from msgspec import Struct
 from ropeway.broker import QueueStats
 from ropeway.cli import workerview
 from ropeway.cli.facts import Facts
-from ropeway.cli.queueview import in_words
-from ropeway.cli.words import duration
+from ropeway.pauses import holding
 from ropeway.store import Cause
+from ropeway.why.queues import consuming, in_the_way
+from ropeway.words import duration
 
 LONG = 60.0
 """Seconds that a job may wait while workers serve its queue."""
@@ -40,14 +41,12 @@ def _queues(facts: Facts) -> Iterator[Remark]:
             continue
         name = shlex.quote(stats.queue)
         waiting = f"queue {stats.queue}: {_many(stats, facts.cap)} for {duration(age)}"
-        pause = facts.pauses.get(stats.queue)
-        serving = facts.serving(stats.queue)
-        if pause is not None:
-            says = f"{waiting}; it is paused {in_words(pause, facts.now)}"
-            yield Remark(says, f"ropeway queues resume {name}")
-        elif not serving:
-            yield Remark(f"{waiting}, and no worker takes them", f"ropeway worker -Q {name}")
+        pause, workers = holding(facts.pauses, stats.queue), facts.workers
+        found = next(in_the_way(stats.queue, pause, workers, facts.now), None)
+        if found is not None:
+            yield Remark(f"{waiting}; {found.says}", found.command)
         elif age > LONG:
+            serving = consuming(workers, stats.queue)
             busy = sum(sum(worker.busy.values()) for worker in serving)
             slots = sum(sum(worker.slots.values()) for worker in serving)
             says = f"{waiting}; {busy} of {slots} slots of its workers are busy"

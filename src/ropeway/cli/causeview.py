@@ -8,8 +8,8 @@ from typing import Any
 from ropeway.cli import jobview
 from ropeway.cli.listing import Drawn
 from ropeway.cli.table import Column
-from ropeway.cli.words import NOTHING, iso, relative
 from ropeway.store import Cause
+from ropeway.words import NOTHING, iso, relative
 
 FIELDS = ("cause", "number", "whole", "state", "task", "error", "newest", "newest_id", "oldest_id")
 """What `summary` returns, for `--fields`."""

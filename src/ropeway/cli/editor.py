@@ -11,10 +11,10 @@ from msgspec import UNSET
 
 from ropeway.cli import jobview
 from ropeway.cli.output import to_json
-from ropeway.cli.words import date
 from ropeway.codec import Undecodable
 from ropeway.editing import Edit, edited
 from ropeway.message import JobRecord
+from ropeway.words import date
 
 
 def edit_of(

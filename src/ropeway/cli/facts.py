@@ -29,14 +29,6 @@ class Facts(Struct, frozen=True, kw_only=True):
     failed: Sequence[Cause] = ()
     quarantined: Sequence[Cause] = ()
 
-    def serving(self, queue: str) -> list[WorkerRecord]:
-        """Return the workers that claim from a queue, if it is not paused."""
-        return [
-            worker
-            for worker in self.workers
-            if worker.state == "consuming" and (worker.queues is None or queue in worker.queues)
-        ]
-
 
 def gather(backend: Backend, cap: int) -> Facts:
     """Look at a database."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from ropeway.cli import jobview
 from ropeway.cli.output import to_json
-from ropeway.cli.words import date, duration, relative
 from ropeway.codec import Undecodable
-from ropeway.matching import ran, waited
+from ropeway.matching import ran, view, waited
 from ropeway.message import JobRecord
 from ropeway.progress import Progress
 from ropeway.states import State
+from ropeway.why import Why
+from ropeway.words import date, duration, relative
 
 
-def page(job: JobRecord, now: float, progress: Progress | None = None) -> str:
-    """Write the sections: the job, its times, arguments, result and error."""
-    parts = [_head(job, now, progress), _times(job, now), _section("Arguments", _arguments(job))]
+def page(job: JobRecord, now: float, answer: Why, progress: Progress | None = None) -> str:
+    """Write the sections: the job and why it is not running, times, arguments, result and error."""
+    parts = [
+        _head(job, now, answer, progress),
+        _times(job, now),
+        _section("Arguments", _arguments(job)),
+    ]
     if job.state is State.SUCCEEDED:
         parts.append(_section("Result", to_json(jobview.result(job), pretty=True)))
     if job.error:
@@ -25,12 +30,18 @@ def page(job: JobRecord, now: float, progress: Progress | None = None) -> str:
     return "\n\n".join(parts)
 
 
-def _head(job: JobRecord, now: float, progress: Progress | None) -> str:
+def _head(job: JobRecord, now: float, answer: Why, progress: Progress | None) -> str:
     message = job.message
     lines = {
         "job": message.id,
         "task": message.task,
-        "state": jobview.in_words(job, now),
+        "state": f"{view(job, now)}: {answer.says}",
+    }
+    if answer.besides:
+        lines["besides"] = "; ".join(each.says for each in answer.besides)
+    if answer.command:
+        lines["next"] = answer.command
+    lines |= {
         "queue": f"{message.queue}, priority {message.band}",
         "attempts": _attempts(job),
     }

@@ -9,12 +9,13 @@ import msgspec
 
 from ropeway.cli.listing import Drawn
 from ropeway.cli.table import Cell, Column
-from ropeway.cli.words import NOTHING, date, duration, iso, relative
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON, codec_for
 from ropeway.matching import ran, view, waited
 from ropeway.message import JobRecord
 from ropeway.progress import Progress
+from ropeway.why import Obstacle, Why
+from ropeway.words import NOTHING, duration, iso, relative
 
 COLUMNS = (
     Column(heading="ID"),
@@ -148,10 +149,28 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None or seconds < 0 else round(seconds, 6)
 
 
-def whole(job: JobRecord, now: float, progress: Progress | None = None) -> dict[str, Any]:
+def why_fields(answer: Why) -> dict[str, Any]:
+    """Return for JSON why a job is not running."""
+    return _obstacle(answer) | {"besides": [_obstacle(each) for each in answer.besides]}
+
+
+def _obstacle(found: Obstacle) -> dict[str, Any]:
+    return {
+        "reason": found.reason,
+        "says": found.says,
+        "command": found.command or None,
+        "job": found.job,
+        "until": iso(found.until),
+    }
+
+
+def whole(
+    job: JobRecord, now: float, answer: Why, progress: Progress | None = None
+) -> dict[str, Any]:
     """Return all that is kept of a job, for JSON."""
     message = job.message
     found = summary(job, now) | {
+        "why": why_fields(answer),
         "progress": None if progress is None else msgspec.structs.asdict(progress),
         "key": message.key,
         "limits": list(message.limits),
@@ -183,24 +202,3 @@ def result(job: JobRecord) -> Any:
     """Return what the task returned as plain values; None also when nothing is kept."""
     value = None if job.value is None else JSON.decode(job.value, Any)
     return f"unreadable: {value.reason}" if isinstance(value, Undecodable) else value
-
-
-def in_words(job: JobRecord, now: float) -> str:
-    """Say where the job is and what comes next."""
-    again = f"attempt {job.attempt + 1}"
-    when = f"due {relative(now - job.due)}" if job.due > now else "waits for a worker"
-    took = duration(ran(job, now))
-    by = job.holder or "a worker"
-    words = {
-        "queued": "waits for a worker",
-        "scheduled": f"{when}, at {date(job.due)}",
-        "retrying": f"attempt {job.attempt} failed; {again} {when}",
-        "running": f"attempt {job.attempt}, for {took} now, by {by}",
-        "succeeded": f"in {took}, at attempt {job.attempt}",
-        "failed": f"at attempt {job.attempt}; nothing runs it again by itself",
-        "cancelled": "nothing runs it again",
-        "expired": "its time was over before it could run",
-        "quarantined": "kept aside, whole, for a person to look at; nothing runs it by itself",
-    }
-    name = view(job, now)
-    return f"{name}: {words[name]}"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ropeway.cli.facts import Facts
+from ropeway.why.queues import consuming
 
 Verdict = Literal[0, 1, 2, 3]
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -54,7 +55,7 @@ def readings(facts: Facts, limits: Sequence[Limit]) -> list[Reading]:
 def _values(facts: Facts, limit: Limit) -> Iterator[tuple[str | None, float]]:
     match limit.figure:
         case "workers" if limit.queue is not None:
-            yield limit.queue, len(facts.serving(limit.queue))
+            yield limit.queue, len(consuming(facts.workers, limit.queue))
         case "workers":
             yield None, sum(worker.state == "consuming" for worker in facts.workers)
         case "failed":

@@ -6,8 +6,8 @@ from typing import Any
 
 from ropeway.broker import QueueStats
 from ropeway.cli.table import Column
-from ropeway.cli.words import NOTHING, date, iso, relative
-from ropeway.pauses import Pause
+from ropeway.pauses import Pause, in_words
+from ropeway.words import NOTHING, date, iso, relative
 
 CAP = 100_000
 """Counting stops here, so that looking at a long queue costs little."""
@@ -68,9 +68,3 @@ def page(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> str:
         lines["oldest"] = f"due {date(stats.oldest_due)}, {ago}"
     lines["paused"] = in_words(pause, now) if pause else "no"
     return "\n".join(f"{name:<8} {text}" for name, text in lines.items())
-
-
-def in_words(pause: Pause, now: float) -> str:
-    """Say who paused a queue, when and why."""
-    why = f": {pause.why}" if pause.why else ", no reason given"
-    return f"by {pause.by}, {relative(now - pause.since)}{why}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ropeway import safe
-from ropeway.cli.words import NOTHING
+from ropeway.words import NOTHING
 
 if TYPE_CHECKING:
     from rich.console import Console

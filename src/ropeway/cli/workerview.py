@@ -8,8 +8,8 @@ from typing import Any
 
 from ropeway.cli.listing import Drawn
 from ropeway.cli.table import Cell, Column
-from ropeway.cli.words import NOTHING, date, iso, relative
 from ropeway.control import FORGOTTEN, HEARTBEAT, WorkerRecord
+from ropeway.words import NOTHING, date, iso, relative
 
 COLUMNS = (
     Column(heading="WORKER", least=16),

@@ -16,7 +16,8 @@ from ropeway.clock import ManualClock, SystemClock
 from ropeway.config import seconds
 from ropeway.connect import Connecting
 from ropeway.message import Message
-from ropeway.results import Job, Stores
+from ropeway.results import Job
+from ropeway.source import Stores
 from ropeway.states import State
 from ropeway.stepping import refuse_on_loop, step, stepping, unstepped
 from ropeway.store import Filter

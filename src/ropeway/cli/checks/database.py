@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ropeway.broker import QueueStats
 from ropeway.cli.checks.check import Check, failed
-from ropeway.cli.words import relative
 from ropeway.connect import Connection
 from ropeway.errors import RopewayError
 from ropeway.stepping import step
+from ropeway.words import relative
 
 _MAGIC = b"SQLite format 3\0"
 _CAP = 100_000

@@ -15,11 +15,11 @@ from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
 from ropeway.cli.output import on_terminal
 from ropeway.cli.shared import Shared, options
-from ropeway.cli.words import NOTHING
 from ropeway.config import Settings, load
 from ropeway.connect import Connection
 from ropeway.errors import RopewayError
 from ropeway.safe import masked
+from ropeway.words import NOTHING
 
 FIELDS = ("name", "status", "fact", "remedy")
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}

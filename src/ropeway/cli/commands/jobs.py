@@ -22,6 +22,7 @@ from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Filter, Found
+from ropeway.why import gather, why
 
 NONE = Found(jobs=[])
 
@@ -88,19 +89,20 @@ def ls(
 @options(*LOOKING)
 @click.pass_obj
 def show(shared: Shared, job: str) -> None:
-    """Show all that is kept of one job.
+    """Show all that is kept of one job, and why it is not running.
 
     The start of its ID will do, if no other job's begins so.
     """
     with looking() as (backend, missing):
         handle = find_job(backend, missing, job)
-        record = step(handle.arecord())
-        now = step(backend.now()) if backend else 0.0
+        assert backend is not None  # else there is no such job
         progress = handle.snapshot().progress
+        facts = step(gather(backend, handle.record()))
+    shown = (facts.job, facts.now, why(facts), progress)
     if shared.json:
-        print_json(jobview.whole(record, now, progress))
+        print_json(jobview.whole(*shown))
     else:
-        print_lines(page(record, now, progress))
+        print_lines(page(*shown))
 
 
 @jobs.command()

@@ -25,6 +25,7 @@ from ropeway.searching import Query, parse
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Causes, Filter, Found
+from ropeway.why import gather, why
 
 _STATES = (State.QUARANTINED,)
 _A_SEARCH = click.argument("words", type=a_term, metavar="[SEARCH]...", nargs=-1)
@@ -114,16 +115,18 @@ def groups(shared: Shared, words: tuple[str, ...], state: str, limit: int) -> No
 def show(shared: Shared, job: str, raw: bool) -> None:
     """Show all that is kept of one job; the start of its ID will do."""
     with looking() as (backend, missing):
-        record = step(find_job(backend, missing, job).arecord())
-        now = step(backend.now()) if backend else 0.0
+        record = find_job(backend, missing, job).record()
+        assert backend is not None  # else there is no such job
+        facts = step(gather(backend, record))
+    shown = (record, facts.now, why(facts))
     if raw:
         if on_terminal():
             raise click.UsageError("--raw may write anything: send it to a file.")
         sys.stdout.buffer.write(record.message.body)
     elif shared.json:
-        print_json(jobview.whole(record, now))
+        print_json(jobview.whole(*shown))
     else:
-        print_lines(page(record, now))
+        print_lines(page(*shown))
 
 
 @quarantine.command()

@@ -17,10 +17,10 @@ from ropeway.cli.arguments import NAMED, parse
 from ropeway.cli.jobview import progress_line
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, a_duration, options
-from ropeway.cli.words import duration
 from ropeway.errors import ResultTimeout, TaskFailed
 from ropeway.states import State
 from ropeway.stepping import step
+from ropeway.words import duration
 from ropeway.worker.locate import choose_target
 
 if TYPE_CHECKING:

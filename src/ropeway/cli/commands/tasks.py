@@ -13,8 +13,8 @@ from ropeway.cli.listing import Drawn, print_list
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.table import Column
-from ropeway.cli.words import NOTHING, duration
 from ropeway.task import Task
+from ropeway.words import NOTHING, duration
 from ropeway.worker.locate import choose_target
 
 FIELDS = (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ropeway.cli.dev.watch import Watch
 from ropeway.cli.dev.worker import GLANCE, DevWorker, probe
-from ropeway.cli.words import duration
+from ropeway.words import duration
 
 Say = Callable[[str], None]
 

@@ -1,0 +1,50 @@
+"""All that is looked at to tell why a job is not running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from ropeway.control import WorkerRecord
+from ropeway.limits import LimitInfo
+from ropeway.message import JobRecord
+from ropeway.pauses import Pause
+
+
+class Use(Struct, frozen=True):
+    """A limit, and how many calls that name it run; not `whole`: at least so many."""
+
+    limit: LimitInfo
+    running: int
+    whole: bool = True
+
+
+class Line(Struct, frozen=True):
+    """How many jobs that are due go first; not `whole`: at least so many.
+
+    `rate` is how many of the queue have ended in a second lately, where that is known.
+    """
+
+    ahead: int
+    whole: bool = True
+    rate: float | None = None
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """What is known of a job, and of what may be in its way, at the instant `now`.
+
+    `first` is the job of the same key that goes before it; `began_alone` tells of one that is to
+    run alone whether its newest attempt has begun. `used` is how much of each resource is in use at
+    each worker. `line` is None where it cannot be looked at.
+    """
+
+    now: float
+    job: JobRecord
+    pause: Pause | None = None
+    workers: tuple[WorkerRecord, ...] = ()
+    first: JobRecord | None = None
+    limits: tuple[Use, ...] = ()
+    line: Line | None = None
+    began_alone: bool = True
+    used: Mapping[str, Mapping[str, int]] = {}
