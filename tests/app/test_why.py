@@ -153,6 +153,7 @@ def test_others_go_first(backend: Backend) -> None:
     send(backend, "01", "02", "03", "04")
     send(backend, "05", band=9)
     send(backend, "06", band=0)
+    send(backend, "07", band=9, delay=100.0)  # not yet
     assert asked(backend, "05").reason == "soon"
     assert "about 3 others go first in queue default" in asked(backend, "03").says
     assert "about 1 other goes first" in asked(backend, "01").says
@@ -162,6 +163,17 @@ def test_others_go_first(backend: Backend) -> None:
     found = asked(backend, "04")
     assert "a second, as lately" in found.says
     assert found.until is not None
+
+
+def test_a_long_line_is_counted_only_so_far(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told is true all the same."""
+    monkeypatch.setattr("ropeway.why.gathering.LOOKED_AT", 3)
+    listens(backend)
+    send(backend, "01", "02", "03", "04", "05", "06")
+    says = "about 3 or more go first in queue default, of 6 that are due"
+    assert asked(backend, "06").says == says
 
 
 def test_one_that_runs(backend: Backend) -> None:

@@ -124,7 +124,7 @@ def test_ctrl_c_while_waiting(tasks: Path, eventually: Eventually) -> None:
     with Path("said").open("wb") as said:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
     try:
-        eventually(lambda: "No worker has taken it" in Path("said").read_text(), 20)
+        eventually(lambda: "not started in" in Path("said").read_text(), 20)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
     finally:

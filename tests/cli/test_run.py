@@ -230,21 +230,30 @@ def test_wait(tasks: Path, eventually: Eventually) -> None:
 
 
 def test_wait_without_a_worker(tasks: Path) -> None:
-    """After two seconds it is said how to start one; then time is up, and the job stays."""
+    """After two seconds it is said why, and how to start one; then time is up, and the job stays."""
     done = process("run", "add", "1", "--wait", "--timeout", "2.2s")
     assert (done.returncode, done.stdout) == (8, "")
-    assert "No worker has taken it in 2.0s" in done.stderr
+    assert "not started in 2.0s: no worker on record listens to queue default" in done.stderr
     assert "ropeway worker tasks.py" in done.stderr
     assert "is queued after 2.2s" in done.stderr
     job_id = done.stderr.split("jobs result ")[1].split()[0]
     assert shown(job_id)["state"] == "queued"
 
 
+def test_wait_for_a_paused_queue(tasks: Path) -> None:
+    """The reason is told, and what to type."""
+    process("run", "add", "1")
+    assert call("queues", "pause", "default", "--why", "it is late").exit_code == 0
+    done = process("run", "add", "1", "--wait", "--timeout", "2.2s")
+    assert "not started in 2.0s: queue default is paused by " in done.stderr
+    assert ": it is late; see: ropeway queues resume default" in done.stderr
+
+
 def test_wait_for_what_is_scheduled(tasks: Path) -> None:
     """No worker could have taken it yet, so none is missed."""
     done = process("run", "add", "1", "--delay", "1h", "--wait", "--timeout", "100ms")
     assert done.returncode == 8
-    assert "No worker" not in done.stderr
+    assert "not started" not in done.stderr
 
 
 def test_a_result_by_its_handle(tasks: Path, eventually: Eventually) -> None:

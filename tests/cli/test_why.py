@@ -59,3 +59,15 @@ def test_a_worker_that_cannot(tasks: Path, eventually: support.Eventually) -> No
         assert why(job)["reason"] == "resting"
         assert call(*why(job)["command"].split()[1:]).exit_code == 0
         eventually(lambda: why(job)["reason"] == "ended")
+
+
+def test_following_a_job(tasks: Path, eventually: support.Eventually) -> None:
+    """Its states are told on the way, its result at the end; without --wait no time is accepted."""
+    job = sent("sleep", "0.5")
+    assert call("jobs", "result", job, "--timeout", "1").exit_code == 2
+    over = call("jobs", "result", job, "--follow", "--timeout", "100ms")
+    assert (over.exit_code, over.stderr.split()[0]) == (8, "queued")
+    with support.working(eventually):
+        done = call("jobs", "result", job, "--follow", "--timeout", "20s")
+    assert (done.exit_code, done.stdout) == (0, "null\n")
+    assert done.stderr.split()[-1] == "succeeded"

@@ -21,6 +21,7 @@ MAIL = JobRecord(message=MESSAGE, state=State.QUEUED, enqueued=NOW - 60, due=NOW
 RUNS = replace(MAIL, state=State.RUNNING, attempt=2, failures=1, started=NOW - 9, holder="w1-1-a")
 PAUSE = Pause(queue="mail", by="ann", since=NOW - 120, why="the server is full")
 UNKNOWN = Failure(type="UnknownTask", message="no task is called 'shop.pay'\nmore")
+OTHER = Failure(type="UnknownTask", message="mine")
 VERSION = Failure(type="UnknownVersion", message="sent for version 3; this worker has version 2")
 
 
@@ -71,7 +72,22 @@ CASES: list[tuple[Reason, dict[str, Any], str]] = [
         {"job": job(due=NOW + 5, attempt=1, releases=1, unknown=1, error=VERSION)},
         "UnknownVersion: sent for version 3; this worker has version 2",
     ),
-    ("given_back", {"job": job(due=NOW + 5, attempt=1, releases=1)}, "it was given back; attempt"),
+    (
+        "given_back",
+        {"job": job(due=NOW + 5, attempt=1, releases=1)},
+        "it was given back once; attempt 2 is due in 5s, at ",
+    ),
+    (
+        "given_back",
+        {"job": job(due=NOW + 5, attempt=2, losses=2)},
+        "it was lost with its process 2 times; attempt 3",
+    ),
+    (
+        "retrying",
+        {"job": job(due=NOW + 5, attempt=4, failures=2, releases=1, error=OTHER)},
+        "it has failed 2 times (last: UnknownTask: mine) and was given back once; attempt 5",
+    ),
+    ("later", {"job": job(due=NOW + 5, attempt=3)}, "it is due in 5s"),  # revived
     ("paused", {"pause": PAUSE}, "queue mail is paused by ann, 2m ago: the server is full"),
     ("no_worker", {"workers": ()}, "no worker on record listens to queue mail"),
     (
@@ -82,7 +98,7 @@ CASES: list[tuple[Reason, dict[str, Any], str]] = [
     (
         "resting",
         {"workers": (worker(state="quiet", why="it was told to"), worker("w2", queues=("push",)))},
-        "the only worker of queue mail, w1-1-a, is quiet (it was told to)",
+        "the only worker on record of queue mail, w1-1-a, is quiet (it was told to)",
     ),
     (
         "resting",
@@ -97,7 +113,7 @@ CASES: list[tuple[Reason, dict[str, Any], str]] = [
     (
         "unknown_task",
         {"workers": (worker(tasks={"pay": "d", "shop.play": "d"}),)},
-        "its only worker does not know task shop.pay; the closest name is shop.play (code c0de)",
+        "its only worker on record does not know task shop.pay; the closest name is shop.play (code c0de)",
     ),
     (
         "unknown_task",
@@ -160,7 +176,16 @@ CASES: list[tuple[Reason, dict[str, Any], str]] = [
         {"line": Line(412, rate=2.0)},
         "about 412 others go first in queue mail; at 2 a second, as lately, that is 3m26s",
     ),
-    ("behind", {"line": Line(1_000, whole=False)}, "at least 1,000 others go first in queue mail"),
+    (
+        "behind",
+        {"line": Line(800, whole=False, due=5_000, rate=2.0)},
+        "about 800 or more go first in queue mail, of 5,000 that are due; at 2 a second, as lately, that is 6m40s or more",
+    ),
+    (
+        "behind",
+        {"line": Line(800, whole=False, due=100_000)},
+        "about 800 or more go first in queue mail, of 100,000 or more that are due",
+    ),
     ("soon", {"job": job(due=NOW - 0.5)}, "it has been due for 500ms: a worker is about to"),
     ("unexplained", {}, "it has been due for 1m00s, with 1 worker that listens, and nothing on"),
     ("running", {"job": RUNS}, "attempt 2, for 9.0s now, by w1-1-a"),

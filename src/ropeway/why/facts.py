@@ -11,6 +11,9 @@ from ropeway.limits import LimitInfo
 from ropeway.message import JobRecord
 from ropeway.pauses import Pause
 
+COUNTED = 100_000
+"""Counting what is due stops here."""
+
 
 class Use(Struct, frozen=True):
     """A limit, and how many calls that name it run; not `whole`: at least so many."""
@@ -21,13 +24,14 @@ class Use(Struct, frozen=True):
 
 
 class Line(Struct, frozen=True):
-    """How many jobs that are due go first; not `whole`: at least so many.
+    """How many jobs that are due go first; not `whole`: at least so many, of those `due` in all.
 
     `rate` is how many of the queue have ended in a second lately, where that is known.
     """
 
     ahead: int
     whole: bool = True
+    due: int = 0
     rate: float | None = None
 
 

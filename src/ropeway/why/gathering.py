@@ -14,7 +14,7 @@ from ropeway.pauses import holding, paused
 from ropeway.resources import split
 from ropeway.states import State
 from ropeway.store import Backend, Filter
-from ropeway.why.facts import Facts, Line, Use
+from ropeway.why.facts import COUNTED, Facts, Line, Use
 
 LOOKED_AT = 1_000
 """So many jobs that wait, and that run, are looked at."""
@@ -123,7 +123,10 @@ async def _line(backend: Backend, job: JobRecord, waiting: Sequence[JobRecord], 
         if each.message.id != job.message.id
     )
     rate = await _rate(backend, job.message.queue, now) if ahead else None
-    return Line(ahead, len(waiting) < LOOKED_AT, rate)
+    if len(waiting) < LOOKED_AT:
+        return Line(ahead, rate=rate)
+    stats = await backend.stats([job.message.queue], COUNTED)
+    return Line(ahead, whole=False, due=sum(each.ready for each in stats), rate=rate)
 
 
 def _rank(job: JobRecord) -> tuple[float, float, str]:

@@ -69,7 +69,9 @@ def _resting(there: Sequence[WorkerRecord], queue: str) -> str:
     if len(there) == 1:
         (worker,) = there
         told = f" ({worker.why})" if worker.why else ""
-        return f"the only worker of queue {queue}, {worker.holder}, is {worker.state}{told}"
+        return (
+            f"the only worker on record of queue {queue}, {worker.holder}, is {worker.state}{told}"
+        )
     states = Counter(worker.state for worker in there)
     told = ", ".join(f"{number} {state}" for state, number in states.most_common())
     whys = [worker.why for worker in there if worker.why]

@@ -11,14 +11,15 @@ from ropeway.control import WorkerRecord
 from ropeway.message import JobRecord
 from ropeway.resources import fits, in_words, split
 from ropeway.states import State
-from ropeway.why.facts import Facts, Use
-from ropeway.why.obstacle import Obstacle
+from ropeway.why.facts import COUNTED, Facts, Use
+from ropeway.why.obstacle import Obstacle, Reason
 from ropeway.why.queues import consuming, in_the_way
 from ropeway.words import date, duration, relative
 
 MOMENT = 2.0
 """Seconds that a job may be due before somebody asks why."""
 
+_NOT_KNOWN = {"UnknownTask", "UnknownVersion"}
 _PERIODS = ((1.0, "second"), (60.0, "minute"), (3_600.0, "hour"))
 
 
@@ -45,17 +46,30 @@ def _later(facts: Facts) -> Iterator[Obstacle]:
         return
     when = f"{relative(facts.now - job.due)}, at {date(job.due)}"
     again = f"attempt {job.attempt + 1} is due {when}"
-    command, error = f"ropeway jobs show {job.message.id}", _error(job)
-    if job.error is not None and job.error.type in {"UnknownTask", "UnknownVersion"}:
+    error = _error(job)
+    if job.unknown and job.error is not None and job.error.type in _NOT_KNOWN:
         says = f"a worker gave it back: {error}; {again}"
         yield Obstacle(reason="given_back", says=says, command="ropeway workers ls", until=job.due)
-    elif job.failures:
+    elif job.failures and job.failures == job.attempt:
         says = f"attempt {job.attempt} failed{f' ({error})' if error else ''}; {again}"
-        yield Obstacle(reason="retrying", says=says, command=command, until=job.due)
-    elif job.attempt:
-        yield Obstacle(reason="given_back", says=f"it was given back; {again}", until=job.due)
+        yield Obstacle(reason="retrying", says=says, until=job.due)
+    elif past := _past(job):
+        reason: Reason = "retrying" if job.failures else "given_back"
+        yield Obstacle(reason=reason, says=f"it {past}; {again}", until=job.due)
     else:
         yield Obstacle(reason="later", says=f"it is due {when}", until=job.due)
+
+
+def _past(job: JobRecord) -> str:
+    """Tell from its counters what has become of it; which of them was last is not on record."""
+    error = _error(job)
+    counted = {
+        f"has failed {{}}{f' (last: {error})' if error else ''}": job.failures,
+        "was lost with its process {}": job.losses,
+        "was given back {}": job.releases,
+    }
+    told = [how.format("once" if n == 1 else f"{n} times") for how, n in counted.items() if n]
+    return " and ".join(told)
 
 
 def _error(job: JobRecord) -> str:
@@ -72,7 +86,7 @@ def _unknown(facts: Facts, there: Sequence[WorkerRecord]) -> Iterator[Obstacle]:
     known = {name for worker in there for name in worker.tasks}
     close = difflib.get_close_matches(task, known, 1, 0.6)
     codes = Counter(worker.code for worker in there if worker.code)
-    who = "its only worker" if len(there) == 1 else f"none of its {len(there)} workers"
+    who = "its only worker on record" if len(there) == 1 else f"none of its {len(there)} workers"
     told = f"{who} {'does not know' if len(there) == 1 else 'knows'} task {task}"
     if close:
         told += f"; the closest name is {close[0]}"
@@ -148,17 +162,20 @@ def _busy(facts: Facts, able: Sequence[WorkerRecord]) -> Iterator[Obstacle]:
 
 
 def _behind(facts: Facts) -> Iterator[Obstacle]:
-    line = facts.line
+    line = facts.line  # about, for keys take turns, and what waits for a limit is among them
     if line is None or not line.ahead:
         return
-    about = "about" if line.whole else "at least"
     others = "other goes" if line.ahead == 1 else "others go"
-    says = f"{about} {line.ahead:,} {others} first in queue {facts.job.message.queue}"
+    queue = facts.job.message.queue
+    says = f"about {line.ahead:,} {others} first in queue {queue}"
+    if not line.whole:
+        due = f"{line.due:,}{' or more' if line.due >= COUNTED else ''} that are due"
+        says = f"about {line.ahead:,} or more go first in queue {queue}, of {due}"
     until = None
     if line.rate:
         left = line.ahead / line.rate
         more = "" if line.whole else " or more"
         says += f"; at {line.rate:.3g} a second, as lately, that is {duration(left)}{more}"
         until = facts.now + left if line.whole else None
-    command = f"ropeway queues peek {shlex.quote(facts.job.message.queue)}"
+    command = f"ropeway queues peek {shlex.quote(queue)}"
     yield Obstacle(reason="behind", says=says, command=command, until=until)

@@ -10,6 +10,7 @@ from ropeway.cli import jobview
 from ropeway.cli.commands import changes
 from ropeway.cli.complete import job_ids
 from ropeway.cli.find import find_job
+from ropeway.cli.following import followed
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.jobpage import page
 from ropeway.cli.listing import print_list
@@ -108,23 +109,27 @@ def show(shared: Shared, job: str) -> None:
 @jobs.command()
 @click.argument("job", metavar="ID", shell_complete=job_ids)
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
+@click.option("--follow", is_flag=True, help="Like --wait, and tell what happens on the way.")
 @click.option(
-    "--timeout", type=a_duration, metavar="DURATION", help="With --wait: how long at most."
+    "--timeout",
+    type=a_duration,
+    metavar="DURATION",
+    help="With --wait or --follow: how long at most.",
 )
 @options(*LOOKING)
 @click.pass_obj
-def result(shared: Shared, job: str, wait: bool, timeout: float | None) -> None:
+def result(shared: Shared, job: str, wait: bool, follow: bool, timeout: float | None) -> None:
     """Print what a job returned, as JSON.
 
     The start of its ID will do, if no other job's begins so.
     """
-    if timeout is not None and not wait:
-        raise click.UsageError("--timeout needs --wait")
+    if timeout is not None and not (wait or follow):
+        raise click.UsageError("--timeout needs --wait or --follow")
     with looking() as (backend, missing):
         handle = find_job(backend, missing, job)
-        if not wait and not (state := handle.status()).final:
+        if not (wait or follow) and not (state := handle.status()).final:
             raise ResultTimeout(f"job {handle.id} is {state}: no result yet", hint="add --wait")
-        value = handle.result(timeout)
+        value = followed(handle, timeout, shared) if follow else handle.result(timeout)
     print_json(value)
 
 

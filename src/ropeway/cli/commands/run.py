@@ -14,11 +14,10 @@ import click
 from ropeway.capabilities import require
 from ropeway.cli.apps import find_task, import_app
 from ropeway.cli.arguments import NAMED, parse
-from ropeway.cli.jobview import progress_line
+from ropeway.cli.following import followed
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, a_duration, options
 from ropeway.errors import ResultTimeout, TaskFailed
-from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.words import duration
 from ropeway.worker.locate import choose_target
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ropeway.app import Ropeway
     from ropeway.results import Job
 
+_NO_NEWS = {"running", "ended", "soon", "later"}
 PATIENCE = 2.0
 """Seconds after which a call that is due and that nobody has taken is worth a word."""
 
@@ -152,7 +152,7 @@ def run(
         job_id = sender.send(*args, **kwargs).id
         if follow:
             shared.say(f"job {job_id}")
-            print_json(_followed(app, job_id, timeout, shared))
+            print_json(followed(app.job(job_id), timeout, shared))
         elif wait:
             shared.say(f"job {job_id}")
             print_json(_result(app, job_id, timeout, shared, target))
@@ -175,20 +175,8 @@ def _here(app: Ropeway, send: Callable[[], Job[Any]], shared: Shared) -> Any:
         raise
 
 
-def _followed(app: Ropeway, job_id: str, timeout: float | None, shared: Shared) -> Any:
-    """Wait for the result, and say each state and each report of progress on the way."""
-    job = app.job(job_id)
-    told: tuple[str, str] | None = None
-    for each in job.watch(timeout):
-        line = progress_line(each.progress) if each.progress is not None else ""
-        if told != (each.view, line):
-            told = (each.view, line)
-            shared.say(f"{each.view:<10} {line}".rstrip())
-    return job.result(0)
-
-
 def _result(app: Ropeway, job_id: str, timeout: float | None, shared: Shared, target: str) -> Any:
-    """Wait for the result; say so when it looks as if no worker were running."""
+    """Wait for the result; say why when it does not begin."""
     job = app.job(job_id)
     now = app.connection.blocking().now
     patience = PATIENCE + max(0.0, step(job.arecord()).due - step(now()))
@@ -196,12 +184,12 @@ def _result(app: Ropeway, job_id: str, timeout: float | None, shared: Shared, ta
     try:
         return job.result(first)
     except ResultTimeout:
-        record = step(job.arecord())
-    if record.state is State.QUEUED and not record.attempt and record.due <= step(now()):
-        shared.say(
-            f"No worker has taken it in {duration(first)}. If none is running for queue "
-            f"{record.message.queue!r}, start one: ropeway worker {shlex.quote(target)}"
-        )
+        answer = job.why()
+    if answer.reason not in _NO_NEWS:
+        start = f"ropeway worker {shlex.quote(target)}"
+        mend = start if answer.reason == "no_worker" else answer.command
+        more = f"; see: {mend}" if mend else ""
+        shared.say(f"not started in {duration(first)}: {answer.says}{more}")
     try:
         return job.result(None if timeout is None else timeout - first)
     except ResultTimeout:
