@@ -17,6 +17,7 @@ from ropeway.backends.sqlite import Blocking, Database, Looped, SqliteBackend, s
 from ropeway.backends.sqlite.database import BATCH_BESIDE_OTHERS
 from ropeway.backends.sqlite.hints import POLL, file_name
 from ropeway.backends.sqlite.opened import Opened
+from ropeway.backends.sqlite.opening import READERS_CACHE
 from ropeway.backends.sqlite.ops import Op, Writing
 from ropeway.backends.sqlite.turnstile import Turnstile, _try
 from ropeway.claims import Claim
@@ -403,3 +404,13 @@ def test_search_by_id_reads_a_range(database: Counting) -> None:
 
     line, *_ = database.read(explain)
     assert "SEARCH job USING INDEX" in line
+
+
+def test_a_reader_keeps_few_pages(tmp_path: Path) -> None:
+    """What it keeps is void at the next commit: a look at a million records leaves nothing behind."""
+    database = Database(tmp_path / "jobs.db")
+    try:
+        size = database.read(lambda execute: execute("pragma cache_size").get)
+        assert size == -READERS_CACHE
+    finally:
+        database.close()

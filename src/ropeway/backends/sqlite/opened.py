@@ -13,6 +13,7 @@ from ropeway.backends.sqlite.checkpoint import Checkpointer
 from ropeway.backends.sqlite.migrations import prepare
 from ropeway.backends.sqlite.opening import (
     FOREIGN,
+    READERS_CACHE,
     connect,
     identity,
     refuse_network,
@@ -34,7 +35,7 @@ class Opened:
     def __init__(self, path: Path, turnstile: Turnstile) -> None:
         self._name = str(path)
         self.turnstile = turnstile
-        self.writer, self.reader = connect(path), connect(path)
+        self.writer, self.reader = connect(path), connect(path, READERS_CACHE)
         prepare(self.writer)
         void_leases_of_another_boot(self.writer)
         self.log = os.open(f"{path}-wal", os.O_RDWR | os.O_CLOEXEC)

@@ -17,10 +17,13 @@ FOREIGN = 5.0
 
 _PRAGMAS = (
     "synchronous = full",
-    "cache_size = -16000",
     "temp_store = memory",
     "wal_autocheckpoint = 0",  # see checkpoint.py
 )
+CACHE, READERS_CACHE = 16_000, 1_000
+"""KiB of pages that a connection keeps. What a reader keeps is void at the next commit of another
+connection, so that more would only take memory."""
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -33,13 +36,13 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def connect(path: Path) -> apsw.Connection:
-    """Open a connection with the settings that all of them have."""
+def connect(path: Path, cache: int = CACHE) -> apsw.Connection:
+    """Open a connection with the settings that all of them have, and so many KiB of cache."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(int(1000 * FOREIGN))
     execute = connection.cursor().execute
     # No mmap_size: with several writing processes it has corrupted files elsewhere.
-    for pragma in _PRAGMAS:
+    for pragma in (*_PRAGMAS, f"cache_size = -{cache}"):
         execute(f"pragma {pragma}").fetchall()
     # Else a plan depends on the values too, and where a partial index is for what is not null a
     # statement is prepared anew for each of them.
