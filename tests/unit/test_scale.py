@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
-from ropeway.worker.scale import Gauge
+from ropeway.backends.memory import MemoryBackend
+from ropeway.clock import ManualClock
+from ropeway.message import Message
+from ropeway.transition import Transition
+from ropeway.worker.scale import Gauge, Scaler
 
 # One look a second: (share of slots taken, seconds that the oldest job has waited).
 CROWDED, BUSY, LATE, CALM = (1.0, 5.0), (1.0, 0.1), (0.5, 9.0), (0.0, 0.0)
@@ -50,3 +56,45 @@ def test_shrinking_takes_its_time() -> None:
     assert sizes(Gauge(1, 5), 3, [(0.5, 0.0)] * 100)[-1] == 3
     interrupted = ([CALM] * 25 + [BUSY]) * 4
     assert sizes(Gauge(1, 5), 3, interrupted)[-1] == 3
+
+
+class Crowded:
+    """A fleet whose slots are all taken; it notes what size it is told to have."""
+
+    size = 1
+
+    def load(self) -> float:
+        return 1.0
+
+    def resize(self, size: int) -> None:
+        self.size = size
+
+
+async def grown(queues: list[str] | None, waiting: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    clock, fleet = ManualClock(), Crowded()
+    backend = MemoryBackend(clock)
+    await backend.commit([Transition(publish=(Message(id="j", task="t", queue=waiting),))])
+    clock.advance(60)
+    monkeypatch.setattr("ropeway.worker.scale.time.monotonic", clock.boot)
+    scaler = Scaler(backend, cast("Any", fleet), queues, 1, 8)
+    for _ in range(3):
+        await scaler.run_once()
+        clock.advance(1)
+    return fleet.size
+
+
+@pytest.mark.parametrize(
+    ("queues", "waiting", "grows"),
+    [
+        (None, "mail", True),
+        (["mail"], "mail", True),
+        (["m*"], "mail", True),  # a pattern is the name of no queue
+        (["sms"], "mail", False),
+        (None, "mail[gpu=1]", False),  # more children have no more of a resource
+    ],
+)
+async def test_what_more_children_can_help(
+    queues: list[str] | None, waiting: str, grows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what waits in queues that are served, and does not wait for something else."""
+    assert (await grown(queues, waiting, monkeypatch) > 1) is grows

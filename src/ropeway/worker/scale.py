@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 
 from ropeway.broker import Broker
+from ropeway.claims import serves
 from ropeway.errors import RopewayError
+from ropeway.resources import split
 from ropeway.worker.fleet import Fleet
 
 log = logging.getLogger("ropeway.worker")
@@ -69,13 +71,22 @@ class Scaler:
 
     async def run_once(self) -> None:
         """Look once, and change the number of children if it should."""
-        stats = await self._backend.stats(self._queues)
+        stats = await self._backend.stats()
         now = await self._backend.now()
         late = max(
-            (now - each.oldest_due for each in stats if each.oldest_due is not None), default=0
+            (
+                now - each.oldest_due
+                for each in stats
+                if each.oldest_due is not None and self._is_ours(each.queue)
+            ),
+            default=0,
         )
         size = self._fleet.size
         wanted = self._gauge.look(time.monotonic(), size, self._fleet.load(), late)
         if wanted != size:
             log.info("%d children instead of %d: jobs wait %.1f s", wanted, size, max(0.0, late))
             self._fleet.resize(wanted)
+
+    def _is_ours(self, queue: str) -> bool:
+        """Whether more children may help there: they bring no more of a resource."""
+        return serves(self._queues, queue) and not split(queue)[1]
