@@ -70,3 +70,42 @@ def test_a_key_holds_and_a_pause_does(rig: Rig, eventually: Eventually) -> None:
         tasks.train.using(needs={"gpu": 0})
     with pytest.raises(BadArguments, match="wait that need"):
         tasks.train.using(queue="default[gpu=1]")
+
+
+def test_both_kinds_share_what_is_offered(rig: Rig, eventually: Eventually) -> None:
+    """A coroutine function and a plain one need the one thing there is, and both get it."""
+    tasks = rig.tasks("""
+        @app.task(needs={"gpu": 1})
+        def plain(x: int) -> int:
+            return x
+
+        @app.task(needs={"gpu": 1})
+        async def coroutine(x: int) -> int:
+            return x
+    """)
+    worker = rig.worker("--offer", "gpu=1")
+    for task in (tasks.plain, tasks.coroutine) * 3:
+        assert task.send(1).result(timeout=10) == 1
+    assert worker.stop() == 0
+
+
+def test_one_that_needs_all_is_not_passed_by_for_ever(rig: Rig, eventually: Eventually) -> None:
+    """Small ones that never end together go on and on, until it is its turn."""
+    tasks = rig.tasks("""
+        @app.task(needs={"gpu": 1})
+        async def small(pause: float) -> None:
+            await asyncio.sleep(pause)
+            if not gate():
+                await small.asend(0.2)
+
+        @app.task(needs={"gpu": 2})
+        async def large() -> str:
+            return "large"
+    """)
+    for number in range(6):
+        tasks.small.send(0.1 if number == 0 else 0.2)
+    rig.worker("--offer", "gpu=2")
+    eventually(lambda: rig.states()["succeeded"] >= 4)
+    assert tasks.large.send().result(timeout=10) == "large"
+    rig.open_gate()
+    eventually(rig.settled)

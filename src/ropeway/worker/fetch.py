@@ -130,7 +130,7 @@ class Fetcher:
             for kinds, n in wanted.items()
             for claim in plan_claims(queues, self._empty_of(kinds), n, self._turn, kinds)
         ]
-        claims = self._offers.cut(claims)
+        claims = self._offers.cut(claims, queues)
         if not claims:
             return [], now
         if self._offers.short:
@@ -181,9 +181,10 @@ class Fetcher:
 
     async def _find_queues(self) -> None:
         self._looked_round = time.monotonic()
-        there = {stats.queue for stats in await self._backend.stats()}
-        known = {queue for queue in there if self._serves(queue)}
-        self._queues += sorted(known.difference(self._queues))
+        now, there = await self._backend.now(), await self._backend.stats()
+        known = {stats.queue: stats.oldest_due for stats in there if self._serves(stats.queue)}
+        self._offers.look(queue for queue, due in known.items() if due is not None and due <= now)
+        self._queues += sorted(known.keys() - set(self._queues))
 
     def _hand_out(self, deliveries: Sequence[Delivery], now: float) -> None:
         calls: list[tuple[Delivery, Kind]] = []
