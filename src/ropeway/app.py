@@ -58,9 +58,10 @@ class Registrar:
 class Ropeway:
     """An application: its settings, its tasks, and where their messages are kept.
 
-    `limits` are declared for all tasks that name them. `url` and the settings may be given by `ROPEWAY_*` variables, here, or in `[tool.ropeway]` of
-    `pyproject.toml`; the first of these wins. Nothing is opened before the first use. Safe to share between
-    threads, event loops and forked processes.
+    `limits` are declared for all tasks that name them. `url` and the settings may be given by
+    `ROPEWAY_*` variables, here, or in `[tool.ropeway]` of `pyproject.toml`; the first of these
+    wins. Nothing is opened before the first use. Safe to share between threads, event loops and
+    forked processes.
     """
 
     def __init__(
@@ -153,10 +154,11 @@ class Ropeway:
         `retries` failures are tried again (3 unless told otherwise), with a growing random delay:
         of those exceptions alone that are one of `retry_on`, if it is given, and never those of
         `dont_retry_on`. `timeout` (seconds or `"5m"`) stops a run that takes longer. If it does not
-        stop, its process is ended after `hard_timeout`; so it is if a `cpu` task takes more `memory`
-        (`"512MB"`). The other options are those of `Task.using`, here for every call. A coroutine function runs on the
-        worker's event loop, a plain one in a thread, or, with `cpu=True`, alone in a process that
-        is kept for such tasks: one call on each core. Raises `BadTask` and `BadArguments`.
+        stop, its process is ended after `hard_timeout`; so it is if a `cpu` task takes more
+        `memory` (`"512MB"`). The other options are those of `Task.using`, here for every call. A
+        coroutine function runs on the worker's event loop, a plain one in a thread, or, with
+        `cpu=True`, alone in a process that is kept for such tasks: one call on each core. Raises
+        `BadTask` and `BadArguments`.
         """
         limits = options.get("limits")
         if isinstance(limits, Mapping):

@@ -82,9 +82,10 @@ def decide(
 ) -> Transition:
     """Return the one transition that settles `delivery` after `outcome`.
 
-    `now` is the backend's clock. `terms` are those of the task; the message's own come before. Only failures are counted against `policy.retries`; the deaths
-    of a worker are counted against `policy.max_losses`; giving back is free. A suspect of a death
-    goes back uncharged, but it is abandoned: after two of these it runs solo.
+    `now` is the backend's clock. `terms` are those of the task; the message's own come before. Only
+    failures are counted against `policy.retries`; the deaths of a worker are counted against
+    `policy.max_losses`; giving back is free. A suspect of a death goes back uncharged, but it is
+    abandoned: after two of these it runs solo.
     """
     match outcome.ending:
         case "returned":

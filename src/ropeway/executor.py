@@ -20,9 +20,9 @@ Bind = Callable[[bytes, str], tuple[list[Any], dict[str, Any]]]
 class Call(Struct, frozen=True, kw_only=True):
     """A call ready to run: the function, how to get its arguments, and its limits.
 
-    `slot` is the number under which the supervisor knows it, `running` what it can know of itself. `bind` decodes the arguments and
-    `encode` the result; both run where the call runs. `policy` judges exceptions;
-    `timeout` is in seconds.
+    `slot` is the number under which the supervisor knows it, `running` what it can know of itself.
+    `bind` decodes the arguments and `encode` the result; both run where the call runs. `policy`
+    judges exceptions; `timeout` is in seconds.
     """
 
     slot: int

@@ -136,12 +136,13 @@ class Sender(Generic[P, R]):
 
         `queue`, `priority` (0 to 9, 9 first) and `delay` (seconds, `"5m"` or a timedelta, from when
         the backend takes the message) or `at` (a date with a time zone) say where and when it
-        waits; with `needs` (`{"gpu": 1}`) for a worker that offers that. Calls of one `key` run one at a time and in order; `limits` names those that apply.
-        `expires` (a duration after it is due, or a date) is when it must have started; `timeout`
-        bounds a run, `retries` (a number or a `RetryPolicy`) says how often it is tried again.
-        `unique` allows one live job. `keep` says how long the result stays, `store=False` keeps
-        no record after success, and `ack="early"` settles the job before it runs, so that it runs
-        at most once. `tags` and `headers` travel with it. Raises `BadArguments`.
+        waits; with `needs` (`{"gpu": 1}`) for a worker that offers that. Calls of one `key` run one
+        at a time and in order; `limits` names those that apply. `expires` (a duration after it is
+        due, or a date) is when it must have started; `timeout` bounds a run, `retries` (a number or
+        a `RetryPolicy`) says how often it is tried again. `unique` allows one live job. `keep` says
+        how long the result stays, `store=False` keeps no record after success, and `ack="early"`
+        settles the job before it runs, so that it runs at most once. `tags` and `headers` travel
+        with it. Raises `BadArguments`.
         """
         changes = changed(self._options, self._definition.policy, options)
         return Sender(self._definition, self._app, changes)

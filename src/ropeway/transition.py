@@ -27,7 +27,8 @@ class Release(Struct, frozen=True, gc=False, tag="release", array_like=True):
 
     Without either it returns to its old place in the queue. `counts` names what is charged; an
     "unknown" one is a release as well, and with "none" the attempt counts as abandoned, as if
-    nobody had settled it. A message whose cancellation was asked for does not go back: it is settled as cancelled.
+    nobody had settled it. A message whose cancellation was asked for does not go back: it is
+    settled as cancelled.
     """
 
     counts: Literal["failures", "losses", "releases", "unknown", "none"]

@@ -85,7 +85,8 @@ def change_all(
 ) -> None:
     """Ask, change the jobs, and say what became of it.
 
-    Nobody is asked of jobs that were named, unless they are to be removed. Jobs that were named and are left as they are, are an error; of a search they are only counted.
+    Nobody is asked of jobs that were named, unless they are to be removed. Jobs that were named and
+    are left as they are, are an error; of a search they are only counted.
     """
     named = bool(asked.words) and verb != "remove"
     if ids and not asked.dry_run and not named:
