@@ -196,6 +196,11 @@ class SkipsFail:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Under CI=true a skip is a failure."""
+    """Under CI=true a skip is a failure. And whoever starts the tests does not decide on signals.
+
+    A shell has what it starts in the background ignore these two, and so would all that tests start.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
         config.pluginmanager.register(SkipsFail(), "skips-fail")
