@@ -193,7 +193,9 @@ class Rig:
         path = self.folder / file
         if not path.exists():
             return []
-        lines = (line.split(" ") for line in path.read_text().splitlines())
+        # A line that crosses a page may be seen while only its beginning is there.
+        whole, _, _ = path.read_text().rpartition("\n")
+        lines = (line.split(" ") for line in whole.splitlines())
         return [Execution(mark, int(attempt), int(pid), job) for mark, attempt, pid, job in lines]
 
     def times_run(self) -> Counter[str]:
