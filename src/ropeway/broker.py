@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from ropeway.capabilities import Capabilities
-from ropeway.claims import Claim, Limit
+from ropeway.claims import Claim, Limit, Meter
 from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.transition import Answer, Transition
 
@@ -100,6 +100,13 @@ class Broker(Protocol):
         Enforced inside `receive`, whoever asks: no more of its messages are ever leased at once,
         or handed out in a time, than the limit says. A message that has to wait for a limit holds
         back none that has not.
+        """
+        ...
+
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        """Tell of each limit what it allows and what of it is used, in the order asked, for people.
+
+        One that nobody declared allows everything, and what its messages use is told all the same.
         """
         ...
 

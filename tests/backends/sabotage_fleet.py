@@ -14,7 +14,7 @@ from ropeway.backends.memory.keys import Keys
 from ropeway.backends.memory.limits import Limits
 from ropeway.backends.memory.line import Line
 from ropeway.broker import Held, QueueStats
-from ropeway.claims import Claim, Limit
+from ropeway.claims import Claim, Limit, Meter
 from ropeway.clock import ManualClock
 from ropeway.message import Delivery, Fence, JobRecord, Message
 from ropeway.states import State
@@ -307,7 +307,7 @@ class UnusedRateAddsUp(WithParts):
 
     class Limited(Limits):
         def take(self, names: Sequence[str], now: float) -> None:
-            before = {name: self._meter(name).spent for name in names}
+            before = {name: self.meter(name).spent for name in names}
             super().take(names, now)
             for name, spent in before.items():
                 meter = self._meters[name]
@@ -399,6 +399,21 @@ class ChangedLimitsAreNotTold(_Quiet):
         self.quiet = True
         await super().declare(limits)
         self.quiet = False
+
+
+class TellsOfWhatIsLeased(MemoryBackend):
+    """Adds up what runs, and forgets the rate."""
+
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        return [replace(each, spent=0.0) for each in await super().meters(names)]
+
+
+class TellsOfTheDeclared(MemoryBackend):
+    """Lists its limits."""
+
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        found = {each.limit.name: each for each in await super().meters(sorted(names))}
+        return [each for each in found.values() if each.limit.in_flight is not None]
 
 
 # -- cancel ----------------------------------------------------------------------------------------

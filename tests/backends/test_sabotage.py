@@ -96,6 +96,8 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (fleet.LimitsOneQueue, "test_a_limit_spans_queues"),
     (fleet.ParkedLetGo, "test_keys_and_limits_together"),
     (fleet.ParkedAreNotCounted, "test_what_waits_for_a_limit_is_counted"),
+    (fleet.TellsOfWhatIsLeased, "test_what_of_a_limit_is_used_is_told"),
+    (fleet.TellsOfTheDeclared, "test_each_limit_is_told_of_in_the_order_asked"),
     (fleet.FreedPlacesAreNotTold, "test_waiting_for_a_place"),
     (claims.HintsRequired, "test_waiting_for_a_rate"),
     (fleet.ChangedLimitsAreNotTold, "test_waiting_for_a_raised_limit"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
-from ropeway.claims import Claim, Limit
+from ropeway.claims import Claim, Limit, Meter
 from ropeway.decide import Keep
 from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.store import Backend, Causes, Count, Filter, Found
@@ -48,6 +48,9 @@ class Delegate:
 
     async def declare(self, limits: Sequence[Limit]) -> None:
         await self.inner.declare(limits)
+
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        return await self.inner.meters(names)
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
         return await self.inner.peek(queue, limit)

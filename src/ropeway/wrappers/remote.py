@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
-from ropeway.claims import MAX_BATCH, Claim, Limit
+from ropeway.claims import MAX_BATCH, Claim, Limit, Meter
 from ropeway.decide import Keep
 from ropeway.message import Delivery, Fence, JobRecord
 from ropeway.store import Causes, Count, Filter, Found
@@ -75,6 +75,10 @@ class Remote:
 
     async def declare(self, limits: Sequence[Limit]) -> None:
         await self._ask("declare", limits)
+
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        found: list[Meter] = await self._ask("meters", names)
+        return found
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
         found: list[JobRecord] = await self._ask("peek", queue, limit)

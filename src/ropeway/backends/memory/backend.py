@@ -18,7 +18,7 @@ from ropeway.backends.memory.logs import Logs
 from ropeway.backends.memory.records import Records
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
-from ropeway.claims import Claim, Limit
+from ropeway.claims import Claim, Limit, Meter
 from ropeway.clock import Clock, SystemClock
 from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import (
@@ -444,6 +444,10 @@ class MemoryBackend(Hints):
             self._line.limits.declare(limit)
         for queue in self._line.waiting_for(*(limit.name for limit in limits)):
             self._hint(queue_name(queue))
+
+    @alone
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        return [self._line.limits.meter(name) for name in names]
 
     @alone
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:

@@ -24,12 +24,12 @@ from ropeway.backends.sqlite import (
 )
 from ropeway.backends.sqlite.database import Database
 from ropeway.backends.sqlite.holders import void_leases
-from ropeway.backends.sqlite.limits import declare
+from ropeway.backends.sqlite.limits import declare, meters
 from ropeway.backends.sqlite.ops import Durable, Op, Writing
 from ropeway.backends.sqlite.transport import Looped, Transport
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
-from ropeway.claims import MAX_BATCH, Claim, Limit
+from ropeway.claims import MAX_BATCH, Claim, Limit, Meter
 from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable
 from ropeway.message import Delivery, Fence, JobRecord
@@ -198,6 +198,9 @@ class SqliteBackend:
     async def declare(self, limits: Sequence[Limit]) -> None:
         op = self.database.submit(partial(declare, limits), len(limits), "before")
         await self._transport.write(op)
+
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        return await self._look(lambda execute: meters(execute, names))
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
         return await self._look(lambda execute: query.peek(execute, queue, limit))

@@ -8,7 +8,8 @@ them may have room. Claims that ask for it then free as many as there is room fo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,8 @@ from ropeway.store import queue_name
 
 Candidate = tuple[float, int, str | None, int]
 """Its place, its serial, the names of its limits, and its kind."""
+
+Execute = Callable[..., Any]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[str]).decode
@@ -37,6 +40,11 @@ def declare(limits: Sequence[Limit], writing: Writing) -> None:
         wanted = (limit.name, limit.in_flight, limit.rate, limit.burst)
         writing.execute(sql.DECLARE, wanted)
         _wake(writing, limit.name)
+
+
+def meters(execute: Execute, names: Sequence[str]) -> list[Meter]:
+    """Return each limit and what of it is used, in the order asked."""
+    return [_meter(execute, name) for name in names]
 
 
 def choose(
@@ -67,7 +75,7 @@ def give_back(writing: Writing, names: str) -> None:
 def free_parked(writing: Writing, queue: str, kind: int, n: int, now: float) -> None:
     """Free at most `n` messages of a kind for each limit of a queue that has room by now."""
     for (name,) in writing.execute(sql.DUE_WAKES, (queue, kind, now)).fetchall():
-        meter = _meter(writing, name)
+        meter = _meter(writing.execute, name)
         room = meter.room(now)
         free = n if room is None else min(n, room)
         place = (queue, kind, name)
@@ -83,17 +91,17 @@ def free_parked(writing: Writing, queue: str, kind: int, n: int, now: float) -> 
 
 def _admit(writing: Writing, names: list[str], now: float) -> Meter | None:
     """Count a message if there is room for it, or return the first limit where there is none."""
-    meters = [_meter(writing, name) for name in names]
-    for meter in meters:
+    found = meters(writing.execute, names)
+    for meter in found:
         if meter.room(now) == 0:
             return meter
-    for meter in meters:
+    for meter in found:
         writing.execute(sql.TAKE, (meter.limit.name, meter.after_one(now)))
     return None
 
 
-def _meter(writing: Writing, name: str) -> Meter:
-    row = writing.execute(sql.METER, (name,)).fetchone()
+def _meter(execute: Execute, name: str) -> Meter:
+    row = execute(sql.METER, (name,)).fetchone()
     if row is None:
         return Meter(Limit(name=name))
     in_flight, rate, burst, leased, spent = row

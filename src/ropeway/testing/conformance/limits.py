@@ -7,6 +7,7 @@ import asyncio
 from ropeway.claims import AGEING, Claim, Limit
 from ropeway.message import DEFAULT_QUEUE
 from ropeway.states import State
+from ropeway.store import Backend
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import (
     claimer,
@@ -268,6 +269,42 @@ class LimitCases:
         assert answer.cancelled == (messages[0].id,)
         await _declare(harness, in_flight=9)
         assert ids(await first.take(9)) == ids(messages[1:])
+
+    async def test_what_of_a_limit_is_used_is_told(self, harness: Harness) -> None:
+        """Who asks hears what each limit allows, what of it is leased, and how far its rate is spent.
+
+        Broken: nobody can say why nothing moves, or a limit that was set is not the one in force.
+        """
+        limit = Limit(name="l", in_flight=5, rate=1 / (999 * harness.unit), burst=3)
+        await harness.backend.declare([limit])
+        await sent(harness.backend, 4, limits=("l",))
+        first = claimer(harness)
+        settled, _ = await first.take(2)
+        other = await harness.second()
+        assert await self._told(other) == (limit, 2, 1)
+        await first.settle(settled, _DONE)
+        assert await self._told(other) == (limit, 1, 1)
+        raised = Limit(name="l", in_flight=1)
+        await harness.backend.declare([raised])
+        assert await self._told(other) == (raised, 1, 0)
+
+    @staticmethod
+    async def _told(backend: Backend) -> tuple[Limit, int, int | None]:
+        (meter,) = await backend.meters(["l"])
+        return meter.limit, meter.leased, meter.room(await backend.now())
+
+    async def test_each_limit_is_told_of_in_the_order_asked(self, harness: Harness) -> None:
+        """Also one that nobody declared: it allows everything, and what its messages use is told.
+
+        Broken: a limit stands in the line of another, or a name that is new to it is an error.
+        """
+        await _declare(harness, "b", in_flight=2)
+        await sent(harness.backend, 3, limits=("a",))
+        assert len(await claimer(harness).take(9)) == 3
+        found = await harness.backend.meters(["never", "b", "a", "b"])
+        allowed = [(each.limit.name, each.limit.in_flight, each.leased) for each in found]
+        assert allowed == [("never", None, 0), ("b", 2, 0), ("a", None, 3), ("b", 2, 0)]
+        assert await harness.backend.meters([]) == []
 
 
 class LimitWaitingCases:
