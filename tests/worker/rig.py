@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import apsw
 import pytest
 
-from ropeway.backends.sqlite.rows import STATES
+from ropeway.envelope import STATES
 from ropeway.message import JobRecord, Message
 from ropeway.results import Job
 from ropeway.stepping import step

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ending import leased_ended, waiting_ended
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import error_of
+from ropeway.envelope import error_of
 from ropeway.message import job_key
 from ropeway.store import holder_name
 from ropeway.transition import Cancel, Release

@@ -12,8 +12,8 @@ from ropeway.backends.sqlite.lanes import lane_of
 from ropeway.backends.sqlite.limits import give_back, names_of
 from ropeway.backends.sqlite.ops import Durable, Writing
 from ropeway.backends.sqlite.revive import guard_settled, remove, revive
-from ropeway.backends.sqlite.rows import KIND_NUMBERS, NUMBERS, error_of, head_of
 from ropeway.backends.sqlite.update import guard_updates, update
+from ropeway.envelope import KIND_NUMBERS, NUMBERS, error_of, head_of
 from ropeway.message import JOB_PREFIX, Failure, Fence, Message, job_key
 from ropeway.states import State
 from ropeway.store import queue_name

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.rows import KIND_NUMBERS
 from ropeway.claims import Claim
+from ropeway.envelope import KIND_NUMBERS
 from ropeway.message import HIGHEST_BAND
 
 BY_KEY = -1

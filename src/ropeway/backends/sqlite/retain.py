@@ -10,8 +10,8 @@ from typing import Any
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ending import waiting_ended
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import NUMBERS, error_of
 from ropeway.decide import NOT_STARTED, Keep
+from ropeway.envelope import NUMBERS, error_of
 from ropeway.message import job_key
 from ropeway.states import State
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.limits import names_of
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import KIND_NUMBERS, STATES, head_of, message_of
+from ropeway.envelope import KIND_NUMBERS, STATES, head_of, message_of
 from ropeway.message import Message, job_key
 from ropeway.store import queue_name
 from ropeway.transition import Answer, Remove, Revive, Transition

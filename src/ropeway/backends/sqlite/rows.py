@@ -5,115 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
 
-from ropeway.message import (
-    ENVELOPE_VERSION,
-    Delivery,
-    Failure,
-    Fence,
-    JobRecord,
-    Kind,
-    Message,
-    Terms,
-    job_key,
-)
-from ropeway.retry import RetryPolicy
-from ropeway.states import State
+from ropeway.envelope import STATES, failure_of, message_of
+from ropeway.message import Delivery, Fence, JobRecord, job_key
 from ropeway.transition import Record
 
-STATES = (
-    State.QUEUED,
-    State.RUNNING,
-    State.SUCCEEDED,
-    State.FAILED,
-    State.CANCELLED,
-    State.EXPIRED,
-    State.QUARANTINED,
-)
-NUMBERS = {state: number for number, state in enumerate(STATES)}
-KIND_NUMBERS: dict[Kind, int] = {"threads": 0, "loop": 1, "cpu": 2}
-"""The column `kind`, by which claims find a message; when it is read its head tells."""
-
 Row = tuple[Any, ...]
-
-
-class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The fields of a message that have no column: nothing is ever looked up by them."""
-
-    due: float | None = None
-    delay: float = 0.0
-    expires: float | None = None
-    kind: Kind = "threads"
-    policy: RetryPolicy | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    trace: str | None = None
-    content_type: str = "application/json"
-    signature: bytes | None = None
-    limits: tuple[str, ...] = ()
-    terms: Terms | None = None
-    version: int = ENVELOPE_VERSION
-
-
-_DEFAULT_HEAD = _Head()
-_HEAD_FIELDS = _Head.__struct_fields__
-_encode = msgspec.json.Encoder().encode
-_decode_head = msgspec.json.Decoder(_Head).decode
-_decode_error = msgspec.json.Decoder(Failure).decode
 _pack = msgspec.msgpack.Encoder().encode
-
-
-_PLAIN_HEADS: dict[Kind, bytes | None] = {
-    "threads": None,
-    "loop": b'{"kind":"loop"}',
-    "cpu": b'{"kind":"cpu"}',
-}
-_PLAIN_KINDS = {head: kind for kind, head in _PLAIN_HEADS.items()}
-
-
-def head_of(message: Message) -> bytes | None:
-    """Encode what has no column of its own; None when everything is as by default."""
-    if _is_plain(message):
-        return _PLAIN_HEADS[message.kind]
-    return _encode(_Head(**{name: getattr(message, name) for name in _HEAD_FIELDS}))
-
-
-def _is_plain(message: Message) -> bool:
-    # Nearly every message is: these comparisons cost a tenth of an encoding.
-    return (
-        message.due is None
-        and not message.delay
-        and message.expires is None
-        and message.policy is None
-        and not message.headers
-        and message.trace is None
-        and message.signature is None
-        and not message.limits
-        and message.terms is None
-        and message.content_type == _DEFAULT_HEAD.content_type
-        and message.version == ENVELOPE_VERSION
-    )
-
-
-def error_of(error: Failure | None) -> bytes | None:
-    """Encode an error for its column."""
-    return None if error is None else _encode(error)
-
-
-def message_of(row: Row) -> tuple[Message, str | None]:
-    """Put a message together again, and say what of it could not be read."""
-    job_id, task, queue, band, key, head, body = row
-    plain = _PLAIN_KINDS.get(head)
-    kind: Kind = plain or "threads"
-    message = Message(id=job_id, task=task, body=body, queue=queue, band=band, key=key, kind=kind)
-    if plain is not None:
-        return message, None
-    try:
-        rest = _decode_head(head)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return message, f"the message's head cannot be read: {error}"
-    fields = {name: getattr(rest, name) for name in _HEAD_FIELDS}
-    return msgspec.structs.replace(message, **fields), None
 
 
 def delivery_of(row: Row, holder: str) -> Delivery:
@@ -134,13 +32,6 @@ def delivery_of(row: Row, holder: str) -> Delivery:
     )
 
 
-def _failure_of(error: bytes) -> Failure:
-    try:
-        return _decode_error(error)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        return Failure(type="unreadable", message=f"what is kept of its error: {wrong}")
-
-
 def job_of(row: Row) -> JobRecord:
     """Make a job's record of a row: the columns of `get_job` and `search`."""
     state, attempt, failures, losses, releases, unknown = row[7:13]
@@ -159,7 +50,7 @@ def job_of(row: Row) -> JobRecord:
         finished=finished,
         holder=holder,
         value=value,
-        error=_failure_of(error) if error else None,
+        error=failure_of(error) if error else None,
         cancelling=bool(row[21]),
     )
 

@@ -14,7 +14,7 @@ create table job (
     queue text not null,
     band integer not null,
     key text,
-    state integer not null default 0,    -- 0 queued, 1 running, 2.. settled: see rows.py
+    state integer not null default 0,    -- 0 queued, 1 running, 2.. settled: see envelope.py
     place real not null,                 -- what it is ordered by: due, or when its key was free
     due real,                            -- if that is another time than its place
     enqueued real not null,
@@ -37,7 +37,7 @@ create table job (
     limited_by text,                     -- the names of its limits, as JSON; null if none
     lane integer not null default 0,     -- where it waits: see lanes.py
     cause text,                          -- the fingerprint of its error
-    kind integer not null default 0,     -- what runs it: see rows.py
+    kind integer not null default 0,     -- what runs it: see envelope.py
     unknown integer not null default 0   -- how many of the releases: the task was not known
 ) strict;
 

@@ -6,7 +6,7 @@ from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ending import waiting_ended
 from ropeway.backends.sqlite.lanes import BY_KEY, BY_LIMIT
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import NUMBERS
+from ropeway.envelope import NUMBERS
 from ropeway.message import job_key
 from ropeway.states import State
 from ropeway.store import queue_name
