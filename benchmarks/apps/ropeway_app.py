@@ -17,7 +17,7 @@ from benchmarks.recorder import hit
 from ropeway import Ropeway
 from ropeway.backends.sqlite import Database
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import STATES
+from ropeway.envelope import STATES
 from ropeway.errors import ResultTimeout
 from ropeway.message import HIGHEST_BAND
 

@@ -12,8 +12,8 @@ import msgspec
 from chaos import history
 from chaos.errors import HarnessError
 from chaos.witness import Claimed, Row, Settled, Sightings
-from ropeway.backends.sqlite.rows import STATES
 from ropeway.connect import Connection, sqlite_path
+from ropeway.envelope import STATES
 from ropeway.stepping import step
 
 _SQL = Path(__file__).with_suffix(".sql")
