@@ -18,7 +18,7 @@ from ropeway.config import load
 from ropeway.connect import Connecting, Connection
 from ropeway.control import Workers
 from ropeway.depends import refuse_asynchronous
-from ropeway.errors import BadTask
+from ropeway.errors import BadTask, ConfigError
 from ropeway.limits import Limits, LimitValue
 from ropeway.message import Kind, Terms
 from ropeway.middleware import A, Hooks, S
@@ -58,7 +58,9 @@ class Registrar:
 class Ropeway:
     """An application: its settings, its tasks, and where their messages are kept.
 
-    `limits` are declared for all tasks that name them. `url` and the settings may be given by
+    Messages and records are at `url`; with `broker=`, plain messages travel through that one, and
+    `url`, or `store`, which is another word for it, keeps the records: a pair. `limits` are
+    declared for all tasks that name them. `url` and the settings may be given by
     `ROPEWAY_*` variables, here, or in `[tool.ropeway]` of `pyproject.toml`; the first of these
     wins. Nothing is opened before the first use. Safe to share between threads, event loops and
     forked processes.
@@ -68,12 +70,15 @@ class Ropeway:
         self,
         url: str | None = None,
         *,
+        store: str | None = None,
         limits: Mapping[str, LimitValue] | None = None,
         **settings: Any,
     ) -> None:
         given = dict(settings)
-        if url is not None:
-            given["url"] = url
+        if url is not None and store is not None:
+            raise ConfigError("url and store are the same: where records are kept", hint="give one")
+        if (kept := url if store is None else store) is not None:
+            given["url"] = kept
         self.given = given
         self.settings = load(given)
         self.connection: Connecting = Connection.of(self.settings)
@@ -85,7 +90,7 @@ class Ropeway:
         self.workers = Workers(self)
 
     def __repr__(self) -> str:
-        return f"<Ropeway {self.settings.url} with {len(self.tasks)} tasks>"
+        return f"<Ropeway {self.settings.where} with {len(self.tasks)} tasks>"
 
     @property
     def store(self) -> Backend:

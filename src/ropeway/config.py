@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from ropeway.errors import ConfigError
+from ropeway.safe import masked
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 Durability = Literal["disk", "process"]
@@ -85,6 +86,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an app and its workers behave; durations are seconds.
 
     url: where messages and records are kept.
+    broker: where plain messages travel, if not through `url`: the two are a pair then.
     lease: how long a worker may be silent before its jobs are handed to another.
     grace: how long a worker that was asked to stop lets running jobs finish.
     keep: how long results stay. keep_failed: how long failed and quarantined jobs stay.
@@ -97,6 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
 
     url: str = ""
+    broker: str = ""
     lease: float = 60.0
     grace: float = 30.0
     keep: float = 86_400.0
@@ -116,6 +119,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ConfigError(
                 f"max_message={self.max_message} is too small", hint="use 1024 bytes or more"
             )
+
+    @property
+    def where(self) -> str:
+        """Where messages and records are, for people: without passwords."""
+        return " and ".join(masked(each) for each in (self.broker, self.url) if each)
 
 
 _DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace")

@@ -12,9 +12,12 @@ from ropeway.clock import Clock, SystemClock
 from ropeway.config import Durability, Settings
 from ropeway.errors import BackendMissing, ConfigError
 from ropeway.events import Events
+from ropeway.safe import masked
 from ropeway.store import Backend
 from ropeway.wrappers.batched import Batched
+from ropeway.wrappers.half import Half
 from ropeway.wrappers.observed import Observed
+from ropeway.wrappers.paired import Paired
 
 LONGEST_WAIT = 30.0
 
@@ -38,6 +41,13 @@ def _memory(url: str, durability: Durability) -> Faces:
     del url, durability  # every memory backend is its own, and outlives nothing
     backend = MemoryBackend()
     return (lambda _: Batched(backend)), (lambda: backend)
+
+
+def _pair(broker: Faces, store: Faces) -> Faces:
+    return (
+        lambda own: Paired(Half(broker[0](own)), store[0](own)),
+        lambda: Paired(Half(broker[1]()), store[1]()),
+    )
 
 
 _BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {"sqlite": _sqlite, "memory": _memory}
@@ -73,28 +83,44 @@ class Connecting(Protocol):
         ...
 
 
+def _faces(url: str, durability: Durability) -> Faces:
+    scheme = urlsplit(url).scheme
+    if scheme not in _BACKENDS:
+        known = ", ".join(f"{name}://" for name in _BACKENDS)
+        said = scheme or masked(url)
+        raise BackendMissing(f"no backend speaks {said!r}", hint=f"known: {known}")
+    return _BACKENDS[scheme](url, durability)
+
+
 class Connection:
-    """What one process knows of one URL: a backend for each event loop, and one to be stepped."""
+    """What one process knows of one URL: a backend for each event loop, and one to be stepped.
+
+    With the URL of a `broker` besides, the two are a pair.
+    """
 
     def __init__(
-        self, url: str, events: Events | None = None, *, durability: Durability = "disk"
+        self,
+        url: str,
+        events: Events | None = None,
+        *,
+        broker: str = "",
+        durability: Durability = "disk",
     ) -> None:
         self.url = url
         self.events = events or Events()
         self.clock: Clock = SystemClock()
         self.longest_wait = LONGEST_WAIT
-        scheme = urlsplit(url).scheme
-        if scheme not in _BACKENDS:
-            known = ", ".join(f"{name}://" for name in _BACKENDS)
-            raise BackendMissing(f"no backend speaks {scheme or url!r}", hint=f"known: {known}")
-        self._make_looped, self._make_blocking = _BACKENDS[scheme](url, durability)
+        faces = _faces(url, durability)
+        if broker:
+            faces = _pair(_faces(broker, durability), faces)
+        self._make_looped, self._make_blocking = faces
         self._lock = threading.Lock()
         self._blocking: Backend | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Connect as the settings say."""
-        return cls(settings.url, durability=settings.durability)
+        return cls(settings.url, broker=settings.broker, durability=settings.durability)
 
     def looped(self, *, own: bool = False) -> Backend:
         """Make a backend for the running event loop; whoever asks closes it.

@@ -46,8 +46,8 @@ def unknown(job_id: str) -> JobNotFound:
     """Return the error that says that nothing is kept of a job."""
     return JobNotFound(
         f"nothing is kept of job {job_id}",
-        hint="it was never sent to this database, its time to be kept is over, or it "
-        "succeeded and was sent with store=False",
+        hint="it was never sent to this database, its time to be kept is over, it succeeded and "
+        "was sent with store=False, or it rests in the broker of a pair",
     )
 
 

@@ -11,7 +11,7 @@ from ropeway.codec import Undecodable
 from ropeway.codecs import JSON
 from ropeway.config import seconds
 from ropeway.context import waiting_for
-from ropeway.errors import JobCancelled, ResultMismatch, ResultTimeout, TaskFailed
+from ropeway.errors import JobCancelled, JobNotFound, ResultMismatch, ResultTimeout, TaskFailed
 from ropeway.message import JobRecord, job_key
 from ropeway.progress import decode as decode_progress
 from ropeway.progress import progress_key
@@ -61,16 +61,26 @@ class Job(Generic[R_co]):
         Raises `TaskFailed` (with the task's own error as text) if the job ended otherwise, which is
         `JobCancelled` if it was cancelled, `ResultTimeout` if it has not ended, `JobNotFound` if
         nothing of it is kept, and, in a task, `WaitRefused` if all other slots of its kind in its
-        process wait for jobs already.
+        process wait for jobs already. With a pair it waits also for what nothing is kept of yet.
         """
-        job = await self.arecord()
-        if not job.state.final:
+        job = await self._sent()
+        if job is None or not job.state.final:
             deadline = self._deadline(timeout)
             with waiting_for(self.id):
-                while not job.state.final:
-                    await self._pause([job_key(self.id)], deadline, timeout, job.state)
-                    job = await self.arecord()
+                while job is None or not job.state.final:
+                    state = State.QUEUED if job is None else job.state
+                    await self._pause([job_key(self.id)], deadline, timeout, state)
+                    job = await (self._sent() if job is None else self.arecord())
         return self._unwrap(job)
+
+    async def _sent(self) -> JobRecord | None:
+        """Return what is kept of the job; None if it may rest where nobody can look."""
+        try:
+            return await self.arecord()
+        except JobNotFound:
+            if self._source.store.capabilities.recorded:
+                raise
+            return None
 
     def _deadline(self, timeout: float | None) -> float:
         return math.inf if timeout is None else self._source.clock.boot() + timeout
@@ -122,15 +132,18 @@ class Job(Generic[R_co]):
         keys = [job_key(self.id), progress_key(self.id)]
         while True:
             record, progress = await self._source.store.get(keys)
-            if record is None:
-                if seen is None:
-                    raise jobs.unknown(self.id)
+            state = State.QUEUED
+            if record is not None:
+                versions = record.version, progress.version if progress else 0
+                if versions != seen:
+                    return versions, await self._snapshot(record, progress)
+                state = jobs.seen(record).record.state
+            elif seen is not None:
                 return None
-            versions = record.version, progress.version if progress else 0
-            if versions != seen:
-                return versions, await self._snapshot(record, progress)
+            elif self._source.store.capabilities.recorded:
+                raise jobs.unknown(self.id)
             with waiting_for(self.id):
-                await self._pause(keys, deadline, timeout, jobs.seen(record).record.state)
+                await self._pause(keys, deadline, timeout, state)
 
     def snapshot(self) -> Snapshot:
         """Return how the job stands, for people; raises `JobNotFound` if nothing is kept of it."""

@@ -11,6 +11,7 @@ import pytest
 
 from ropeway.backends.memory import MemoryBackend
 from ropeway.backends.sqlite import Database, SqliteBackend, hints
+from ropeway.broker_half import BrokerHalf
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
 from ropeway.decide import Keep
@@ -37,6 +38,7 @@ from ropeway.testing.conformance.steps import (
 )
 from ropeway.testing.halves import FakeBroker, FakeHalf
 from ropeway.transition import Answer, Cancel, Finish, Put, Transition
+from ropeway.wrappers.half import Half
 from ropeway.wrappers.halves import OWED
 from ropeway.wrappers.paired import Paired
 
@@ -95,8 +97,15 @@ def make_store(clock: ManualClock) -> Callable[[], Backend]:
 
 
 @pytest.fixture
+def make_half(broker: FakeBroker) -> Callable[[], BrokerHalf]:
+    """Return what makes a connection to the broker."""
+    return broker.connect
+
+
+@pytest.fixture
 async def harness(
     broker: FakeBroker,
+    make_half: Callable[[], BrokerHalf],
     clock: ManualClock,
     make_store: Callable[[], Backend],
     monkeypatch: pytest.MonkeyPatch,
@@ -104,7 +113,7 @@ async def harness(
     """Make pairs that share a broker and a store."""
 
     def handle() -> Backend:
-        return Paired(broker.connect(), make_store())
+        return Paired(make_half(), make_store())
 
     def mute() -> None:
         monkeypatch.setattr(broker, "tell", lambda queue: None)
@@ -125,6 +134,14 @@ class TestOverSqlite(PairSuite):
     @pytest.fixture
     def make_store(self, clock: ManualClock, tmp_path: Path) -> Callable[[], Backend]:
         return lambda: SqliteBackend(Database(tmp_path / "jobs.db", clock))
+
+
+class TestOfBackends(TestOverSqlite):
+    """Whose broker is a whole backend too, of which only the messages are used."""
+
+    @pytest.fixture
+    def make_half(self, clock: ManualClock, tmp_path: Path) -> Callable[[], BrokerHalf]:
+        return lambda: Half(SqliteBackend(Database(tmp_path / "broker.db", clock)))
 
 
 @pytest.mark.parametrize("case", NOT_PROMISED)

@@ -17,7 +17,6 @@ from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, confirmable
 from ropeway.config import load, per_second
 from ropeway.errors import ConfigError, Refused
-from ropeway.safe import masked
 from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.stepping import step
@@ -90,7 +89,7 @@ def change_all(
     """
     named = bool(asked.words) and verb != "remove"
     if ids and not asked.dry_run and not named:
-        confirm(f"{verb} {several(len(ids))} of {masked(load({}).url)}", yes=asked.yes)
+        confirm(f"{verb} {several(len(ids))} of {load({}).where}", yes=asked.yes)
     done = step(change(backend, ids, plan, dry_run=asked.dry_run))
     report(shared, verb, done)
     if asked.words and done.skipped:

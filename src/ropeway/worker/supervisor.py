@@ -166,7 +166,7 @@ class Supervisor:
         queues: Sequence[str] = self._options.queues or ("every queue",)
         log.info("worker %s on Python %s", self._holder, platform.python_version())
         log.info("app %s with %d tasks", self._options.target, len(manifest.tasks))
-        log.info("backend %s", settings.url)
+        log.info("backend %s", settings.where)
         log.info("serving %s", ", ".join(queues))
         log.info(
             "%d children, each with %d loop slots and %d threads",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ropeway.broker import QueueStats
 from ropeway.cli.checks.check import Check, failed
+from ropeway.config import Settings
 from ropeway.connect import Connection
 from ropeway.errors import RopewayError
 from ropeway.stepping import step
@@ -78,9 +79,9 @@ def _opened(path: Path) -> Check:
     return Check("database", "ok", fact)
 
 
-def queues(url: str) -> Check:
+def queues(settings: Settings) -> Check:
     """How many jobs wait, and whether somebody takes them."""
-    backend = Connection(url).blocking()
+    backend = Connection.of(settings).blocking()
     try:
         found, now = step(backend.stats(cap=_CAP)), step(backend.now())
     except RopewayError as error:

@@ -71,4 +71,4 @@ def _given(shared: Shared) -> dict[str, Any]:
 
 def _values(settings: Settings) -> dict[str, Any]:
     values = msgspec.to_builtins(settings)
-    return {**values, "url": masked(settings.url)}
+    return {**values, "url": masked(settings.url), "broker": masked(settings.broker)}

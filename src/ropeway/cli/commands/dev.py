@@ -9,7 +9,6 @@ import click
 
 from ropeway.cli.shared import Shared, options
 from ropeway.config import load, project_directory
-from ropeway.safe import masked
 
 
 @click.command()
@@ -52,7 +51,7 @@ def dev(
     if target and shared.app and target != shared.app:
         raise click.UsageError(f"two apps are given: {target} and --app {shared.app}")
     target = choose_target(target or shared.app)
-    shared.say(f"app {target} · {masked(load({}).url)}")
+    shared.say(f"app {target} · {load({}).where}")
     words = ["--children", str(children)]
     words += [] if os.environ.get("ROPEWAY_LOG_FORMAT") else ["--log-format", "pretty"]
     words += ["--queues", queues] if queues else []

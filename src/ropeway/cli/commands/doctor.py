@@ -18,7 +18,6 @@ from ropeway.cli.shared import Shared, options
 from ropeway.config import Settings, load
 from ropeway.connect import Connection
 from ropeway.errors import RopewayError
-from ropeway.safe import masked
 from ropeway.words import NOTHING
 
 FIELDS = ("name", "status", "fact", "remedy")
@@ -65,10 +64,10 @@ def _backend(settings: Settings) -> Iterator[Check]:
     connection = Connection.of(settings)
     path = database_file(settings)
     if path is None:
-        require(connection.blocking().capabilities, "shared", f"{masked(settings.url)} for workers")
-        yield Check("url", "ok", masked(settings.url))
+        require(connection.blocking().capabilities, "shared", f"{settings.where} for workers")
+        yield Check("url", "ok", settings.where)
         return
-    yield Check("url", "ok", settings.url)
+    yield Check("url", "ok", settings.where)
     yield storage.writable(path)
     yield storage.free_space(path)
     yield storage.file_system(path)
@@ -76,7 +75,7 @@ def _backend(settings: Settings) -> Iterator[Check]:
     kept = database.database(path)
     yield kept
     if kept.status == "ok" and path.exists():
-        yield database.queues(settings.url)
+        yield database.queues(settings)
 
 
 def _print(check: Check) -> None:

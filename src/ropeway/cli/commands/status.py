@@ -31,7 +31,7 @@ def status(shared: Shared) -> None:
     Each line of "needs attention" is followed by a command that shows more or mends it. Nothing
     is changed. The exit code is 0 however things are: see `ropeway check` for monitoring.
     """
-    url = safe.masked(load({}).url)
+    url = load({}).where
     with looking() as (backend, missing):
         facts = gather(backend, CAP) if backend else Facts(now=0.0, cap=CAP)
     if missing:
