@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -19,12 +20,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """Return a running PostgreSQL server."""
-    server = _had(lambda: Postgres(_open_folder(tmp_path_factory, "postgres")))
-    server.start()
-    yield server
-    server.stop()
+    with open_folder() as folder:
+        server = _had(lambda: Postgres(folder))
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture
@@ -49,11 +51,13 @@ def _had(make: Callable[[], T]) -> T:
         pytest.skip(str(missing))
 
 
-def _open_folder(factory: pytest.TempPathFactory, name: str) -> Path:
-    """A folder that another user may enter, as that of a server that refuses root must be."""
-    folder = factory.mktemp(name)
-    for each in (folder, *folder.parents):
-        if each == Path(os.sep) or each.stat().st_mode & 0o001:
-            break
-        each.chmod(each.stat().st_mode | 0o011)
-    return folder
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Yield a folder that another user may enter, as that of a server that refuses root must be.
+
+    It is not one of pytest's: every run of pytest shuts others out of those above its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="ropeway-test-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder

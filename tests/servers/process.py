@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 _PATIENCE = 60.0
-
+_PORTS = range(10_000, 32_000)
 
 _running: set[int] = set()
 
@@ -104,11 +105,16 @@ def plain() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody listens on now.
+
+    It is below those that are given to whoever connects, and from true chance (tests reseed the
+    other kind), so that nobody has it a moment later, when a server wants it.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 def listens(port: int) -> bool:
