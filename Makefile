@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # What exists of the trees that are checked (some are added as the project grows).
 CODE := $(wildcard src tests tools benchmarks chaos examples)
 TYPED := $(wildcard src tests tools benchmarks chaos examples)
+# The tests wait more than they compute. ARGS="-n 0" runs them in one process.
+PARALLEL := --numprocesses=auto --dist=worksteal
 CHECKS := check-style check-format check-types check-imports check-sizes check-docs
 
 .PHONY: help
@@ -19,7 +21,7 @@ demo: .venv/stamp-base ## see ropeway work: a broker, a worker and some jobs, in
 
 .PHONY: test
 test: .venv/stamp-dev ## run all tests (ARGS="-k lease -x" goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 .PHONY: check
 check: $(CHECKS) ## style, types, import direction, sizes, documentation
@@ -64,7 +66,7 @@ check-sizes: .venv/stamp-dev
 	@$(BIN)/python tools/check_sizes.py
 
 check-docs: .venv/stamp-dev
-	@$(BIN)/python -m pytest --quiet tests/docs
+	@$(BIN)/python -m pytest --quiet $(PARALLEL) tests/docs
 
 # --- the environment: a stamp for each set of packages, stale when pyproject.toml changes -------
 

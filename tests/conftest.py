@@ -195,6 +195,21 @@ class SkipsFail:
             self.skipped.append(f"{report.nodeid}: {reason}")
 
 
+# --- several processes ----------------------------------------------------------------------------
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes `--numprocesses=auto` is: one more than there are cores.
+
+    No more than eight, as each that needs a server starts one of its own.
+    """
+    return min(8, (os.cpu_count() or 1) + 1)
+
+
+# --- the start of a run ---------------------------------------------------------------------------
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Under CI=true a skip is a failure. And whoever starts the tests does not decide on signals.
 
