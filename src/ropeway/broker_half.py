@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from ropeway.capabilities import Capabilities
+from ropeway.decide import Keep
 from ropeway.message import KINDS, Kind, Message
 
 
@@ -66,6 +67,10 @@ class BrokerHalf(Protocol):
 
     async def nack(self, tags: Sequence[int], *, requeue: bool) -> None:
         """Give messages back to their old places, or else to where dead letters are kept."""
+        ...
+
+    async def prune(self, keep: Keep, limit: int) -> int:
+        """Remove what is remembered of messages that are gone; returns of how many."""
         ...
 
     async def depths(self, queues: Sequence[str] | None = None) -> dict[str, int]:

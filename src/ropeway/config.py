@@ -87,6 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     url: where messages and records are kept.
     broker: where plain messages travel, if not through `url`: the two are a pair then.
+    outbox: where a message that is sent in somebody's transaction waits to be forwarded to `url`.
     lease: how long a worker may be silent before its jobs are handed to another.
     grace: how long a worker that was asked to stop lets running jobs finish.
     keep: how long results stay. keep_failed: how long failed and quarantined jobs stay.
@@ -100,6 +101,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     url: str = ""
     broker: str = ""
+    outbox: str = ""
     lease: float = 60.0
     grace: float = 30.0
     keep: float = 86_400.0

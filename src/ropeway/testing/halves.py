@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from ropeway.broker_half import Arrival
 from ropeway.capabilities import Capabilities
+from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable
 from ropeway.message import KINDS, Kind, Message
 
@@ -127,6 +128,9 @@ class FakeHalf:
             self._give_back(tags)
         else:
             self._broker.dead += [self._let_go(tag).message for tag in tags]
+
+    async def prune(self, keep: Keep, limit: int) -> int:
+        return 0  # it remembers nothing
 
     async def depths(self, queues: Sequence[str] | None = None) -> dict[str, int]:
         self._check()

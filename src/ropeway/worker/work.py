@@ -12,6 +12,7 @@ from ropeway.message import Delivery, Outcome
 from ropeway.store import Backend
 from ropeway.worker.drain import drain, either
 from ropeway.worker.fetch import Fetcher
+from ropeway.worker.forward import Forwarder
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 from ropeway.worker.loops import Loops
@@ -46,6 +47,9 @@ class Work:
         rules = Rules(keep=keep, unknown_grace=settings.unknown_grace)
         self._places, self._held, self._settings = places, held, settings
         self._beside = {"the loop that renews": renewer, **(beside or {})}
+        if settings.outbox:
+            forwarder = Forwarder(settings.outbox, backend, keep)
+            self._beside["the loop that forwards"] = forwarder
         self.settler = Settler(backend, tasks, held, rules)
         self.fetcher = Fetcher(
             backend,

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from ropeway.broker_half import Arrival
 from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim
-from ropeway.errors import BackendUnavailable
+from ropeway.decide import Keep
+from ropeway.errors import BackendUnavailable, Backpressure
 from ropeway.ids import new_id
 from ropeway.message import DEFAULT_BAND, KINDS, Delivery, Fence, Kind, Message
 from ropeway.states import State
@@ -66,7 +67,10 @@ class Half:
             await self._backend.close()
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        await self._backend.commit([Transition(publish=(_wrapped(each),)) for each in messages])
+        letters = [Transition(publish=(wrapped(each),)) for each in messages]
+        answers = await self._backend.commit(letters)
+        if not all(answer.ok for answer in answers):  # ids are new: there is no other reason
+            raise Backpressure("the broker has no room", hint="send again later")
 
     async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
         claim = Claim(queue, n, kinds=tuple(kinds))
@@ -79,6 +83,9 @@ class Half:
     async def nack(self, tags: Sequence[int], *, requeue: bool) -> None:
         refused = Reject("refused", "the store refused it: its id is that of another message")
         await self._settle(self._taken(tags), Release("releases") if requeue else refused)
+
+    async def prune(self, keep: Keep, limit: int) -> int:
+        return await self._backend.prune(keep, limit)
 
     async def depths(self, queues: Sequence[str] | None = None) -> dict[str, int]:
         found = await self._backend.stats(queues, _COUNTED)
@@ -103,11 +110,12 @@ class Half:
             await self._backend.commit([Transition(fence=each, settle=settle) for each in fences])
 
 
-def _wrapped(message: Message) -> Message:
+def wrapped(message: Message, queue: str | None = None) -> Message:
+    """Return a message with a new id that carries another one, in its queue or in `queue`."""
     return Message(
         id=new_id(),
         task=message.task,
-        queue=message.queue,
+        queue=queue or message.queue,
         band=DEFAULT_BAND,
         kind=message.kind,
         body=_encode(message),

@@ -125,7 +125,8 @@ class Paired(Delegate):
 
     async def prune(self, keep: Keep, limit: int) -> int:
         await self.replay_owed(limit)
-        return await self.inner.prune(keep, limit)
+        forgotten = await self.broker.prune(keep, limit)
+        return forgotten + await self.inner.prune(keep, limit)
 
     # -- receive and extend ---------------------------------------------------------------
 

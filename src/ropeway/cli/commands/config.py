@@ -71,4 +71,5 @@ def _given(shared: Shared) -> dict[str, Any]:
 
 def _values(settings: Settings) -> dict[str, Any]:
     values = msgspec.to_builtins(settings)
-    return {**values, "url": masked(settings.url), "broker": masked(settings.broker)}
+    places = ("url", "broker", "outbox")
+    return {**values, **{name: masked(values[name]) for name in places}}
