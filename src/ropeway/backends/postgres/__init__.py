@@ -1,0 +1,6 @@
+"""PostgreSQL: shared by many machines, with both roles in one database."""
+
+from ropeway.backends.postgres.address import Address
+from ropeway.backends.postgres.link import Link
+
+__all__ = ["Address", "Link"]

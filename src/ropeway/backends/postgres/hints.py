@@ -1,0 +1,111 @@
+"""Hints on one event loop: what is waited for, how often it changed, and who has seen that."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+POLL = 0.5
+"""Seconds after which a waiter looks by itself, whether hinted or not."""
+
+_LONGEST_NAME = 60
+_LONGEST_PAYLOAD = 7900
+_FORGOTTEN_AFTER = 60.0
+_MANY = 1024
+
+
+def token(name: str) -> str:
+    """Return what stands for a name in a hint: itself, or a digest if it is long or has lines."""
+    if len(name) <= _LONGEST_NAME and name.isascii() and name.isprintable() and name[:1] != "#":
+        return name
+    return "#" + hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+def payloads(tokens: Iterable[str]) -> Iterator[str]:
+    """Pack tokens into as few texts as the server's bound on their length allows."""
+    packed: list[str] = []
+    length = 0
+    for each in tokens:
+        if packed and length + len(each) + 1 > _LONGEST_PAYLOAD:
+            yield "\n".join(packed)
+            packed, length = [], 0
+        packed.append(each)
+        length += len(each) + 1
+    if packed:
+        yield "\n".join(packed)
+
+
+class Hints:
+    """What `wait` reports: names that were not waited for before, and those that were told."""
+
+    def __init__(self) -> None:
+        self._changes: dict[str, int] = {}
+        # What the last wait that reported a name had seen.
+        self._seen: dict[str, int] = {}
+        self._asked: dict[str, float] = {}
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+
+    def tell(self, tokens: Iterable[str]) -> None:
+        """Let those hear who wait for any of these, now or later."""
+        for each in tokens:
+            if each in self._changes:
+                self._changes[each] += 1
+                for waiter in self._waiters.get(each, ()):
+                    if not waiter.done():
+                        waiter.set_result(None)
+
+    def tell_all(self) -> None:
+        """Let everybody look: hints may have been lost."""
+        self.tell(list(self._changes))
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        """See `Store.wait`."""
+        tokens = [token(name) for name in names]
+        self._remember(tokens)
+        changed = self._take(tokens, self._seen)
+        if not changed and timeout > 0:
+            # Compared with what this waiter saw, so that of two that wait for a name both hear.
+            seen = {each: self._changes[each] for each in tokens}
+            if await self._told(tokens, min(timeout, POLL)):
+                changed = self._take(tokens, seen)
+        if not changed and timeout > POLL:
+            return list(names)
+        return [name for name, each in zip(names, tokens, strict=True) if each in changed]
+
+    async def _told(self, tokens: Sequence[str], timeout: float) -> bool:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        for each in tokens:
+            self._waiters.setdefault(each, set()).add(waiter)
+        timer = loop.call_later(timeout, waiter.cancel)
+        try:
+            await asyncio.wait([waiter])
+            return not waiter.cancelled()
+        finally:
+            timer.cancel()
+            for each in tokens:
+                waiting = self._waiters[each]
+                waiting.discard(waiter)
+                if not waiting:
+                    del self._waiters[each]
+
+    def _take(self, tokens: Sequence[str], seen: dict[str, int]) -> set[str]:
+        changed = {each for each in tokens if seen.get(each) != self._changes[each]}
+        self._seen.update((each, self._changes[each]) for each in changed)
+        return changed
+
+    def _remember(self, tokens: Sequence[str]) -> None:
+        now = asyncio.get_running_loop().time()
+        for each in tokens:
+            self._changes.setdefault(each, 0)
+            self._asked[each] = now
+        if len(self._asked) > _MANY:
+            self._forget(now - _FORGOTTEN_AFTER)
+
+    def _forget(self, before: float) -> None:
+        """Forget names that nobody asks for any more; asked for again, they are new."""
+        for each in [each for each, last in self._asked.items() if last < before]:
+            if each not in self._waiters:
+                del self._asked[each], self._changes[each]
+                self._seen.pop(each, None)
