@@ -7,7 +7,6 @@ title or hide what was printed before; here they become visible text.
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 # Control characters of both sets, marks that turn the direction of writing, line separators that
 # are no newline, and halves of surrogate pairs, which cannot be written at all.
@@ -33,17 +32,14 @@ def json_text(text: str) -> str:
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+_PASSWORD = re.compile(r"(?<=://)([^:/?#@]*):[^?#]*@")
 _SECRET = re.compile(r"(?<=[?&])(\w*(?:password|secret|token|key)\w*=)[^&#]+", re.IGNORECASE)
 
 
 def masked(url: str) -> str:
     """Return a URL without its password and what its query holds of secrets."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        password = None
-    if password:
-        url = url.replace(f":{password}@", ":***@", 1)
+    # Not taken apart as a URL: what is shown may be shown because it is none.
+    url = _PASSWORD.sub(r"\1:***@", url)
     return _SECRET.sub(r"\1***", url)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,3 +58,21 @@ def test_json_means_the_same(text: str) -> None:
     assert json.loads(shown) == [text]
     assert not commanding(shown)
     shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://me:pw@host:1/0", "redis://me:***@host:1/0"),
+        ("redis://:pw@host", "redis://:***@host"),
+        ("redis://:p/w@x@host/0?a=b@c", "redis://:***@host/0?a=b@c"),
+        ("redis://:pw@[::1", "redis://:***@[::1"),  # which is no URL
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis+sentinel://a,b/m?sentinel_password=pw&x=1", None),
+        ("sqlite:////srv/a:b@c/jobs.db", "sqlite:////srv/a:b@c/jobs.db"),
+    ],
+)
+def test_passwords_in_urls_are_masked(url: str, shown: str | None) -> None:
+    """Whatever they hold, and whatever is wrong with the rest; nothing else is changed."""
+    wanted = shown or "redis+sentinel://a,b/m?sentinel_password=***&x=1"
+    assert safe.masked(url) == wanted

@@ -10,6 +10,7 @@ import msgspec
 from ropeway.cli.checks.check import Check, failed
 from ropeway.cli.checks.probe import MARK, Answer
 from ropeway.errors import AppNotFound, ConfigError
+from ropeway.safe import masked
 from ropeway.worker.locate import choose_target
 
 _PATIENCE = 30.0
@@ -54,6 +55,6 @@ def _imported(target: str, url: str | None) -> Check:
     if not answer.tasks:
         return Check("app", "warn", fact, "decorate functions with @app.task")
     if url is not None and answer.url != url:
-        remedy = f"pass -u {answer.url} to look where it sends"
-        return Check("app", "warn", f"{fact} sends elsewhere: {answer.url}", remedy)
+        remedy = f"pass -u {masked(answer.url)} to look where it sends"
+        return Check("app", "warn", f"{fact} sends elsewhere: {masked(answer.url)}", remedy)
     return Check("app", "ok", fact)

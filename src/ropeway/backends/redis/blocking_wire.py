@@ -1,0 +1,141 @@
+"""A connection that blocks the thread which uses it; one thread at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+
+import hiredis
+
+from ropeway.backends.redis.address import Host
+from ropeway.backends.redis.looped_wire import tune
+from ropeway.backends.redis.wire import Lost, Reply, reason, unreachable
+
+_NOTHING = object()
+_SIZE = 65_536
+_STALE_AFTER = 1.0
+"""Seconds of silence after which a connection is looked at before it is used."""
+
+
+class BlockingWire:
+    """Its coroutine never suspends, so it can be stepped."""
+
+    def __init__(self, host: Host, connected: socket.socket, timeout: float) -> None:
+        self.host, self.closed = host, False
+        self.timeout = timeout
+        self._socket, self._set = connected, timeout
+        self._reader = hiredis.Reader(notEnoughData=_NOTHING)
+        self._used = time.monotonic()
+
+    async def call(self, packed: bytes) -> Reply:
+        with self._sent(packed):
+            return self._read()
+
+    async def call_both(self, packed: bytes) -> tuple[Reply, Reply]:
+        with self._sent(packed):
+            return self._read(), self._read()
+
+    def send(self, packed: bytes) -> None:
+        """Send without waiting for a reply. Raises `Lost`."""
+        with self._sent(packed):
+            pass
+
+    def ready(self, timeout: float) -> bool:
+        """Wait for something to take in. Another thread may send meanwhile."""
+        return readable(self._socket, timeout)
+
+    def take_in(self) -> list[Reply]:
+        """Return what has come, without waiting for more. Raises `Lost` at the end."""
+        try:
+            self._set = 0.0
+            self._socket.settimeout(0)
+            data = self._socket.recv(_SIZE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return []
+        except OSError as error:
+            self.close()
+            raise Lost(reason(error)) from None
+        if not data:
+            self.close()
+            raise Lost("the server closed the connection")
+        self._reader.feed(data)
+        return list(iter(self._reader.gets, _NOTHING))
+
+    def close(self) -> None:
+        self.closed = True
+        self._socket.close()
+
+    @contextlib.contextmanager
+    def _sent(self, packed: bytes) -> Iterator[None]:
+        if self.closed or self._is_stale():
+            self.close()
+            raise Lost("the connection was closed", sent=False)
+        try:
+            if self._set != self.timeout:
+                self._set = self.timeout
+                self._socket.settimeout(self.timeout)
+            self._socket.sendall(packed)
+            yield
+        except TimeoutError:
+            self.close()
+            raise Lost(f"no reply came within {self.timeout:g} s") from None
+        except (OSError, hiredis.ProtocolError) as error:
+            self.close()
+            raise Lost(reason(error)) from None
+        except BaseException:
+            # Ctrl-C between a command and its reply: the next reply would be taken for this one.
+            self.close()
+            raise
+
+    def _is_stale(self) -> bool:
+        """Whether the server has hung up while nobody looked: that alone makes it readable."""
+        now = time.monotonic()
+        quiet, self._used = now - self._used, now
+        return quiet > _STALE_AFTER and readable(self._socket, 0.0)
+
+    def _read(self) -> Reply:
+        deadline = time.monotonic() + self.timeout
+        while (reply := self._reader.gets()) is _NOTHING:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            data = self._socket.recv(_SIZE)
+            if not data:
+                raise ConnectionResetError(0, "the server closed the connection")
+            self._reader.feed(data)
+        return reply
+
+
+def connect(host: Host, tls: ssl.SSLContext | None, timeout: float) -> socket.socket:
+    """Connect to a host within `timeout` seconds; raises `BackendUnavailable`."""
+    connected: socket.socket | None = None
+    try:
+        if not host.port:
+            connected = socket.socket(socket.AF_UNIX)
+            connected.settimeout(timeout)
+            connected.connect(host.name)
+        else:
+            connected = socket.create_connection((host.name, host.port), timeout)
+            tune(connected)
+        if tls is not None:
+            connected = tls.wrap_socket(connected, server_hostname=host.name)
+    except (OSError, ValueError) as error:
+        if connected is not None:
+            connected.close()
+        raise unreachable(host, error) from None
+    return connected
+
+
+def readable(connected: socket.socket, timeout: float) -> bool:
+    """Whether something, or the end, comes in so many seconds."""
+    if isinstance(connected, ssl.SSLSocket) and connected.pending():
+        return True
+    poll = select.poll()
+    try:
+        poll.register(connected, select.POLLIN)
+    except ValueError:  # closed, which is the end as well
+        return True
+    return bool(poll.poll(timeout * 1000))
