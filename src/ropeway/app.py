@@ -19,7 +19,8 @@ from ropeway.connect import Connecting, Connection
 from ropeway.control import Workers
 from ropeway.depends import refuse_asynchronous
 from ropeway.errors import BadTask, ConfigError
-from ropeway.limits import Limits, LimitValue
+from ropeway.limiting import LimitValue
+from ropeway.limits import Limits
 from ropeway.message import Kind, Terms
 from ropeway.middleware import A, Hooks, S
 from ropeway.options import Duration, ForTask, Options, duration, for_task

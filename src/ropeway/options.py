@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ropeway.config import seconds, size
 from ropeway.errors import BadArguments, ConfigError
-from ropeway.limits import LimitValue
+from ropeway.limiting import LimitValue
 from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Terms
 from ropeway.resources import Needs, is_usable, queue_for, split
 from ropeway.retry import RetryPolicy, class_name

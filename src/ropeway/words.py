@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_PERIODS = ((1.0, "a second"), (60.0, "a minute"), (3_600.0, "an hour"))
 NOTHING = "-"
 """Stands in a table where there is no value."""
 
@@ -34,6 +35,14 @@ def relative(seconds: float) -> str:
             amount = f"{int(size // unit)}{letter}"
             return f"{amount} ago" if seconds > 0 else f"in {amount}"
     return "now"
+
+
+def often(rate: float) -> str:
+    """Say how often something may happen that may happen `rate` times a second: "30 a minute"."""
+    for seconds, name in _PERIODS:
+        if rate * seconds >= 1:
+            return f"{rate * seconds:.3g} {name}"
+    return f"{rate * 86_400:.3g} a day"
 
 
 def date(instant: float) -> str:

@@ -13,7 +13,7 @@ from ropeway.claims import Claim, Limit
 from ropeway.connect import Connection
 from ropeway.control import WorkerRecord, announce
 from ropeway.jobs import see
-from ropeway.limits import LimitInfo
+from ropeway.limiting import LimitInfo
 from ropeway.message import Failure, Fence, Message, solo_key, solo_mark
 from ropeway.pauses import pause, resume
 from ropeway.states import State

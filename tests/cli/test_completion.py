@@ -58,12 +58,15 @@ def test_names(jobs: dict[str, str]) -> None:
     """Of queues and jobs, from the database."""
     assert call("queues", "pause", "quiet").exit_code == 0
     assert completed("queues", "show", "qu") == ["queued", "quiet"]
+    assert call("limits", "set", "api", "30/m").exit_code == 0
+    assert completed("limits", "reset", "a") == ["api"]
     assert completed("jobs", "show", jobs["failed"][:-1]) == sorted(jobs.values(), reverse=True)
 
 
 def test_without_a_database(here: Path) -> None:
     """Nothing is offered, and none is made."""
     assert completed("queues", "show", "") == []
+    assert completed("limits", "show", "") == []
     assert completed("jobs", "show", "") == []
     assert not (here / ".ropeway").exists()
 

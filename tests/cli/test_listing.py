@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ropeway.cli import jobview, queueview
+from ropeway.cli import jobview, limitview, queueview
 from ropeway.cli.commands import doctor
 from ropeway.cli.listing import Drawn, cell, chosen_fields, pick, print_list
 from ropeway.cli.shared import Output, Shared
@@ -92,9 +92,11 @@ def test_cells(value: object, text: str) -> None:
 
 def test_the_fields_are_those_of_the_records(jobs: dict[str, str]) -> None:
     """What a command declares is what it prints."""
+    assert call("limits", "set", "api", "30/m").exit_code == 0
     for words, fields in (
         (("jobs", "ls"), jobview.FIELDS),
         (("queues", "ls"), queueview.FIELDS),
+        (("limits", "ls"), limitview.FIELDS),
         (("doctor",), doctor.FIELDS),
     ):
         record = json.loads(call(*words, "--json").stdout)[0]

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from ropeway.control import WorkerRecord
-from ropeway.limits import LimitInfo
+from ropeway.limiting import LimitInfo
 from ropeway.message import Failure, JobRecord, Message
 from ropeway.pauses import Pause
 from ropeway.states import State
@@ -150,7 +150,6 @@ CASES: list[tuple[Reason, dict[str, Any], str]] = [
         "key 'ann' is held by job 01, which is retrying, due in 30s",
     ),
     ("limit", {"limits": (Use(IN_TWO, 2),)}, "limit api is used up: 2 run, of 2 at once"),
-    ("limit", {"limits": (Use(IN_TWO, 3, whole=False),)}, "at least 3 run, of 2 at once"),
     (
         "limit",
         {"limits": (Use(LimitInfo(name="api", rate=0.5), 0),)},

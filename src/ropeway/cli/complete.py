@@ -8,6 +8,7 @@ from ropeway.cli.find import Source
 from ropeway.cli.look import looking
 from ropeway.control import Workers
 from ropeway.errors import RopewayError
+from ropeway.limiting import all_in_force
 from ropeway.pauses import paused
 from ropeway.stepping import step
 from ropeway.store import Filter
@@ -25,6 +26,16 @@ def queue_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     except RopewayError:
         return []
     return sorted(name for name in names if name.startswith(incomplete))[:_MOST]
+
+
+def limit_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the limits in force whose names begin so."""
+    try:
+        with looking() as (backend, _):
+            found = step(all_in_force(backend)) if backend else []
+    except RopewayError:
+        return []
+    return [limit.name for limit in found if limit.name.startswith(incomplete)][:_MOST]
 
 
 def worker_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

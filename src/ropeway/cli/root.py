@@ -38,6 +38,10 @@ _COMMANDS = {
         "ropeway.cli.commands.queues:queues",
         "Look at queues, pause and empty them: ls, show, peek, pause, resume, drain, purge.",
     ),
+    "limits": (
+        "ropeway.cli.commands.limits:limits",
+        "Look at limits, and change them while workers run: ls, show, set, reset.",
+    ),
     "workers": (
         "ropeway.cli.commands.workers:workers",
         "Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack, check.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from ropeway.control import WorkerRecord
-from ropeway.limits import LimitInfo
+from ropeway.limiting import LimitInfo
 from ropeway.message import JobRecord
 from ropeway.pauses import Pause
 
@@ -16,11 +16,10 @@ COUNTED = 100_000
 
 
 class Use(Struct, frozen=True):
-    """A limit, and how many calls that name it run; not `whole`: at least so many."""
+    """A limit, and how many calls that name it run."""
 
     limit: LimitInfo
     running: int
-    whole: bool = True
 
 
 class Line(Struct, frozen=True):

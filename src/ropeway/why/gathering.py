@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ropeway.claims import AGEING
 from ropeway.control import on_record
 from ropeway.errors import Unsupported
-from ropeway.limits import in_force
+from ropeway.limiting import in_force
 from ropeway.message import SOLO_AFTER, JobRecord, solo_key, solo_mark
 from ropeway.pauses import holding, paused
 from ropeway.resources import split
@@ -93,15 +93,11 @@ def _goes_before(other: JobRecord, job: JobRecord) -> bool:
 
 
 async def _limits(backend: Backend, job: JobRecord) -> tuple[Use, ...]:
-    names = job.message.limits
-    if not names:
+    known = await in_force(backend, job.message.limits)
+    if not known:
         return ()
-    known = await in_force(backend, names)
-    running, whole = await _running(backend, None)
-    return tuple(
-        Use(limit, sum(limit.name in each.message.limits for each in running), whole)
-        for limit in known
-    )
+    meters = await backend.meters([limit.name for limit in known])
+    return tuple(Use(limit, meter.leased) for limit, meter in zip(known, meters, strict=True))
 
 
 async def _used(backend: Backend, job: JobRecord) -> dict[str, Counter[str]]:

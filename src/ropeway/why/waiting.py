@@ -14,13 +14,12 @@ from ropeway.states import State
 from ropeway.why.facts import COUNTED, Facts, Use
 from ropeway.why.obstacle import Obstacle, Reason
 from ropeway.why.queues import consuming, in_the_way
-from ropeway.words import date, duration, relative
+from ropeway.words import date, duration, often, relative
 
 MOMENT = 2.0
 """Seconds that a job may be due before somebody asks why."""
 
 _NOT_KNOWN = {"UnknownTask", "UnknownVersion"}
-_PERIODS = ((1.0, "second"), (60.0, "minute"), (3_600.0, "hour"))
 
 
 def obstacles(facts: Facts) -> Iterator[Obstacle]:
@@ -108,21 +107,13 @@ def _key(facts: Facts) -> Iterator[Obstacle]:
 
 
 def _limit(facts: Facts, use: Use) -> Iterator[Obstacle]:
-    limit = use.limit
+    limit, command = use.limit, f"ropeway limits show {shlex.quote(use.limit.name)}"
     if limit.in_flight is not None and use.running >= limit.in_flight:
-        told = f"{use.running} run" if use.whole else f"at least {use.running} run"
-        says = f"limit {limit.name} is used up: {told}, of {limit.in_flight} at once"
-        yield Obstacle(reason="limit", says=says, command="ropeway jobs ls state:running")
+        says = f"limit {limit.name} is used up: {use.running} run, of {limit.in_flight} at once"
+        yield Obstacle(reason="limit", says=says, command=command)
     elif limit.rate is not None and facts.now - facts.job.due > MOMENT:
-        says = f"limit {limit.name} lets {_often(limit.rate)} start, so it may wait for its turn"
-        yield Obstacle(reason="limit", says=says)
-
-
-def _often(rate: float) -> str:
-    for seconds, name in _PERIODS:
-        if rate * seconds >= 1:
-            return f"{rate * seconds:.3g} a {name}"
-    return f"{rate * 86_400:.3g} a day"
+        says = f"limit {limit.name} lets {often(limit.rate)} start, so it may wait for its turn"
+        yield Obstacle(reason="limit", says=says, command=command)
 
 
 def _in_use(facts: Facts, able: Sequence[WorkerRecord]) -> Iterator[Obstacle]:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from ropeway import lifeline
-from ropeway.limits import bring_into_force
+from ropeway.limiting import bring_into_force
 from ropeway.message import Delivery, Kind, Outcome
 from ropeway.worker.hands import told_of
 from ropeway.worker.held import Held

@@ -17,7 +17,7 @@ from ropeway.capabilities import require
 from ropeway.config import Settings
 from ropeway.connect import Connection
 from ropeway.control import bell
-from ropeway.limits import bring_into_force
+from ropeway.limiting import bring_into_force
 from ropeway.message import Delivery, Outcome
 from ropeway.store import Backend
 from ropeway.worker.crew import StartFailed

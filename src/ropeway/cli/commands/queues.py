@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import getpass
-import socket
 import time
 
 import click
@@ -27,6 +25,7 @@ from ropeway.pauses import pause as pause_queue
 from ropeway.pauses import resume as resume_queue
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.who import who
 
 _HEARD = 1.5
 """Seconds after which every worker that is well has heard of a pause."""
@@ -121,7 +120,7 @@ def pause(shared: Shared, queue: str, why: str) -> None:
     on, and what is sent waits.
     """
     with changing() as backend:
-        made = step(pause_queue(backend, queue, by=_who(), why=why))
+        made = step(pause_queue(backend, queue, by=who(), why=why))
         _question_the_name(shared, backend, _stats(backend, queue))
     if shared.json:
         print_json({"queue": queue, "paused": queueview.pause_fields(made)})
@@ -156,7 +155,7 @@ def drain(shared: Shared, queue: str, why: str, timeout: float | None) -> None:
     queue stays paused then too.
     """
     with changing() as backend:
-        step(pause_queue(backend, queue, by=_who(), why=why or "drained"))
+        step(pause_queue(backend, queue, by=who(), why=why or "drained"))
         begun, told = time.monotonic(), -1
         while (leased := _stats(backend, queue).leased) or time.monotonic() - begun < _HEARD:
             if timeout is not None and time.monotonic() - begun > timeout:
@@ -197,10 +196,6 @@ def purge(shared: Shared, queue: str, dry_run: bool, yes: bool) -> None:
         print_json({"queue": queue, "waiting": waiting, "cancelled": ended})
     else:
         print(waiting if dry_run else ended)
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _stats(backend: Backend, queue: str) -> QueueStats:
