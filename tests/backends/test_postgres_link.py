@@ -29,7 +29,7 @@ async def make() -> AsyncIterator[MakeLink]:
     async with contextlib.AsyncExitStack() as stack:
 
         def made(url: str, deadline: float = DEADLINE) -> Link:
-            link = Link(Address.of(url), deadline=deadline)
+            link = Link(Address.of(url), deadline=deadline, prepares=False)
             stack.push_async_callback(link.close)
             return link
 
@@ -48,13 +48,12 @@ async def _one(connection: Connection) -> Any:
 
 
 async def _add(connection: Connection) -> Any:
-    return await connection.fetchval("insert into t values (1) returning n")
+    return await connection.fetchval("insert into public.t values (1) returning n")
 
 
 def _table(postgres: Postgres, url: str) -> str:
     database = url.rpartition("/")[2]
     postgres.sql("create table t (n int)", database)
-    postgres.sql("alter role ropeway set search_path = public", database)
     return database
 
 
@@ -62,7 +61,7 @@ async def test_work_is_committed_or_rolled_back_as_a_whole(
     make: MakeLink, postgres: Postgres, postgres_url: str
 ) -> None:
     """What `work` raises reaches the caller, and undoes what it wrote."""
-    link, database = make(postgres_url + "?schema=public"), _table(postgres, postgres_url)
+    link, database = make(postgres_url), _table(postgres, postgres_url)
 
     async def fails(connection: Connection) -> None:
         await _add(connection)
@@ -78,7 +77,7 @@ async def test_a_swallowed_failure_is_no_commit(
     make: MakeLink, postgres: Postgres, postgres_url: str
 ) -> None:
     """A transaction that the server gave up says so, also when the work passed over it."""
-    link, _ = make(postgres_url + "?schema=public"), _table(postgres, postgres_url)
+    link, _ = make(postgres_url), _table(postgres, postgres_url)
 
     async def hides(connection: Connection) -> None:
         await _add(connection)
@@ -94,8 +93,8 @@ async def test_deadlocks_are_tried_again(
     make: MakeLink, postgres: Postgres, postgres_url: str
 ) -> None:
     """Two that take the same rows in different orders both come through."""
-    link, database = make(postgres_url + "?schema=public"), _table(postgres, postgres_url)
-    postgres.sql("insert into t values (1), (2)", database)
+    link, database = make(postgres_url, 20.0), _table(postgres, postgres_url)
+    postgres.sql("insert into public.t values (1), (2)", database)
     met = asyncio.Barrier(2)
     tries = 0
 
@@ -103,10 +102,10 @@ async def test_deadlocks_are_tried_again(
         async def work(connection: Connection) -> None:
             nonlocal tries
             tries += 1
-            await connection.execute("update t set n = n where n = $1", first)
+            await connection.execute("update public.t set n = n where n = $1", first)
             if tries <= 2:
                 await met.wait()
-            await connection.execute("update t set n = n where n = $1", second)
+            await connection.execute("update public.t set n = n where n = $1", second)
 
         return work
 
@@ -146,7 +145,7 @@ async def test_a_cut_at_the_commit_is_indeterminate(
 ) -> None:
     """It was committed, and nobody said so: the caller repeats it unchanged."""
     link, database = (
-        make(proxy.url(postgres_url) + "?schema=public"),
+        make(proxy.url(postgres_url)),
         _table(postgres, postgres_url),
     )
 
@@ -164,7 +163,7 @@ async def test_a_cut_before_the_commit_is_tried_again(
 ) -> None:
     """Nothing had happened: the caller hears nothing of it."""
     link, database = (
-        make(proxy.url(postgres_url) + "?schema=public"),
+        make(proxy.url(postgres_url)),
         _table(postgres, postgres_url),
     )
     tries = 0

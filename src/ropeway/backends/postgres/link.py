@@ -12,6 +12,7 @@ from ropeway.backends.postgres.address import Address
 from ropeway.backends.postgres.failures import gone, rolled_back, translated
 from ropeway.backends.postgres.hints import POLL, Hints, token
 from ropeway.backends.postgres.listener import Listener, notify
+from ropeway.backends.postgres.migrations import prepare
 from ropeway.backends.postgres.pool import Pool
 from ropeway.backends.postgres.sessions import DEADLINE, Connection, Opener, Session
 from ropeway.errors import BackendUnavailable, Indeterminate
@@ -45,10 +46,15 @@ class Link:
 
     `single` work is one statement, which needs no transaction around it. Work may be called again
     after a try that the server surely rolled back: it must leave no traces of its own.
+
+    Before the first work the tables are made if there are none; not if `prepares` is false.
     """
 
-    def __init__(self, address: Address, *, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self, address: Address, *, deadline: float = DEADLINE, prepares: bool = True
+    ) -> None:
         self.address = address
+        self._unprepared = asyncio.Lock() if prepares else None
         self.deadline = deadline
         self.opener = Opener(address)
         self.hints = Hints()
@@ -65,6 +71,21 @@ class Link:
         nobody knows, `BackendUnavailable` or `Backpressure` if it surely was not, and what `work`
         raises.
         """
+        if self._unprepared is not None:
+            await self._prepare()
+        return await self._run(work, write=write, single=single)
+
+    async def _prepare(self) -> None:
+        lock = self._unprepared
+        assert lock is not None
+        async with lock:
+            if self._unprepared is None:
+                return
+            schema = self.address.schema
+            await self._run(lambda connection: prepare(connection, schema), write=True)
+            self._unprepared = None
+
+    async def _run(self, work: Work[T], *, write: bool, single: bool = False) -> T:
         deadline = asyncio.get_running_loop().time() + self.deadline
         plain = single or not write
         tries = 0

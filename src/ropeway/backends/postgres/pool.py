@@ -24,6 +24,7 @@ class Pool:
         self._free: deque[Session] = deque()
         self._lent: set[Session] = set()
         self._room = asyncio.Semaphore(size)
+        self._minder: asyncio.Task[None] | None = None
 
     async def take(self, deadline: float) -> Session:
         """Lend a session; raises `BackendUnavailable` when none is to be had before `deadline`."""
@@ -46,13 +47,24 @@ class Pool:
         if session.usable:
             session.idle_since = asyncio.get_running_loop().time()
             self._free.append(session)
-            if len(self._free) > 1 and session.idle_since - self._free[0].idle_since > _IDLE:
-                self._free.popleft().drop()
+            if self._minder is None:
+                self._minder = asyncio.create_task(self._mind())
 
     def distrust(self) -> None:
         """End what lies idle: one connection was lost, and the others most likely were too."""
         while self._free:
             self._free.pop().drop()
+
+    async def _mind(self) -> None:
+        """End what lies idle too long, and all of it when the event loop ends."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await asyncio.sleep(_IDLE)
+                while len(self._free) > 1 and loop.time() - self._free[0].idle_since > _IDLE:
+                    self._free.popleft().drop()
+        finally:
+            self.distrust()
 
     async def close(self) -> None:
         """End all, those that are lent as well."""
@@ -62,6 +74,10 @@ class Pool:
             session = self._free.pop()
             with contextlib.suppress(Exception):
                 await session.connection.close(timeout=1.0)
+        if self._minder is not None:
+            self._minder.cancel()
+            await asyncio.wait([self._minder])
+            self._minder = None
 
     def _usable(self) -> Session | None:
         while self._free:

@@ -1,0 +1,133 @@
+"""A backend for callers without an event loop, where its client library cannot do without one.
+
+One thread of the process has a loop; each verb is run there while the caller's thread waits. The
+verbs never suspend, so they can be stepped like those of a backend that works on the spot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from ropeway.capabilities import Capabilities
+from ropeway.store import Backend
+from ropeway.wrappers.delegate import Delegate
+
+T = TypeVar("T")
+
+_EXIT = 2.0
+"""Seconds at most that the end of a process is held up to tell others what it has done."""
+
+
+class Portal:
+    """The thread with a loop, started when first needed; one for each process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._open: dict[int, Backend] = {}
+        thread = threading.Thread(target=self._serve, name="ropeway-portal", daemon=True)
+        thread.start()
+        atexit.register(self.at_exit)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop, and wait for it in the caller's thread."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def backend(self, asker: object, make: Callable[[], Backend]) -> Backend:
+        """Return the backend that was made here for whoever asks."""
+        found = self._open.get(id(asker))
+        if found is None:
+            found = self._open[id(asker)] = make()
+        return found
+
+    async def close(self, asker: object) -> None:
+        """Close what was made for whoever asks."""
+        if found := self._open.pop(id(asker), None):
+            await found.close()
+
+    def at_exit(self) -> None:
+        """Close what is open; the thread stays, for who still sends is served to the last."""
+
+        async def close_all() -> None:
+            for backend in list(self._open.values()):
+                await backend.close()
+
+        with contextlib.suppress(Exception):
+            asyncio.run_coroutine_threadsafe(close_all(), self._loop).result(_EXIT)
+
+
+class _Process:
+    """What belongs to this process, and not to one that it is forked into."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.portal: Portal | None = None
+        self.left: Portal | None = None
+
+    def here(self) -> Portal:
+        if self.portal is None:
+            with self.lock:
+                if self.portal is None:
+                    self.portal = Portal()
+        return self.portal
+
+    def after_fork(self) -> None:
+        # Its thread is in the parent. It is kept and not touched: an end of it would be an end of
+        # connections that the parent goes on with.
+        if self.portal is not None:
+            atexit.unregister(self.portal.at_exit)
+            self.left = self.portal
+        self.lock = threading.Lock()
+        self.portal = None
+
+
+_process = _Process()
+os.register_at_fork(after_in_child=_process.after_fork)
+
+
+class Ported(Delegate):
+    """Has every verb run on the portal's loop, by a backend that `make` makes there."""
+
+    def __init__(self, make: Callable[[], Backend], capabilities: Capabilities) -> None:
+        super().__init__(cast("Backend", _Through(self, make)))
+        self._capabilities = capabilities
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    async def close(self) -> None:
+        portal = _process.here()
+        portal.run(portal.close(self))
+
+
+class _Through:
+    """Every verb of a backend, as a coroutine that is done when it is first stepped."""
+
+    def __init__(self, asker: object, make: Callable[[], Backend]) -> None:
+        self._asker, self._make = asker, make
+
+    def __getattr__(self, verb: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        async def there(arguments: tuple[Any, ...], portal: Portal) -> Any:
+            backend = await portal.backend(self._asker, self._make)
+            return await getattr(backend, verb)(*arguments)
+
+        async def here(*arguments: Any) -> Any:
+            portal = _process.here()
+            return portal.run(there(arguments, portal))
+
+        return here

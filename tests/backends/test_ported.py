@@ -1,0 +1,135 @@
+"""A backend that needs a loop, for callers that have none: in threads, after forks, and at exit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ropeway.backends.memory import MemoryBackend
+from ropeway.clock import ManualClock
+from ropeway.errors import ConfigError
+from ropeway.stepping import step
+from ropeway.store import Backend
+from ropeway.testing.conformance import ManualHarness, SteppedSuite
+from ropeway.testing.conformance.steps import message
+from ropeway.transition import Transition
+from ropeway.wrappers.batched import Batched
+from ropeway.wrappers.ported import Ported
+
+
+def _ported(backend: Backend) -> Ported:
+    return Ported(lambda: Batched(backend), backend.capabilities)
+
+
+class TestPorted(SteppedSuite):
+    """Every promise is kept through the portal."""
+
+    @pytest.fixture
+    async def harness(self) -> AsyncIterator[ManualHarness]:
+        clock = ManualClock()
+        async with ManualHarness(_ported(MemoryBackend(clock)), clock) as harness:
+            yield harness
+
+
+async def test_a_verb_works_on_a_running_loop_too() -> None:
+    """It holds that loop up, as every sync verb does, and needs nothing of it."""
+    backend = _ported(MemoryBackend())
+    (answer,) = step(backend.commit([Transition(publish=(message(),))]))
+    assert answer.ok
+
+
+def test_what_a_verb_raises_reaches_its_caller() -> None:
+    """Whatever it is."""
+
+    class Broken(MemoryBackend):
+        async def now(self) -> float:
+            raise ConfigError("mine")
+
+    with pytest.raises(ConfigError, match="mine"):
+        step(_ported(Broken()).now())
+
+
+def test_many_threads_share_it() -> None:
+    """Each gets its own answer; those that meet share a commit."""
+    backend = _ported(MemoryBackend())
+    sent = [message() for _ in range(200)]
+
+    def send(part: int) -> None:
+        for each in sent[part::8]:
+            step(backend.commit([Transition(publish=(each,))]))
+
+    threads = [threading.Thread(target=send, args=(part,)) for part in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    (stats,) = step(backend.stats(["default"], 1000))
+    assert stats.ready == 200
+
+
+def test_a_forked_process_makes_its_own() -> None:
+    """The thread of the parent is not there; neither side disturbs the other."""
+    backend = _ported(MemoryBackend())
+    step(backend.commit([Transition(publish=(message(),))]))
+    child = os.fork()
+    if child == 0:
+        done = 1
+        try:
+            (answer,) = step(backend.commit([Transition(publish=(message(),))]))
+            done = 0 if answer.ok else 2
+        finally:
+            os._exit(done)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    (answer,) = step(backend.commit([Transition(publish=(message(),))]))
+    assert answer.ok
+
+
+_AT_EXIT = """
+import atexit
+from ropeway.backends.memory import MemoryBackend
+from ropeway.stepping import step
+from ropeway.wrappers.ported import Ported
+
+class Loud(MemoryBackend):
+    async def close(self):
+        print("closed", flush=True)
+
+memory = Loud()
+backend = Ported(lambda: memory, memory.capabilities)
+atexit.register(lambda: print("last", step(backend.now()) > 0, flush=True))
+step(backend.now())
+"""
+
+
+def test_the_end_of_a_process_closes_it_and_late_callers_are_served() -> None:
+    """What was done is told to others, and who still sends from an exit handler can."""
+    said = subprocess.run(
+        [sys.executable, "-c", _AT_EXIT], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (said.stdout, said.stderr) == ("closed\nlast True\n", "")
+
+
+def test_an_interrupt_reaches_the_caller_and_ends_the_verb() -> None:
+    """Ctrl-C while a verb waits: it does not go on behind the caller's back."""
+    cancelled = threading.Event()
+
+    class Slow(MemoryBackend):
+        async def now(self) -> float:
+            try:
+                os.kill(os.getpid(), 2)
+                await asyncio.sleep(60)
+            finally:
+                cancelled.set()
+            return 0.0
+
+    memory = Slow()
+    with pytest.raises(KeyboardInterrupt):
+        step(Ported(lambda: memory, memory.capabilities).now())
+    assert cancelled.wait(10)
