@@ -183,7 +183,8 @@ def test_every_end_is_a_failure(rig: Rig, eventually: Eventually, kind: str) -> 
     eventually(rig.settled, 5)
     for name, job in jobs.items():
         record = rig.record(job)
-        assert (record.attempt, record.losses) == (1, 0), name
+        # What had not started while the machine was busy may have been given back: that is free.
+        assert (record.attempt - record.releases, record.losses) == (1, 0), name
         if record.state == "succeeded":
             assert name in SUCCEED, name
             continue
