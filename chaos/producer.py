@@ -13,7 +13,7 @@ from chaos.evidence import POISON, load_setup
 from chaos.history import History, now
 from chaos.workload import Item, draw, share
 from ropeway.errors import BackendUnavailable, Backpressure, RopewayError
-from ropeway.task import Call
+from ropeway.sending import Call
 
 _TRIES = 20
 _LARGEST = 50

@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from ropeway.errors import Retry, RopewayError, TaskFailed, TimeLimit
     from ropeway.results import Job
     from ropeway.retry import RetryPolicy
+    from ropeway.sending import Call
     from ropeway.states import State
-    from ropeway.task import Call, Task
+    from ropeway.task import Task
     from ropeway.unique import Unique
 else:
     # Each is imported when it is first asked for, so that what needs none of them, such as the
     # help of the command line, starts without an event loop.
     _PLACES = {
-        "Call": "task",
+        "Call": "sending",
         "Depends": "depends",
         "Job": "results",
         "Retry": "errors",

@@ -27,9 +27,10 @@ from ropeway.options import Duration, ForTask, Options, duration, for_task
 from ropeway.quarantine import Quarantine
 from ropeway.results import Job
 from ropeway.retry import RetryPolicy
+from ropeway.sending import Call, send_all, spread_out
 from ropeway.stepping import step, stepping
 from ropeway.store import Backend
-from ropeway.task import AsyncTask, Call, Definition, Task, send_all, spread_out
+from ropeway.task import AsyncTask, Definition, Task
 
 if TYPE_CHECKING:
     from ropeway.testing.sandbox import Sandbox

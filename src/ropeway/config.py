@@ -95,7 +95,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     durability: what an acknowledged change outlives: "disk", a power cut, or "process", the death
     of any process, which is quicker.
     unknown_grace: how long a job whose task no worker knows is tried before quarantine.
-    max_message: largest body of a message or a result, in bytes.
+    max_message: largest body of a message or a result that travels in it, in bytes; a larger one is
+    kept apart, up to max_blob.
     codec: how arguments are written: "json", for people and other languages, or "msgpack".
     """
 
@@ -110,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     durability: Durability = "disk"
     unknown_grace: float = 600.0
     max_message: int = 1_048_576
+    max_blob: int = 67_108_864
     codec: Literal["json", "msgpack"] = "json"
 
     def __post_init__(self) -> None:
@@ -126,6 +128,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def where(self) -> str:
         """Where messages and records are, for people: without passwords."""
         return " and ".join(masked(each) for each in (self.broker, self.url) if each)
+
+    @property
+    def largest(self) -> int:
+        """How many bytes a body may have at all, in its message or kept apart."""
+        return max(self.max_message, self.max_blob)
 
 
 _DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace")

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from ropeway.message import Delivery, Failure, Fence, Outcome, Terms, fingerprint
 from ropeway.progress import KEPT, progress_key
+from ropeway.reference import drops
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
 from ropeway.transition import OPEN_KEPT, Drop, Finish, Put, Reject, Release, Settle, Transition
@@ -121,10 +122,13 @@ def _with_progress(transition: Transition, last: bytes | None) -> Transition:
 
 
 def settle_early(
-    fence: Fence, own: Terms, terms: Terms, now: float, rules: Rules = DEFAULT_RULES
+    fence: Fence, body: bytes, own: Terms, terms: Terms, now: float, rules: Rules = DEFAULT_RULES
 ) -> Transition:
-    """Return what settles a job before it runs; `own` are the message's terms, `terms` its task's."""
-    return _ended(fence, own, _succeeded(own, terms, None, rules), now)
+    """Return what settles a job before it runs.
+
+    `own` are its message's terms, `terms` its task's, and `body` is what the message holds.
+    """
+    return _ended(fence, body, own, _succeeded(own, terms, None, rules), now)
 
 
 def _succeeded(own: Terms | None, terms: Terms, value: bytes | None, rules: Rules) -> Finish:
@@ -175,19 +179,24 @@ def _settle(delivery: Delivery, settle: Settle, now: float) -> Transition:
     if isinstance(settle, Reject):
         cause = fingerprint(delivery.message.task, settle.reason)
         settle = msgspec.structs.replace(settle, fingerprint=cause)
-    return _ended(delivery.fence, delivery.message.terms, settle, now)
+    message = delivery.message
+    return _ended(delivery.fence, message.body, message.terms, settle, now)
 
 
-def _ended(fence: Fence, own: Terms | None, settle: Settle, now: float) -> Transition:
-    if own is None or own.unique is None or isinstance(settle, Release):
+def _ended(fence: Fence, body: bytes, own: Terms | None, settle: Settle, now: float) -> Transition:
+    if isinstance(settle, Release):
         return Transition(fence=fence, settle=settle)
+    # What is kept apart from a job of which nothing is kept goes with it.
+    gone = drops(fence.id, body) if settle.keep <= 0 else ()
+    if own is None or own.unique is None:
+        return Transition(fence=fence, drop=gone, settle=settle)
     # What becomes of the record that says which job holds a purpose alone.
     won = isinstance(settle, Finish) and settle.state is State.SUCCEEDED
     window = own.window if won else 0.0
     until = now + window if window else 0.0
     put = hold(fence.id, own.unique, until=until, ttl=max(window, settle.keep) + _AFTER_THE_JOB)
     put = msgspec.structs.replace(put, if_owner=fence.id)
-    return Transition(fence=fence, put=(put,), settle=settle)
+    return Transition(fence=fence, put=(put,), drop=gone, settle=settle)
 
 
 def _text(error: Failure | None) -> str:

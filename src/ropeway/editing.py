@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
+from ropeway.blobs import packed, refuse_larger
 from ropeway.codecs import JSON, codec_for
+from ropeway.config import Settings
 from ropeway.errors import BadArguments, Refused
 from ropeway.jobs import Seen, commit, commit_revival, revival
 from ropeway.message import Message, job_key
 from ropeway.options import checked_priority, checked_queue
+from ropeway.reference import drops
 from ropeway.states import State
 from ropeway.store import Store
 from ropeway.transition import Transition, Update
@@ -56,16 +59,16 @@ def edited(message: Message, edit: Edit) -> Message:
         changes |= {"body": codec.encode(edit.arguments), "content_type": codec.content_type}
     if not changes:
         return message
-    return msgspec.structs.replace(message, **changes, signature=None)
+    return replace(message, **changes, signature=None)
 
 
-def correction(job: Seen, edit: Edit, now: float) -> Transition:
+def correction(job: Seen, edit: Edit, message: Message, now: float) -> Transition:
     """Return what puts a job right, as it was seen: one that has ended runs again with it.
 
-    Raises `Refused` for a job that runs, and for what cannot be changed while a job waits.
+    `message` is what `edit` makes of its message. Raises `Refused` for a job that runs, and for
+    what cannot be changed while a job waits.
     """
     record = job.record
-    message = edited(record.message, edit)
     if record.state.final:
         due = None if edit.due is UNSET else edit.due
         return revival(job, now, due, message)
@@ -78,19 +81,28 @@ def correction(job: Seen, edit: Edit, now: float) -> Transition:
             f"the {fixed[0]} of a job that waits cannot be changed",
             hint=f"cancel job {message.id}, then edit it",
         )
+    rewritten = message.body != record.message.body
     change = Update(
         message.id,
         due=None if edit.due is UNSET else edit.due,
         queue=None if edit.queue is UNSET else edit.queue,
         band=None if edit.priority is UNSET else edit.priority,
-        body=None if message.body == record.message.body else message.body,
+        body=message.body if rewritten else None,
     )
-    return Transition(expect={job_key(message.id): job.version}, update=(change,))
+    return Transition(
+        expect={job_key(message.id): job.version},
+        drop=drops(message.id, record.message.body) if rewritten else (),
+        update=(change,),
+    )
 
 
-async def correct(store: Store, job: Seen, edit: Edit) -> None:
-    """Put a job right; raises `Refused`."""
-    transition = correction(job, edit, await store.now())
+async def correct(store: Store, job: Seen, edit: Edit, settings: Settings) -> None:
+    """Put a job right; raises `Refused`, and `MessageTooLarge` for its new arguments."""
+    message = edited(job.record.message, edit)
+    refuse_larger(len(message.body), settings, "the arguments take")
+    parcel = await packed(store, message, settings.max_message)
+    transition = correction(job, edit, parcel.message, await store.now())
+    transition = replace(transition, expect={**transition.expect, **parcel.guard})
     if transition.revive:
         await commit_revival(store, transition, job)
     else:

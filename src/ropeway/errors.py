@@ -74,7 +74,7 @@ class NotEncodable(RopewayError):
 
 
 class MessageTooLarge(RopewayError):
-    """A message is larger than `max_message`."""
+    """Arguments or a result are larger than `max_blob`."""
 
     code = "RW-104"
 
@@ -179,6 +179,12 @@ class ResultMismatch(RopewayError):
     """A kept result does not fit the task's return annotation."""
 
     code = "RW-305"
+
+
+class BodyLost(RopewayError):
+    """Arguments or a result that were kept apart from their job are gone."""
+
+    code = "RW-307"
 
 
 class WorkerNotFound(RopewayError):

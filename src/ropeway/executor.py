@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -15,13 +16,15 @@ Interrupts = Literal["cooperative", "cancel", "kill"]
 
 
 Bind = Callable[[bytes, str], tuple[list[Any], dict[str, Any]]]
+SetApart = Callable[[Outcome], Coroutine[Any, Any, Outcome]]
 
 
 class Call(Struct, frozen=True, kw_only=True):
     """A call ready to run: the function, how to get its arguments, and its limits.
 
     `slot` is the number under which the supervisor knows it, `running` what it can know of itself.
-    `bind` decodes the arguments and `encode` the result; both run where the call runs. `policy`
+    `bind` decodes the arguments and `encode` the result; both run where the call runs, and so does
+    `set_apart`, through which the outcome goes if its value has more than `inline` bytes. `policy`
     judges exceptions; `timeout` is in seconds.
     """
 
@@ -35,10 +38,16 @@ class Call(Struct, frozen=True, kw_only=True):
     content_type: str
     policy: RetryPolicy = DEFAULT
     timeout: float | None = None
+    inline: int = sys.maxsize
+    set_apart: SetApart | None = None
 
 
-class NotHeld(Exception):
-    """Raised in place of a function's start: its attempt may not run here, so it is given back."""
+class NotRun(Exception):
+    """Raised in place of a function's start: the call ends with this outcome instead."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
 Ended = Callable[[int, Outcome], None]

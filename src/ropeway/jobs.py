@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ropeway.errors import JobNotFound, Refused
 from ropeway.message import JobRecord, Message, job_key
 from ropeway.progress import progress_key
+from ropeway.reference import drops
 from ropeway.states import State
 from ropeway.store import Store
 from ropeway.transition import Cancel, Drop, Record, Remove, Revive, Transition
@@ -56,15 +57,21 @@ def revival(
 ) -> Transition:
     """Return what has a job that has ended wait again, as it was seen, due at `due` or now.
 
-    An `expires` that is over by then would end it at once, so it is left out.
+    An `expires` that is over by then would end it at once, so it is left out. What is kept apart
+    of a result goes with it, and of arguments that others take the place of.
     """
+    old = job.record
     wanted = message or job.record.message
     if wanted.expires is not None and wanted.expires <= max(now, due or now):
         wanted = message = replace(wanted, expires=None)
     if due is not None and wanted.terms is not None and wanted.terms.expires is not None:
         wanted = message = replace(wanted, due=due)  # its time counts from when it is due
     return Transition(
-        expect={job_key(wanted.id): job.version}, revive=(Revive(wanted.id, due, message),)
+        expect={job_key(wanted.id): job.version},
+        drop=drops(
+            wanted.id, old.value, None if wanted.body == old.message.body else old.message.body
+        ),
+        revive=(Revive(wanted.id, due, message),),
     )
 
 
@@ -83,10 +90,11 @@ async def held(store: Store, transition: Transition, message: Message) -> Transi
 
 def removal(job: Seen) -> Transition:
     """Return what forgets a job that has ended, as it was seen."""
-    job_id = job.record.message.id
+    message = job.record.message
+    job_id = message.id
     return Transition(
         expect={job_key(job_id): job.version},
-        drop=(Drop(progress_key(job_id)),),
+        drop=(Drop(progress_key(job_id)), *drops(job_id, message.body, job.record.value)),
         remove=(Remove(job_id),),
     )
 

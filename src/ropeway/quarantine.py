@@ -8,9 +8,11 @@ from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from ropeway.blobs import load, loaded
 from ropeway.bulk import Done, Plan, change, removing, retrying, select
-from ropeway.config import per_second, seconds
+from ropeway.config import Settings, per_second, seconds
 from ropeway.editing import Edit, correct, edited
 from ropeway.errors import BadArguments, ConfigError
 from ropeway.jobs import see
@@ -69,6 +71,9 @@ class Source(Protocol):
     def store(self) -> Backend: ...
 
     @property
+    def settings(self) -> Settings: ...
+
+    @property
     def tasks(self) -> Mapping[str, Task[..., Any]]: ...
 
 
@@ -119,7 +124,8 @@ class Quarantine:
 
     async def ashow(self, job_id: str) -> JobRecord:
         """Return all that is kept of a job, its message byte for byte; raises `JobNotFound`."""
-        return (await see(self._app.store, job_id)).record
+        record = (await see(self._app.store, job_id)).record
+        return replace(record, message=await loaded(self._app.store, record.message))
 
     def edit(self, job_id: str, **changes: Unpack[Changes]) -> None:
         """Put a job right and have it run again; see `aedit`."""
@@ -140,8 +146,9 @@ class Quarantine:
         message = edited(job.record.message, edit)
         task = self._app.tasks.get(message.task)
         if task is not None and edit.body is UNSET:
-            task.definition.signature.decode(message.body, message.content_type)
-        await correct(self._app.store, job, edit)
+            body = await load(self._app.store, message.id, message.body)
+            task.definition.signature.decode(body, message.content_type)
+        await correct(self._app.store, job, edit, self._app.settings)
 
     def retry(self, *job_ids: str, **options: Unpack[Retried]) -> Done:
         """Have jobs run again; see `aretry`."""

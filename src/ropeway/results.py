@@ -7,11 +7,19 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, TypeVar
 
 from ropeway import jobs
+from ropeway.blobs import load
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON
 from ropeway.config import seconds
 from ropeway.context import waiting_for
-from ropeway.errors import JobCancelled, JobNotFound, ResultMismatch, ResultTimeout, TaskFailed
+from ropeway.errors import (
+    BodyLost,
+    JobCancelled,
+    JobNotFound,
+    ResultMismatch,
+    ResultTimeout,
+    TaskFailed,
+)
 from ropeway.message import JobRecord, job_key
 from ropeway.progress import decode as decode_progress
 from ropeway.progress import progress_key
@@ -71,7 +79,7 @@ class Job(Generic[R_co]):
                     state = State.QUEUED if job is None else job.state
                     await self._pause([job_key(self.id)], deadline, timeout, state)
                     job = await (self._sent() if job is None else self.arecord())
-        return self._unwrap(job)
+        return await self._unwrap(job)
 
     async def _sent(self) -> JobRecord | None:
         """Return what is kept of the job; None if it may rest where nobody can look."""
@@ -219,7 +227,7 @@ class Job(Generic[R_co]):
         """Forget the job, which has ended, its arguments and its result; `Refused` if it has not."""
         await jobs.remove(self._source.store, await jobs.see(self._source.store, self.id))
 
-    def _unwrap(self, job: JobRecord) -> R_co:
+    async def _unwrap(self, job: JobRecord) -> R_co:
         if job.state is State.CANCELLED:
             raise JobCancelled(
                 f"job {self.id} ({job.message.task}) was cancelled",
@@ -236,7 +244,7 @@ class Job(Generic[R_co]):
             )
         if job.value is None:
             return None  # type: ignore[return-value]  # what a task without a value returns
-        value = JSON.decode(job.value, self._type)
+        value = JSON.decode(await self._load(job.value), self._type)
         if isinstance(value, Undecodable):
             raise ResultMismatch(
                 f"the result of job {self.id} is not a {self._type}: {value.reason}",
@@ -244,3 +252,10 @@ class Job(Generic[R_co]):
             )
         result: R_co = value
         return result
+
+    async def _load(self, value: bytes) -> bytes:
+        try:
+            return await load(self._source.store, self.id, value)
+        except BodyLost:
+            await self.arecord()  # raises, if the job has been removed meanwhile
+            raise

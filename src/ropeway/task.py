@@ -2,69 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from msgspec.structs import replace
 
-from ropeway.capabilities import require
-from ropeway.clock import Clock
+from ropeway.blobs import refuse_larger
 from ropeway.codecs import JSON, MSGPACK
-from ropeway.config import Settings
 from ropeway.decide import NO_TERMS
-from ropeway.errors import Backpressure, MessageTooLarge, NotEncodable, Refused
+from ropeway.errors import NotEncodable
 from ropeway.ids import new_id
 from ropeway.message import Kind, Message, Terms
-from ropeway.middleware import Hooks
 from ropeway.options import Options, Using, changed
 from ropeway.results import Job
 from ropeway.retry import DEFAULT, RetryPolicy
+from ropeway.sending import Call, Source, send_all, send_one
 from ropeway.signature import Signature
 from ropeway.stepping import step
-from ropeway.store import Backend
 from ropeway.tracing import trace_here
-from ropeway.transition import Answer, Transition
-from ropeway.unique import Unique, record_of, send_unique
+from ropeway.unique import Unique, record_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
 _DEFAULTS = {name: getattr(Options(), name) for name in Options.__struct_fields__}
 del _DEFAULTS["unique"]  # it is no field of a message
-
-
-class Source(Protocol):
-    """What a task needs of its app."""
-
-    @property
-    def clock(self) -> Clock: ...
-
-    @property
-    def longest_wait(self) -> float: ...
-
-    @property
-    def settings(self) -> Settings: ...
-
-    @property
-    def store(self) -> Backend: ...
-
-    @property
-    def hooks(self) -> Hooks: ...
-
-
-class Call(Generic[R_co]):
-    """A task with its arguments, checked and encoded, not yet sent; hand it to `send_many`."""
-
-    __slots__ = ("message", "result_type", "unique")
-
-    def __init__(self, message: Message, result_type: Any, unique: Unique | None = None) -> None:
-        self.message = message
-        self.result_type = result_type
-        self.unique = unique
-
-    def __repr__(self) -> str:
-        return f"<Call {self.message.task} {self.message.body.decode(errors='replace')}>"
 
 
 class Sender(Generic[P, R]):
@@ -93,8 +55,7 @@ class Sender(Generic[P, R]):
         """The same as `send`, for async code."""
         call = self.call(*args, **kwargs)
         if call.unique is None and not self._app.hooks.sends:
-            (answer,) = await self._app.store.commit([Transition(publish=(call.message,))])
-            return _sent(self._app, call, answer)
+            return await send_one(self._app, call)
         (job,) = await send_all(self._app, [call])
         return job
 
@@ -110,13 +71,7 @@ class Sender(Generic[P, R]):
                 raise
             codec = JSON
             body = definition.signature.encode(args, kwargs, codec)
-        limit = self._app.settings.max_message
-        if len(body) > limit:
-            raise MessageTooLarge(
-                f"the arguments of {definition.name} take {len(body):,} bytes, "
-                f"more than max_message={limit:,}",
-                hint="send a reference (a path, a key) and load the data in the task",
-            )
+        refuse_larger(len(body), self._app.settings, f"the arguments of {definition.name} take")
         unique = options.unique
         message = Message(
             id=new_id(),
@@ -233,68 +188,8 @@ class AsyncTask(Task[P, R]):
         return made
 
 
-def spread_out(calls: Sequence[Call[R]], seconds: float) -> list[Call[R]]:
-    """Return the calls with their due times spaced evenly over so many seconds."""
-    found: list[Call[R]] = []
-    for number, call in enumerate(calls):
-        message, later = call.message, number * seconds / len(calls)
-        if message.due is None:
-            message = replace(message, delay=message.delay + later)
-        else:
-            message = replace(message, due=message.due + later)
-        found.append(Call(message, call.result_type, call.unique))
-    return found
-
-
-async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
-    """Send calls in as few commits as possible; the jobs come back in the same order."""
-    if not app.hooks.sends:
-        return await _send_all(app, calls)
-    with app.hooks.sending([call.message for call in calls]) as messages:
-        changed = zip(calls, messages, strict=True)
-        return await _send_all(
-            app, [Call(message, call.result_type, call.unique) for call, message in changed]
-        )
-
-
-async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
-    alone = [call for call in calls if call.unique is not None]
-    if alone:
-        return await _send_unique(app, calls, alone)
-    answers = await app.store.commit([Transition(publish=(call.message,)) for call in calls])
-    return [_sent(app, call, answer) for call, answer in zip(calls, answers, strict=True)]
-
-
-def _sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
-    if answer.status == "refused":
-        raise _refusal(answer)
-    return Job(app, call.message.id, call.result_type)
-
-
-async def _send_unique(
-    app: Source, calls: Sequence[Call[R]], alone: Sequence[Call[R]]
-) -> list[Job[R]]:
-    """Send those that must be the only ones, and then the others."""
-    require(app.store.capabilities, "recorded", "a unique call")
-    ids: dict[str, str] = {}
-    for call, (job_id, refused) in zip(alone, await send_unique(app.store, alone), strict=True):
-        if refused is not None:
-            raise _refusal(refused)
-        ids[call.message.id] = job_id
-    others = [call for call in calls if call.unique is None]
-    if others:
-        await _send_all(app, others)
-    return [Job(app, ids.get(call.message.id, call.message.id), call.result_type) for call in calls]
-
-
 def _only(message: Message, unique: Unique, definition: Definition) -> Message:
     body = definition.signature.with_defaults(message.body, message.content_type)
     record = record_of(unique, message.task, body, message.content_type)
     terms = replace(message.terms or NO_TERMS, unique=record, window=cast("float", unique.window))
     return replace(message, terms=terms)
-
-
-def _refusal(answer: Answer) -> Exception:
-    if answer.reason == "full":
-        return Backpressure("the queue is full", hint="send again later")
-    return Refused(f"the message was refused: {answer.reason} ({answer.key})")

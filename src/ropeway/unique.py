@@ -14,13 +14,16 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from ropeway.blobs import Parcel, packed, unpack
 from ropeway.codec import Undecodable
 from ropeway.codecs import codec_for
 from ropeway.config import seconds
 from ropeway.decide import Holder, hold
 from ropeway.errors import BadArguments, ConfigError, NotUnique
 from ropeway.message import JobRecord, Message, job_key
+from ropeway.reference import HEADS, drops
 from ropeway.states import State
 from ropeway.store import Backend, Store
 from ropeway.transition import Answer, Record, Transition, Update
@@ -97,20 +100,35 @@ def _sorted(body: bytes, content_type: str) -> bytes:
     return body if isinstance(value, Undecodable) else msgspec.json.encode(value, order="sorted")
 
 
-async def send_unique(store: Backend, calls: Sequence[Wanted]) -> list[tuple[str, Answer | None]]:
+async def send_unique(
+    store: Backend, calls: Sequence[Wanted], most: int
+) -> list[tuple[str, Answer | None]]:
     """Send calls of which each is the only one of its purpose.
 
     Returns for each the id of the job that is there now, or the answer of a backend that refused
-    it for another reason.
+    it for another reason. Bodies of more than `most` bytes are kept apart.
     """
-    answers = await store.commit([_first(call.message) for call in calls])
     sent: list[tuple[str, Answer | None]] = []
-    for call, answer in zip(calls, answers, strict=True):
-        if answer.ok or answer.reason != "conflict":
-            sent.append((call.message.id, None if answer.ok else answer))
-        else:
-            sent.append(await _settle_conflict(store, call))
+    parcels = list[Parcel]()
+    try:
+        for call in calls:
+            parcels.append(await packed(store, call.message, most))
+        answers = await store.commit([_first(each) for each in parcels])
+        for call, parcel, answer in zip(calls, parcels, answers, strict=True):
+            if answer.ok or _stands_in_the_way(answer):
+                sent.append((call.message.id, None if answer.ok else answer))
+            else:
+                sent.append(await _settle_conflict(store, call, parcel, most))
+    finally:
+        # Guarded: nothing is taken from what was sent.
+        there = {job_id for job_id, refused in sent if refused is None}
+        await unpack(store, [each for each in parcels if each.message.id not in there])
     return sent
+
+
+def _stands_in_the_way(answer: Answer) -> bool:
+    """Whether it is something else than the purpose, or the job that holds it."""
+    return answer.reason != "conflict" or (answer.key or "").startswith(HEADS)
 
 
 async def regained(store: Store, message: Message) -> Transition | str | None:
@@ -134,27 +152,29 @@ async def regained(store: Store, message: Message) -> Transition | str | None:
     return Transition(expect=expect, put=(hold(message.id, key),))
 
 
-async def _settle_conflict(store: Backend, call: Wanted) -> tuple[str, Answer | None]:
-    message, unique = call.message, call.unique
-    assert unique is not None
+async def _settle_conflict(
+    store: Backend, call: Wanted, parcel: Parcel, most: int
+) -> tuple[str, Answer | None]:
     while True:
-        attempt = await _look(store, message, unique)
+        attempt = await _look(store, call, parcel, most)
         if isinstance(attempt, str):
             return attempt, None
         (answer,) = await store.commit([attempt])
         if answer.ok:
-            return attempt.update[0].id if attempt.update else message.id, None
-        if answer.reason != "conflict":
-            return message.id, answer
+            return attempt.update[0].id if attempt.update else call.message.id, None
+        if _stands_in_the_way(answer):
+            return call.message.id, answer
         # Somebody else was quicker, or the job has moved on: look again.
 
 
-async def _look(store: Backend, message: Message, unique: Unique) -> str | Transition:
+async def _look(store: Backend, call: Wanted, parcel: Parcel, most: int) -> str | Transition:
     """Return the job that is to be returned, or what to try next."""
+    message, unique = call.message, call.unique
+    assert unique is not None
     key = _record(message)
     (record,) = await store.get([key])
     if record is None:
-        return _first(message)
+        return _first(parcel)
     holder = _decode_holder(record.value)
     if holder.job_id == message.id:
         return message.id  # it was sent before; the reply was lost
@@ -165,9 +185,9 @@ async def _look(store: Backend, message: Message, unique: Unique) -> str | Trans
     started = job is not None and job.state is State.RUNNING
     if job is None or job.state.final or (started and unique.until == "started"):
         expect = {key: record.version, job_key(holder.job_id): kept.version if kept else 0}
-        return _holding(message, expect)
+        return _holding(parcel, expect)
     if unique.conflict == "replace" and not started:
-        return await _replacing(store, message, record, holder)
+        return await _replacing(store, message, record, job.message, most)
     return _met(unique, message, holder, f"it is {job.state}")
 
 
@@ -183,21 +203,27 @@ def _met(unique: Unique, message: Message, holder: Holder, why: str) -> str:
 
 
 async def _replacing(
-    store: Backend, message: Message, record: Record, holder: Holder
+    store: Backend, message: Message, record: Record, there: Message, most: int
 ) -> Transition:
     due = await store.now() + message.delay if message.due is None else message.due
-    change = Update(
-        holder.job_id, due=due, queue=message.queue, band=message.band, body=message.body
+    parcel = await packed(store, replace(message, id=there.id), most)
+    body = parcel.message.body
+    change = Update(there.id, due=due, queue=message.queue, band=message.band, body=body)
+    return Transition(
+        expect={record.key: record.version, **parcel.guard},
+        drop=() if body == there.body else drops(there.id, there.body),
+        update=(change,),
     )
-    return Transition(expect={record.key: record.version}, update=(change,))
 
 
-def _first(message: Message) -> Transition:
-    return _holding(message, {_record(message): 0})
+def _first(parcel: Parcel) -> Transition:
+    return _holding(parcel, {_record(parcel.message): 0})
 
 
-def _holding(message: Message, expect: dict[str, int]) -> Transition:
-    return Transition(expect=expect, put=(hold(message.id, _record(message)),), publish=(message,))
+def _holding(parcel: Parcel, expect: dict[str, int]) -> Transition:
+    message = parcel.message
+    put = hold(message.id, _record(message))
+    return Transition(expect={**expect, **parcel.guard}, put=(put,), publish=(message,))
 
 
 def _record(message: Message) -> str:

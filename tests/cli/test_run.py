@@ -106,7 +106,9 @@ def test_refusals(tasks: Path, words: list[str], code: int, said: list[str]) -> 
     """Say what is wrong; nothing is sent and nothing is printed."""
     if any(len(word) > 100_000 for word in words):
         words = ["echo", "--json-args", json.dumps({"text": "x" * 100_000})]
-        (tasks.parent / "pyproject.toml").write_text("[tool.ropeway]\nmax_message = 50000\n")
+        (tasks.parent / "pyproject.toml").write_text(
+            "[tool.ropeway]\nmax_blob = 0\nmax_message = 50000\n"
+        )
     done = process("run", *words)
     assert done.returncode == code, done.stderr
     assert not done.stdout

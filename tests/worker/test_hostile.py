@@ -171,6 +171,7 @@ SUCCEED = {"bytes as keys", "deep", "deep with null"}  # may: what can be writte
 @pytest.mark.parametrize("kind", ["plain", "coro"])
 def test_every_end_is_a_failure(rig: Rig, eventually: Eventually, kind: str) -> None:
     """Odd exceptions and odd results fail their own job, once, with a bounded description."""
+    rig.set(max_blob=1_500_000)
     tasks = rig.tasks(BODIES)
     worker = rig.worker("--threads", "4")
     (child,) = worker.children
@@ -199,6 +200,7 @@ def test_every_end_is_a_failure(rig: Rig, eventually: Eventually, kind: str) -> 
 
 def test_what_failures_say(rig: Rig) -> None:
     """The error of a failed job names the exception, its text and where it was raised."""
+    rig.set(max_blob=1_500_000)
     tasks = rig.tasks(BODIES)
     rig.worker()
     said = {name: _error(tasks.plain.send(name)) for name in ("exit", "a lock", "two megabytes")}
@@ -207,7 +209,7 @@ def test_what_failures_say(rig: Rig) -> None:
     assert said["cancelled"].type.endswith("CancelledError")
     assert "in cancel" in said["cancelled"].traceback
     assert "lock" in str(said["a lock"])
-    assert "max_message" in str(said["two megabytes"])
+    assert "max_blob" in str(said["two megabytes"])
 
 
 def _error(job: Job[Any]) -> TaskFailed:

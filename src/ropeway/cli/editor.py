@@ -8,13 +8,20 @@ from typing import Any
 import click
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
+from ropeway.blobs import loaded
 from ropeway.cli import jobview
 from ropeway.cli.output import to_json
 from ropeway.codec import Undecodable
 from ropeway.editing import Edit, edited
+from ropeway.errors import BodyLost
 from ropeway.message import JobRecord
+from ropeway.stepping import step
+from ropeway.store import Backend
 from ropeway.words import date
+
+_SHOWN = 2_000
 
 
 def edit_of(
@@ -48,7 +55,7 @@ def _pairs(job: JobRecord, edit: Edit) -> Iterator[tuple[str, str, str]]:
         if before != after:
             yield name, str(before), str(after)
     if old.body != new.body:
-        after_job = msgspec.structs.replace(job, message=new)
+        after_job = replace(job, message=new)
         yield "arguments", _arguments(job), _arguments(after_job)
     if edit.due is not UNSET:
         yield "due", date(job.due), date(edit.due)
@@ -58,7 +65,16 @@ def _arguments(job: JobRecord) -> str:
     found = jobview.arguments(job)
     if isinstance(found, Undecodable):
         return f"{len(job.message.body):,} bytes that cannot be read"
-    return to_json(found, pretty=False)
+    text = to_json(found, pretty=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters)"
+
+
+def with_arguments(backend: Backend, job: JobRecord) -> JobRecord:
+    """Return the job with its arguments in it; if they are lost, as it is."""
+    try:
+        return replace(job, message=step(loaded(backend, job.message)))
+    except BodyLost:
+        return job
 
 
 def _changed(job: JobRecord, sets: Sequence[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def page(job: JobRecord, now: float, answer: Why, progress: Progress | None = No
         _section("Arguments", _arguments(job)),
     ]
     if job.state is State.SUCCEEDED:
-        parts.append(_section("Result", to_json(jobview.result(job), pretty=True)))
+        parts.append(_section("Result", _result(job)))
     if job.error:
         text = job.error.traceback.rstrip() or jobview.error_line(job)
         last = "Error" if job.state.final else "Error of the last attempt"
@@ -83,10 +83,20 @@ def _times(job: JobRecord, now: float) -> str:
     return _section("Times", "\n".join(lines))
 
 
+def _result(job: JobRecord) -> str:
+    apart = jobview.apart(job.value)
+    if apart is None:
+        return to_json(jobview.result(job), pretty=True)
+    return f"{apart}\nall of it: ropeway jobs result {job.message.id}"
+
+
 def _arguments(job: JobRecord) -> str:
+    apart = jobview.apart(job.message.body)
+    if apart is not None:
+        return f"{apart}\nall of them: ropeway quarantine show --raw {job.message.id} > FILE"
     found = jobview.arguments(job)
     if isinstance(found, Undecodable):
-        start = job.message.body[:200].decode("utf-8", "backslashreplace")
+        start = jobview.beginning(job.message.body[:200])
         return f"cannot be read: {found.reason}\nthey begin: {start}"
     return to_json(found, pretty=True)
 

@@ -14,6 +14,7 @@ from ropeway.codecs import JSON, codec_for
 from ropeway.matching import ran, view, waited
 from ropeway.message import JobRecord
 from ropeway.progress import Progress
+from ropeway.reference import reference_of
 from ropeway.why import Obstacle, Why
 from ropeway.words import NOTHING, duration, iso, relative
 
@@ -177,10 +178,18 @@ def whole(
         "tags": list(message.terms.tags) if message.terms is not None else [],
         "headers": message.headers,
         "arguments": None,
-        "result": result(job),
+        "result": None if reference_of(job.value) else result(job),
+    }
+    large = {"arguments": message.body, "result": job.value}
+    found["apart"] = {
+        name: {"bytes": reference.size, "begins": beginning(reference.begins)}
+        for name, held in large.items()
+        if (reference := reference_of(held)) is not None
     }
     body = arguments(job)
-    if isinstance(body, Undecodable):
+    if "arguments" in found["apart"]:
+        pass  # too large to be shown with the rest
+    elif isinstance(body, Undecodable):
         found["unreadable"] = body.reason
     else:
         found["arguments"] = body
@@ -189,8 +198,23 @@ def whole(
     return found
 
 
+def apart(held: bytes | None) -> str | None:
+    """Say what is kept apart from the job, if this stands in the place of it."""
+    reference = reference_of(held)
+    if reference is None:
+        return None
+    return f"{reference.size:,} bytes, kept apart; they begin: {beginning(reference.begins)}"
+
+
+def beginning(data: bytes) -> str:
+    """Return the first bytes of something as text."""
+    return data.decode("utf-8", "backslashreplace")
+
+
 def arguments(job: JobRecord) -> Any:
     """Return the arguments as plain values, or `Undecodable`."""
+    if reference_of(job.message.body) is not None:
+        return Undecodable("they are kept apart from the job")
     codec = codec_for(job.message.content_type)
     if codec is None:
         return Undecodable(f"no codec for content type {job.message.content_type!r}")

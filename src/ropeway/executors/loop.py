@@ -10,7 +10,7 @@ from typing import Any
 
 from ropeway.context import running
 from ropeway.executor import Call, Ended, Interrupts, Trace
-from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, unbound
+from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, too_large, unbound
 from ropeway.message import Kind, Outcome
 
 
@@ -129,4 +129,6 @@ async def _outcome(call: Call) -> Outcome:
         if isinstance(limit, asyncio.Timeout) and limit.expired():
             return timed_out(call, error)
         return raised(call, error)
-    return returned(call, value)
+    outcome = returned(call, value)
+    set_apart = too_large(call, outcome)
+    return outcome if set_apart is None else await set_apart(outcome)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ropeway.config import seconds
 from ropeway.errors import Retry, RopewayError
-from ropeway.executor import Call, NotHeld
+from ropeway.executor import Call, NotRun, SetApart
 from ropeway.executors.where import raised_in
 from ropeway.message import Failure, Outcome, fingerprint
 from ropeway.retry import retryable
@@ -30,10 +30,16 @@ def returned(call: Call, value: Any) -> Outcome:
         return Outcome(ending="raised", error=failure_of(error, call), retryable=False)
 
 
+def too_large(call: Call, outcome: Outcome) -> SetApart | None:
+    """Return what the outcome has to go through, if its value is too large to be handed on."""
+    value = outcome.value
+    return call.set_apart if value is not None and len(value) > call.inline else None
+
+
 def raised(call: Call, error: BaseException) -> Outcome:
     """The outcome of a call that raised."""
-    if isinstance(error, NotHeld):
-        return Outcome(ending="interrupted")
+    if isinstance(error, NotRun):
+        return error.outcome
     try:
         if isinstance(error, Retry):
             after = None if error.after is None else seconds(error.after, "after")

@@ -14,8 +14,9 @@ from typing import Literal
 from ropeway.context import running
 from ropeway.errors import TimeLimit
 from ropeway.executor import Call, Ended, Interrupts, Trace
-from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, unbound
+from ropeway.executors.outcomes import INTERRUPTED, raised, returned, timed_out, too_large, unbound
 from ropeway.message import Kind, Outcome
+from ropeway.stepping import step
 
 _Reason = Literal["limit", "interrupt"]
 
@@ -122,7 +123,9 @@ class ThreadExecutor:
                 return raised(call, error)
             told = post.told == "interrupt"
             return INTERRUPTED if told else timed_out(call, error)
-        return returned(call, value)
+        outcome = returned(call, value)
+        set_apart = too_large(call, outcome)
+        return outcome if set_apart is None else step(set_apart(outcome))
 
     # -- on the loop ----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from ropeway.blobs import loaded
 from ropeway.claims import Claim
 from ropeway.message import Delivery, Fence, Message
 from ropeway.states import State
@@ -55,7 +56,8 @@ class Recorded(Delegate):
             if answer.status == "repeated":
                 continue
             if answer.ok:
-                self._published(transition.publish, now)
+                sent = [await loaded(self.inner, each) for each in transition.publish]
+                self._published(sent, now)
                 for job_id in answer.cancelled:
                     self._add(job_id, Move(state=State.CANCELLED, at=now))
             if transition.fence is not None and transition.settle is not None:

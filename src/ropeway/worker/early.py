@@ -7,12 +7,15 @@ from typing import Any
 
 from ropeway.decide import NO_TERMS, Keep, Rules, settle_early
 from ropeway.errors import RopewayError
-from ropeway.executor import NotHeld
-from ropeway.message import Fence
+from ropeway.executor import NotRun
+from ropeway.message import Fence, Outcome
+from ropeway.sending import Source
 from ropeway.stepping import step
-from ropeway.task import Definition, Source
+from ropeway.task import Definition
 from ropeway.transition import Transition
 from ropeway.worker.frames import Start
+
+_GIVEN_BACK = Outcome(ending="interrupted")
 
 
 def settled_first(
@@ -20,7 +23,7 @@ def settled_first(
 ) -> Callable[..., Any]:
     """Return the function with a settle before its first line.
 
-    It raises `NotHeld`, and does not run, where the settle is refused or its answer is lost.
+    It is given back, and does not run, where the settle is refused or its answer is lost.
     """
     if definition.kind == "loop":
 
@@ -41,9 +44,9 @@ async def _settle(app: Source, start: Start, definition: Definition) -> None:
     try:
         (answer,) = await app.store.commit([await _transition(app, start, definition)])
     except RopewayError as error:
-        raise NotHeld from error
+        raise NotRun(_GIVEN_BACK) from error
     if answer.status != "applied":
-        raise NotHeld
+        raise NotRun(_GIVEN_BACK)
 
 
 async def _transition(app: Source, start: Start, definition: Definition) -> Transition:
@@ -51,4 +54,4 @@ async def _transition(app: Source, start: Start, definition: Definition) -> Tran
     own = start.terms or NO_TERMS
     now = await app.store.now() if own.unique is not None else 0.0
     rules = Rules(keep=Keep(app.settings.keep, app.settings.keep_failed))
-    return settle_early(fence, own, definition.terms, now, rules)
+    return settle_early(fence, start.body, own, definition.terms, now, rules)

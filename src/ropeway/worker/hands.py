@@ -9,15 +9,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from ropeway.blobs import refuse_larger
 from ropeway.codecs import JSON
 from ropeway.context import Running, Waits
 from ropeway.decide import NO_TERMS
-from ropeway.errors import MessageTooLarge
 from ropeway.executor import Call, Ended, Executor, Trace
 from ropeway.executors.loop import LoopExecutor
 from ropeway.executors.threads import ThreadExecutor
-from ropeway.message import Failure, Fence, Kind, Outcome
-from ropeway.task import Definition, Source
+from ropeway.message import Failure, Fence, Kind, Outcome, Terms
+from ropeway.reference import reference_of
+from ropeway.sending import Source
+from ropeway.task import Definition
+from ropeway.worker.apart import already_bound, fetched_first, not_kept, setting_apart
 from ropeway.worker.around import Surroundings
 from ropeway.worker.early import settled_first
 from ropeway.worker.frames import Start, TaskInfo
@@ -62,13 +65,20 @@ class Hands:
         function = self._around(definition)
         if terms.early:
             function = settled_first(task.app, start, definition, function)
+        bind = binder(definition, terms.version)
+        if reference_of(start.body) is not None:
+            on_loop = definition.kind == "loop"
+            function = fetched_first(task.app, start, bind, function, on_loop=on_loop)
+            bind = already_bound
         call = Call(
             slot=start.slot,
             task=start.task,
             running=self._context(start, task.app, definition.kind, early=terms.early is True),
             function=function,
-            bind=binder(definition, terms.version),
+            bind=bind,
             encode=self._encode,
+            inline=self._app.settings.max_message,
+            set_apart=setting_apart(task.app, start) if self._is_kept(terms) else not_kept,
             body=start.body,
             content_type=start.content_type,
             policy=start.policy or definition.policy,
@@ -136,13 +146,14 @@ class Hands:
             waits=None if start.solo else self._waits[kind],
         )
 
+    def _is_kept(self, terms: Terms) -> bool:
+        """Whether anybody can ask for the result of a call."""
+        keep = self._app.settings.keep if terms.keep is None else terms.keep
+        return keep > 0 and terms.store is not False and not terms.early
+
     def _encode(self, value: Any) -> bytes:
-        data, limit = JSON.encode(value), self._app.settings.max_message
-        if len(data) > limit:
-            raise MessageTooLarge(
-                f"{len(data):,} bytes, more than max_message={limit:,}",
-                hint="store the data elsewhere and return a reference",
-            )
+        data = JSON.encode(value)
+        refuse_larger(len(data), self._app.settings, "it takes")
         return data
 
     def _ended(self, slot: int, outcome: Outcome) -> None:

@@ -1,10 +1,11 @@
-"""The loop that prunes: what waits past its time ends, and records that are over go."""
+"""The loop that prunes: what waits past its time ends, and what need not be kept goes."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 
+from ropeway.blobs import is_time_to_sweep, sweep_some
 from ropeway.decide import Keep
 from ropeway.errors import RopewayError
 from ropeway.store import Store
@@ -40,7 +41,14 @@ class Pruner:
         changed = 0
         while (batch := await self._batch()) > 0:
             changed += batch
+        if await self.patience.ask(is_time_to_sweep(self._store)):
+            await self._sweep()
         return changed
+
+    async def _sweep(self) -> None:
+        after, _ = await self.patience.ask(sweep_some(self._store), _LONG)
+        while after:
+            after, _ = await self.patience.ask(sweep_some(self._store, after), _LONG)
 
     async def _batch(self) -> int:
         return await self.patience.ask(self._store.prune(self._keep, _BATCH), _LONG)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from ropeway.errors import RopewayError
 from ropeway.message import Fence
 from ropeway.progress import KEPT, Progress, encode, progress_key
-from ropeway.task import Source
+from ropeway.sending import Source
 from ropeway.transition import Put, Transition
 
 log = logging.getLogger("ropeway.worker")

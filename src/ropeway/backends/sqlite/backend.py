@@ -84,8 +84,8 @@ class SqliteBackend:
     def _asked(self, part: Sequence[Transition]) -> Op[list[Answer]]:
         message = commit.lone_message(part)
         durable: Durable = "after" if message is not None else commit.durability(part)
-        if durable == "after":
-            self.database.check_room()
+        if durable == "after" or commit.needs_room(part):
+            self.database.check_room(much=durable == "before")
         if message is not None:
             alone = partial(commit.publish_alone, message)
             return self.database.submit(alone, 1, durable, single=True)

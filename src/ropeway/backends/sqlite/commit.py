@@ -27,7 +27,10 @@ from ropeway.transition import (
     Transition,
     digest,
     is_plain,
+    size,
 )
+
+_MUCH = 65_536
 
 
 def apply_all(transitions: Sequence[Transition], writing: Writing) -> list[Answer]:
@@ -56,6 +59,11 @@ def durability(transitions: Sequence[Transition]) -> Durable:
         if each.fence or each.expect or not is_plain(each):
             return "before"
     return "after"
+
+
+def needs_room(transitions: Sequence[Transition]) -> bool:
+    """Whether any of this brings more work, or much of anything: a nearly full disk refuses that."""
+    return any(each.fence is None and (each.publish or size(each) > _MUCH) for each in transitions)
 
 
 def _apply(writing: Writing, transition: Transition) -> Answer:

@@ -77,10 +77,10 @@ class Database:
             self._close()
             self.holders.close()
 
-    def check_room(self) -> None:
+    def check_room(self, *, much: bool = False) -> None:
         """Raise `Backpressure` when the disk has room for settles, but not for more work."""
         opened = self._opened
-        if opened is not None and not opened.room.for_messages():
+        if opened is not None and not opened.room.for_messages(much=much):
             raise Backpressure(
                 f"the disk is full: {opened.room.free / 2**20:.0f} MiB are left, for the results of "
                 "what is running",

@@ -49,10 +49,10 @@ class Room:
                 with contextlib.suppress(OSError):  # full: the rest is written when it is not
                     _write_zeros(self._log, start, end)
 
-    def for_messages(self) -> bool:
-        """Whether the disk has room for more work."""
+    def for_messages(self, *, much: bool = False) -> bool:
+        """Whether the disk has room for more work; it is looked at anew if that is `much`."""
         now = time.monotonic()
-        if now - self._looked > _LOOK_EVERY:
+        if much or now - self._looked > _LOOK_EVERY:
             self._looked = now
             found = os.statvfs(self._folder)
             self.free = found.f_bavail * found.f_frsize

@@ -11,7 +11,7 @@ from ropeway.bulk import cancelling, removing, retrying
 from ropeway.cli.changing import Asked, a_rate, change_all, choosing, chosen, several
 from ropeway.cli.complete import job_ids
 from ropeway.cli.confirm import confirm
-from ropeway.cli.editor import differences, edit_of
+from ropeway.cli.editor import differences, edit_of, with_arguments
 from ropeway.cli.find import find_job
 from ropeway.cli.look import changing
 from ropeway.cli.output import print_json
@@ -130,14 +130,15 @@ def edit(
         seen = step(see(backend, find_job(backend, "", job).id))
         due = None if delay is None else step(backend.now()) + delay
         content = body.read() if body else None
-        wanted = edit_of(seen.record, args, sets, content, due=due, **plain)
-        lines = differences(seen.record, wanted)
+        whole = with_arguments(backend, seen.record)
+        wanted = edit_of(whole, args, sets, content, due=due, **plain)
+        lines = differences(whole, wanted)
         shared.say("\n".join(lines) or "nothing differs")
         again = seen.record.state.final
         if not dry_run:
             verb = "change it, and have it run again" if again else "change it"
             confirm(verb, yes=yes)
-            step(correct(backend, seen, wanted))
+            step(correct(backend, seen, wanted, load({})))
     if shared.json:
         job_id = seen.record.message.id
         print_json({"id": job_id, "changed": lines, "runs_again": again, "dry_run": dry_run})

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from ropeway.blobs import sweep
 from ropeway.claims import MAX_BATCH
 from ropeway.cli.confirm import confirm
 from ropeway.cli.look import changing
@@ -69,6 +70,7 @@ def _regular(backend: Backend) -> int:
     changed = 0
     while (batch := step(backend.prune(keep, _BATCH))) > 0:
         changed += batch
+    step(sweep(backend))
     return changed
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ropeway.blobs import load
 from ropeway.bulk import removing, retrying
 from ropeway.cli import causeview, jobview
 from ropeway.cli.changing import Asked, change_all, choosing, chosen
@@ -118,11 +119,12 @@ def show(shared: Shared, job: str, raw: bool) -> None:
         record = find_job(backend, missing, job).record()
         assert backend is not None  # else there is no such job
         facts = step(gather(backend, record))
+        body = step(load(backend, record.message.id, record.message.body)) if raw else b""
     shown = (record, facts.now, why(facts))
     if raw:
         if on_terminal():
             raise click.UsageError("--raw may write anything: send it to a file.")
-        sys.stdout.buffer.write(record.message.body)
+        sys.stdout.buffer.write(body)
     elif shared.json:
         print_json(jobview.whole(*shown))
     else:

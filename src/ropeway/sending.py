@@ -1,0 +1,143 @@
+"""Sending calls: each becomes a message, together with what its body and its purpose ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec.structs import replace
+
+from ropeway.blobs import Parcel, packed, unpack
+from ropeway.capabilities import require
+from ropeway.errors import Backpressure, Refused, RopewayError
+from ropeway.message import Message
+from ropeway.middleware import Hooks
+from ropeway.reference import HEADS
+from ropeway.results import Job
+from ropeway.source import Stores
+from ropeway.transition import Answer, Transition
+from ropeway.unique import Unique, send_unique
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+_SHOWN = 1_000
+
+
+class Source(Stores, Protocol):
+    """What a task needs of its app."""
+
+    @property
+    def hooks(self) -> Hooks:
+        """What goes around each send and each run."""
+        ...
+
+
+class Call(Generic[R_co]):
+    """A task with its arguments, checked and encoded, not yet sent; hand it to `send_many`."""
+
+    __slots__ = ("message", "result_type", "unique")
+
+    def __init__(self, message: Message, result_type: Any, unique: Unique | None = None) -> None:
+        self.message = message
+        self.result_type = result_type
+        self.unique = unique
+
+    def __repr__(self) -> str:
+        body = self.message.body
+        more = f"… {len(body):,} bytes" if len(body) > _SHOWN else ""
+        return f"<Call {self.message.task} {body[:_SHOWN].decode(errors='replace')}{more}>"
+
+
+def spread_out(calls: Sequence[Call[R]], seconds: float) -> list[Call[R]]:
+    """Return the calls with their due times spaced evenly over so many seconds."""
+    found: list[Call[R]] = []
+    for number, call in enumerate(calls):
+        message, later = call.message, number * seconds / len(calls)
+        if message.due is None:
+            message = replace(message, delay=message.delay + later)
+        else:
+            message = replace(message, due=message.due + later)
+        found.append(Call(message, call.result_type, call.unique))
+    return found
+
+
+async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
+    """Send calls in as few commits as possible; the jobs come back in the same order."""
+    if not app.hooks.sends:
+        return await _send_all(app, calls)
+    with app.hooks.sending([call.message for call in calls]) as messages:
+        changed = zip(calls, messages, strict=True)
+        return await _send_all(
+            app, [Call(message, call.result_type, call.unique) for call, message in changed]
+        )
+
+
+async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
+    alone = [call for call in calls if call.unique is not None]
+    if alone:
+        return await _send_unique(app, calls, alone)
+    most = app.settings.max_message
+    if all(len(call.message.body) <= most for call in calls):
+        answers = await app.store.commit([Transition(publish=(call.message,)) for call in calls])
+    else:
+        answers = await _send_large(app, calls, most)
+    return [_sent(app, call, answer) for call, answer in zip(calls, answers, strict=True)]
+
+
+async def send_one(app: Source, call: Call[R]) -> Job[R]:
+    """Send a call that nothing goes around, and that need not be the only one."""
+    if len(call.message.body) > app.settings.max_message:
+        (answer,) = await _send_large(app, [call], app.settings.max_message)
+    else:
+        (answer,) = await app.store.commit([Transition(publish=(call.message,))])
+    return _sent(app, call, answer)
+
+
+async def _send_large(app: Source, calls: Sequence[Call[R]], most: int) -> list[Answer]:
+    """Send calls of which some have bodies that are kept apart."""
+    store, parcels = app.store, list[Parcel]()
+    try:
+        for call in calls:
+            parcels.append(await packed(store, call.message, most))
+        answers = await store.commit([each.transition for each in parcels])
+    except RopewayError:
+        await unpack(store, parcels)
+        raise
+    pairs = zip(parcels, answers, strict=True)
+    await unpack(store, [parcel for parcel, answer in pairs if not answer.ok])
+    return answers
+
+
+def _sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
+    if answer.status == "refused":
+        raise _refusal(answer)
+    return Job(app, call.message.id, call.result_type)
+
+
+async def _send_unique(
+    app: Source, calls: Sequence[Call[R]], alone: Sequence[Call[R]]
+) -> list[Job[R]]:
+    """Send those that must be the only ones, and then the others."""
+    require(app.store.capabilities, "recorded", "a unique call")
+    ids: dict[str, str] = {}
+    sent = await send_unique(app.store, alone, app.settings.max_message)
+    for call, (job_id, refused) in zip(alone, sent, strict=True):
+        if refused is not None:
+            raise _refusal(refused)
+        ids[call.message.id] = job_id
+    others = [call for call in calls if call.unique is None]
+    if others:
+        await _send_all(app, others)
+    return [Job(app, ids.get(call.message.id, call.message.id), call.result_type) for call in calls]
+
+
+def _refusal(answer: Answer) -> Exception:
+    if answer.reason == "full":
+        return Backpressure("the queue is full", hint="send again later")
+    if answer.key is not None and answer.key.startswith(HEADS):
+        return Refused(
+            "its arguments were removed before it was sent: more than an hour lay in between",
+            hint="send it again",
+        )
+    return Refused(f"the message was refused: {answer.reason} ({answer.key})")
