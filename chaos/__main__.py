@@ -13,6 +13,7 @@ from typing import NoReturn
 from chaos import report
 from chaos.campaign import torture
 from chaos.errors import HarnessError
+from chaos.places import BACKENDS, Durability
 from chaos.power.campaign import cut_power, line
 from chaos.power.disk import refuse_where_impossible
 from chaos.power.verdict import judge_cut_folder
@@ -21,7 +22,7 @@ from chaos.verdict import HARNESS_ERROR, Word, judge_folder, worst
 
 _NUMBERS = (
     *("tasks", "workers", "children", "lease", "sending", "faults", "every", "stop_every"),
-    *("lock_every", "full_every", "poison"),
+    *("lock_every", "full_every", "server_every", "poison"),
 )
 """The fields of a profile that have an option of their own."""
 
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser("check", help="judge the directory of a run again")
     check.add_argument("folder", type=Path)
     power = verbs.add_parser("power", help="cut the power of a database on a disk of its own")
+    _add_backend(power)
     power.add_argument("--cuts", type=int, default=10, help="how many (10)")
     power.add_argument("--durability", choices=("disk", "process"), default="disk")
     power.add_argument("--seed", dest="seeds", default="1", help="of the first cut (1)")
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(parser: argparse.ArgumentParser, seeds: str) -> None:
-    parser.add_argument("--url", default="sqlite:///{run}/jobs.db", help="{run}: the run's folder")
+    _add_backend(parser)
     parser.add_argument(
         "--seed", "--seeds", dest="seeds", default=seeds, help=f"N or A..B ({seeds})"
     )
@@ -55,6 +57,10 @@ def _add_run(parser: argparse.ArgumentParser, seeds: str) -> None:
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=type(default), default=default, help=f"({default})")
     _add_place(parser)
+
+
+def _add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", choices=BACKENDS, default="sqlite", help="(sqlite)")
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
@@ -72,14 +78,15 @@ def _seeds(text: str) -> range:
 
 def _torture(options: argparse.Namespace, base: Path) -> list[Word]:
     profile = Profile(**{name: getattr(options, name) for name in _NUMBERS})
-    return torture(_seeds(options.seeds), options.url, profile, base, keep=options.keep)
+    return torture(_seeds(options.seeds), options.backend, profile, base, keep=options.keep)
 
 
-def _cut(options: argparse.Namespace, base: Path, durability: str, cuts: int) -> list[Word]:
+def _cut(options: argparse.Namespace, base: Path, durability: Durability, cuts: int) -> list[Word]:
     if not cuts:
         return []
     first = _seeds(options.seeds)[0]
-    return cut_power(range(first, first + cuts), durability, base, keep=options.keep)
+    seeds = range(first, first + cuts)
+    return cut_power(seeds, options.backend, durability, base, keep=options.keep)
 
 
 def _run(options: argparse.Namespace, base: Path) -> list[Word]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chaos.errors import HarnessError
@@ -17,10 +17,12 @@ _REFUSED = "was not settled (lost)"
 
 
 class Crew:
-    """Keeps `size` workers running. Those that are `leaving` were told to stop, and finish."""
+    """Keeps `size` workers running; `env` gives the environment of each by its number."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str], size: int, children: int) -> None:
-        self._folder, self._env, self.size = folder, dict(env), size
+    def __init__(
+        self, folder: Path, env: Callable[[int], Mapping[str, str]], size: int, children: int
+    ) -> None:
+        self._folder, self._env, self.size = folder, env, size
         self._command = ["chaos.worker", "chaos.tasks:app", "--children", str(children)]
         self._all: list[Started] = []
         self.workers: list[Started] = []
@@ -31,7 +33,7 @@ class Crew:
         self.workers = [worker for worker in self.workers if worker.alive]
         while len(self.workers) < self.size:
             log = self._folder / f"worker-{len(self._all):03}.log"
-            worker = Started(self._command, log, self._env)
+            worker = Started(self._command, log, self._env(len(self._all)))
             self._all.append(worker)
             self.workers.append(worker)
 

@@ -29,14 +29,14 @@ FINAL = frozenset({"succeeded", "failed", "cancelled", "expired", "quarantined"}
 class Setup(Struct, frozen=True, kw_only=True):
     """What was run: everything that is needed to run it again.
 
-    `settings` are ropeway's own; `scene` says what went on when the power was cut.
+    `durability` is what the backend is set to; `scene` says what went on when the power was cut.
     """
 
     seed: int
-    url: str
+    backend: str
     profile: Profile
     faults: list[Fault] = field(default_factory=list)
-    settings: dict[str, str] = field(default_factory=dict)
+    durability: Literal["disk", "process"] = "disk"
     scene: str = ""
 
 
@@ -106,7 +106,7 @@ class Strike(Struct, frozen=True, kw_only=True):
 class Evidence(Struct, kw_only=True, dict=True):
     """Everything that is known of a run; most of it by the id of the job.
 
-    `pressed`: when a sender was told that there is no room.
+    `pressed`: when a sender was told that there is no room. `whole`: the witness missed nothing.
     """
 
     profile: Profile = field(default_factory=Profile)
@@ -118,6 +118,7 @@ class Evidence(Struct, kw_only=True, dict=True):
     public: dict[str, Row] = field(default_factory=dict)
     raw: dict[str, Row] = field(default_factory=dict)
     damage: str = ""
+    whole: bool = True
     refused: int = 0
     pressed: list[int] = field(default_factory=list)
     began: int = 0
@@ -177,6 +178,7 @@ def load(folder: Path) -> Evidence:
         public={row.id: row for row in dump.public},
         raw={row.id: row for row in dump.raw},
         damage=dump.damage,
+        whole=sightings.whole,
         refused=refused(folder),
         pressed=[record.t for record in records if record.note == "Backpressure"],
         began=moments.get("began", 0),
@@ -230,12 +232,12 @@ def _runs(records: Sequence[Record], strikes: Sequence[Strike]) -> dict[str, lis
 
 def _strikes(records: Iterable[Record]) -> list[Strike]:
     strikes: list[Strike] = []
-    healed: dict[int, int] = {}
+    healed: dict[tuple[str, int], int] = {}
     for record in reversed(list(records)):
         if record.type == "heal":
-            healed[record.sup] = record.t
+            healed[record.op, record.sup] = record.t
         elif record.type == "strike":
-            until = healed.pop(record.sup, record.t)
+            until = healed.pop((record.op, record.sup), record.t)
             strikes.append(Strike(t=record.t, nemesis=record.op, pid=record.sup, until=until))
     return strikes[::-1]
 

@@ -25,6 +25,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     t: when. p: the process that wrote it. op: what was done. n, v: number and digest of the work;
     of an `end`, `v` is the value. sup: the supervisor above, or the process that was struck.
+    since: when it was asked for, if that has no line of its own.
     """
 
     t: int
@@ -37,6 +38,7 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     n: int = -1
     v: str | None = None
     note: str = ""
+    since: int = 0
 
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

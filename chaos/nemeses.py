@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from chaos.evidence import Evidence, Run, Strike
+from chaos.places.servers import ServerPlace
+from chaos.places.strikes import KINDS, Kind
 from chaos.points import NEMESIS, POINTS
 from chaos.stage import Stage
 from chaos.tasks import POISONED
@@ -179,13 +181,41 @@ class FillDisk:
     patience = 0.0
 
     def inject(self, stage: Stage, draw: float) -> int:
-        return os.getpid() if stage.fill_disk() else 0
+        return os.getpid() if stage.place.fill_disk() else 0
 
     def heal(self, stage: Stage, pid: int) -> None:
-        stage.free_disk()
+        stage.place.free_disk()
 
     def effective(self, strike: Strike, evidence: Evidence) -> bool:
         return any(strike.t < t < strike.until for t in evidence.pressed)
+
+
+class Outage:
+    """A server, or the network to it, is struck. Nothing is struck while another of them lasts."""
+
+    patience = 6.0
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+
+    def inject(self, stage: Stage, draw: float) -> int:
+        place = stage.place
+        if not isinstance(place, ServerPlace) or place.struck:
+            return 0
+        if self._kind.strike(place, draw) is False:
+            return 0
+        place.struck = True
+        return os.getpid()
+
+    def heal(self, stage: Stage, pid: int) -> None:
+        assert isinstance(stage.place, ServerPlace)
+        self._kind.heal(stage.place, 0.0)
+        stage.place.struck = False
+
+    def effective(self, strike: Strike, evidence: Evidence) -> bool:
+        return any(
+            evidence.is_open(run, strike.t) for runs in evidence.runs.values() for run in runs
+        )
 
 
 ALL: dict[str, Nemesis] = {
@@ -198,6 +228,7 @@ ALL: dict[str, Nemesis] = {
     "restart worker": RestartWorker(),
     "lock store": LockStore(),
     "fill disk": FillDisk(),
+    **{name: Outage(kind) for name, kind in KINDS.items()},
 }
 
 

@@ -8,6 +8,7 @@ from random import Random
 
 from msgspec import Struct
 
+from chaos.places.strikes import KINDS
 from chaos.points import NEMESIS, POINTS
 from chaos.profile import Profile
 from chaos.seeds import stream
@@ -27,8 +28,11 @@ class Fault(Struct, frozen=True):
     duration: float = 0.0
 
 
-def plan(seed: int, profile: Profile, *, disk: bool = False) -> list[Fault]:
-    """All faults of a run, in their order; with a `disk` of its own, that is filled as well."""
+def plan(seed: int, profile: Profile, *, disk: bool = False, server: bool = False) -> list[Fault]:
+    """All faults of a run, in their order.
+
+    With a `disk` of its own, that is filled as well; a `server` is struck too, in all ways in turn.
+    """
     times, targets = stream(seed, "fault times"), stream(seed, "fault targets")
 
     def faults(
@@ -38,12 +42,19 @@ def plan(seed: int, profile: Profile, *, disk: bool = False) -> list[Fault]:
             duration = profile.lease * times.uniform(*leases)
             yield Fault(t, kind(number), targets.random(), duration)
 
+    outages = list(KINDS)
+    stream(seed, "outages").shuffle(outages)
     every_kind = (
         faults(profile.every, lambda _: _kill(targets, profile)),
         faults(profile.stop_every, lambda n: STOPS[n % len(STOPS)], profile.stop_leases),
         faults(profile.restart_every, lambda _: "restart worker"),
         faults(profile.lock_every, lambda _: "lock store", profile.lock_leases),
         faults(profile.full_every if disk else 0.0, lambda _: "fill disk", profile.full_leases),
+        faults(
+            profile.server_every if server else 0.0,
+            lambda n: outages[n % len(outages)],
+            profile.server_leases,
+        ),
     )
     return sorted(itertools.chain(*every_kind), key=lambda fault: fault.t)
 

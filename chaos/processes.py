@@ -47,7 +47,7 @@ class Started:
     @property
     def children(self) -> list[int]:
         """The pids of its children that have not ended."""
-        return [pid for pid in _children(self.pid) if state(pid) not in {"", "Z", "X"}]
+        return [pid for pid in children_of(self.pid) if state(pid) not in {"", "Z", "X"}]
 
     def said(self) -> str:
         """All that it has written."""
@@ -98,7 +98,8 @@ def until(done: Callable[[], bool], what: str, patience: float) -> None:
         time.sleep(0.02)
 
 
-def _children(pid: int) -> Iterator[int]:
+def children_of(pid: int) -> Iterator[int]:
+    """The pids of the children of a process, ended ones that nobody has waited for included."""
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             yield from map(int, path.read_text().split())

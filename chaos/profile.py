@@ -25,8 +25,9 @@ class Profile(Struct, frozen=True, kw_only=True):
     at a point of its work. About every `stop_every` a supervisor is stopped for `stop_leases` leases,
     every other time with its children. About every `restart_every` one is restarted in order, and
     about every `lock_every` the store is locked for `lock_leases` leases. Where the database has a
-    small disk of its own, that is full about every `full_every`, for `full_leases`. 0 means never.
-    `poison` calls kill whatever runs them.
+    small disk of its own, that is full about every `full_every`, for `full_leases`. Where it is a
+    server, that or the network to it is struck about every `server_every`, for `server_leases`. 0
+    means never. `poison` calls kill whatever runs them.
     """
 
     tasks: int = 20_000
@@ -49,6 +50,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     lock_leases: tuple[float, float] = (0.5, 2.5)
     full_every: float = 9.0
     full_leases: tuple[float, float] = (0.5, 1.0)
+    server_every: float = 4.0
+    server_leases: tuple[float, float] = (0.5, 2.5)
     patience: float = 90.0
     recovery: float = 10.0
     enough: Enough = field(default_factory=Enough)

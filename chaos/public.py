@@ -11,6 +11,7 @@ from chaos.witness import Row
 from ropeway.connect import Connection
 from ropeway.message import JobRecord, job_key
 from ropeway.stepping import step
+from ropeway.store import Filter
 
 _PAGE = 500
 _decode = msgspec.msgpack.Decoder(JobRecord).decode
@@ -27,6 +28,21 @@ class Public:
 
     def __exit__(self, *_: object) -> None:
         step(self._backend.close())
+
+    def open(self) -> None:
+        """Have the backend make what it needs."""
+        step(self._backend.open())
+
+    def found(self) -> set[str]:
+        """The ids of all jobs that a search lists."""
+        ids: set[str] = set()
+        older: str | None = None
+        while True:
+            page = step(self._backend.search(Filter(), older, _PAGE))
+            ids.update(job.message.id for job in page.jobs)
+            older = page.older
+            if older is None:
+                return ids
 
     def has_work(self) -> bool:
         """Whether any queue holds a message, waiting or leased."""

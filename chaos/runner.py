@@ -17,17 +17,16 @@ _AGAIN = 0.2
 
 def torture(stage: Stage) -> None:
     """Make the run; whatever it started has ended when this returns or raises."""
-    stage.witness.install()
     try:
+        stage.prepare()
         stage.start_workers()
         stage.start_producers()
         _faults(stage)
         _heal(stage)
         stage.work_off()
+        stage.look()
     finally:
         stage.end()
-        stage.history.close()
-    stage.look()
 
 
 def _faults(stage: Stage) -> None:

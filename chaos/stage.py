@@ -11,33 +11,41 @@ from chaos import history
 from chaos.crew import Crew
 from chaos.evidence import Dump, Setup
 from chaos.history import FOLDER, History
+from chaos.places.place import Place
 from chaos.points import arming
 from chaos.processes import Started, environment
 from chaos.public import Public
-from chaos.smalldisk import SmallDisk
-from chaos.witnesses import witness_of
+from chaos.skew import CLOCK
 
 
 class Stage:
     """One run's folder and processes. The folder holds all that `evidence.load` reads."""
 
-    def __init__(self, setup: Setup, folder: Path, disk: SmallDisk | None = None) -> None:
-        self.setup, self.folder, self.disk = setup, folder, disk
+    def __init__(self, setup: Setup, folder: Path, place: Place) -> None:
+        self.setup, self.folder, self.place = setup, folder, place
         (folder / "history").mkdir(parents=True)
         self.write("run.json", setup)
-        self.witness = witness_of(setup.url)
+        self.witness = place.witness(folder / "history", setup.profile.lease)
         self.history = History(folder / "history", "control")
-        self._env = self._environment()
-        self.crew = Crew(folder, self._env, setup.profile.workers, setup.profile.children)
+        profile = setup.profile
+        self.crew = Crew(folder, self._worker_env, profile.workers, profile.children)
         self.clients: list[Started] = []
 
-    def _environment(self) -> dict[str, str]:
+    def _worker_env(self, number: int) -> dict[str, str]:
+        clock = str(self.place.clock_offset(number))
+        return self._environment(self.place.worker_url(number)) | {CLOCK: clock}
+
+    def _environment(self, url: str) -> dict[str, str]:
         profile = self.setup.profile
         given = {"lease": profile.lease, "grace": profile.grace, "log_format": "pretty"}
-        given |= self.setup.settings
+        given |= self.place.settings | {"url": url}
         names = {f"ROPEWAY_{name.upper()}": str(value) for name, value in given.items()}
-        place = {"ROPEWAY_URL": self.setup.url, FOLDER: str(self.folder / "history")}
-        return environment(**names, **place)
+        return environment(**names, **{FOLDER: str(self.folder / "history")})
+
+    def prepare(self) -> None:
+        """Have the backend run, and be watched."""
+        self.place.start()
+        self.witness.install()
 
     def start_workers(self) -> None:
         """Start the crew, and wait until it takes jobs."""
@@ -49,11 +57,13 @@ class Stage:
         begin = self.history.log("phase", "began")
         for index in range(self.setup.profile.producers):
             arguments = (str(self.folder), str(index), str(begin))
-            self.start_client(f"producer-{index}", "chaos.producer", *arguments)
+            url = self.place.producer_url(index)
+            self.start_client(f"producer-{index}", url, "chaos.producer", *arguments)
 
-    def start_client(self, name: str, *arguments: str) -> None:
+    def start_client(self, name: str, url: str, *arguments: str) -> None:
         """Start a program that uses the product."""
-        self.clients.append(Started(arguments, self.folder / f"{name}.log", self._env))
+        log = self.folder / f"{name}.log"
+        self.clients.append(Started(arguments, log, self._environment(url)))
 
     def work_off(self) -> None:
         """Wait until no work is left, and end the workers.
@@ -61,24 +71,30 @@ class Stage:
         The wait is bounded: what is not done by then is for the checkers to find.
         """
         deadline = time.monotonic() + self.setup.profile.patience
-        with Public(self.setup.url) as public:
+        with Public(self.place.url) as public:
             while public.has_work() and time.monotonic() < deadline:
                 time.sleep(0.1)
         self.crew.leave(self.setup.profile.grace + self.setup.profile.patience)
 
     def end(self) -> None:
+        """Kill whatever was started and has not ended; the run is over."""
+        self.kill()
+        self.history.close()
+
+    def kill(self) -> None:
         """Kill whatever was started and has not ended."""
         for client in self.clients:
             client.kill()
         self.crew.end()
+        self.place.end()
 
     def look(self) -> None:
         """Write down how everything is at the end, seen from above and from below."""
-        rows = self.witness.rows()
+        damage, rows = self.witness.damage(), self.witness.rows()
         asked = {each.id for each in history.read(self.folder / "history") if each.op == "send"}
-        with Public(self.setup.url) as public:
+        with Public(self.place.url) as public:
             seen = public.rows(sorted(asked | {row.id for row in rows}))
-        self.write("final.json", Dump(public=seen, raw=rows, damage=self.witness.damage()))
+        self.write("final.json", Dump(public=seen, raw=rows, damage=damage))
         self.write("witness.json", self.witness.sightings())
 
     def arm(self, pid: int, point: str) -> None:
@@ -89,18 +105,6 @@ class Stage:
         """Spare the workers that have not come there."""
         for path in (self.folder / "history").glob(arming(Path(), "*").name):
             path.unlink(missing_ok=True)
-
-    def fill_disk(self) -> bool:
-        """Leave no free byte on the disk of the database; False if it has none of its own."""
-        if self.disk is None:
-            return False
-        self.disk.fill()
-        return True
-
-    def free_disk(self) -> None:
-        """Remove what filled the disk."""
-        if self.disk is not None:
-            self.disk.free()
 
     def write(self, name: str, value: object) -> None:
         """Write a file of the folder."""

@@ -1,6 +1,6 @@
 """The contract of a witness: whoever sees what a backend really stores, beside the product.
 
-There is one for each backend, in `witnesses/`; everything else here knows no backend.
+One sees a backend from inside, the other believes those who ask it: see `witnesses/`.
 """
 
 from __future__ import annotations
@@ -55,10 +55,11 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Sightings(Struct, frozen=True):
-    """All that was seen, in the order in which the backend did it."""
+    """All that was seen, in the order in which the backend did it; not `whole`: some was missed."""
 
     claims: list[Claimed]
     settles: list[Settled]
+    whole: bool = True
 
 
 class Witness(Protocol):
@@ -73,7 +74,7 @@ class Witness(Protocol):
         ...
 
     def rows(self) -> list[Row]:
-        """Every job that is stored, read without the product."""
+        """Every job that is stored."""
         ...
 
     def damage(self) -> str:

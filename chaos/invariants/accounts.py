@@ -34,7 +34,7 @@ def _disagreements(row: Row, public: Row | None) -> Iterator[str]:
 
 def _sums(row: Row, evidence: Evidence) -> Iterator[str]:
     issued = len(evidence.claims.get(row.id, ()))
-    if row.attempt != issued:
+    if row.attempt < issued or (evidence.whole and row.attempt > issued):
         yield f"has attempt {row.attempt} after {issued} claims"
     charged = row.failures + row.losses + row.releases
     # Each attempt is charged once at most, and the one that succeeded is charged nothing.

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from chaos import report
+from chaos.places import Durability, place_of
 from chaos.power.cut import cut, setup_of
 from chaos.power.disk import Disk, refuse_where_impossible
 from chaos.power.verdict import PowerVerdict, judge_cut_folder
 from chaos.stage import Stage
 from chaos.verdict import Word
-from chaos.witnesses.sqlite import url_in
 
 _COUNTS = {
     "acked": "acknowledged",
@@ -23,7 +23,9 @@ _COUNTS = {
 }
 
 
-def cut_power(seeds: Iterable[int], durability: str, base: Path, *, keep: bool) -> list[Word]:
+def cut_power(
+    seeds: Iterable[int], backend: str, durability: Durability, base: Path, *, keep: bool
+) -> list[Word]:
     """Cut once for each seed. Cuts that are meant to lose and lose nothing have not bitten."""
     refuse_where_impossible()
     verdicts: list[PowerVerdict] = []
@@ -32,8 +34,8 @@ def cut_power(seeds: Iterable[int], durability: str, base: Path, *, keep: bool) 
         + "".join(f"{t:>14}" for t in _COUNTS)
     )
     for seed in seeds:
-        folder = base / f"power-{durability}-{seed}"
-        verdict = one(seed, durability, folder)
+        folder = base / f"power-{backend}-{durability}-{seed}"
+        verdict = one(seed, backend, durability, folder)
         verdicts.append(verdict)
         print(line(str(seed), verdict), flush=True)
         if verdict.word != "pass":
@@ -48,10 +50,11 @@ def cut_power(seeds: Iterable[int], durability: str, base: Path, *, keep: bool) 
     return words
 
 
-def one(seed: int, durability: str, folder: Path) -> PowerVerdict:
+def one(seed: int, backend: str, durability: Durability, folder: Path) -> PowerVerdict:
     """Make one cut and judge it."""
     with Disk() as disk:
-        cut(Stage(setup_of(seed, url_in(disk.mount), durability), folder), disk)
+        place = place_of(backend, disk.mount, durability=durability)
+        cut(Stage(setup_of(seed, backend, durability), folder, place), disk)
     return judge_cut_folder(folder)
 
 

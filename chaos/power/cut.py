@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from chaos.evidence import Dump, Setup
+from chaos.places import Durability
 from chaos.power.disk import Disk
 from chaos.processes import Started, state, until
 from chaos.profile import Profile
@@ -30,34 +31,31 @@ _QUIET = (0.05, 0.3)
 _START, _STILL = 60.0, 10.0
 
 
-def setup_of(seed: int, url: str, durability: str) -> Setup:
+def setup_of(seed: int, backend: str, durability: Durability) -> Setup:
     """How the cut of a seed is made."""
     scene = SCENES[seed % len(SCENES)]
     profile = msgspec.structs.replace(_PROFILE, workers=0 if scene == "sending" else 1)
-    settings = {"durability": durability}
-    return Setup(seed=seed, url=url, profile=profile, settings=settings, scene=scene)
+    return Setup(seed=seed, backend=backend, profile=profile, durability=durability, scene=scene)
 
 
 def cut(stage: Stage, disk: Disk) -> None:
     """Make the cut; the stage's database is on the disk, and its folder is not."""
-    stage.witness.install()
     try:
+        stage.prepare()
         _work(stage)
         _stop_all(stage)
         disk.cut()
-    finally:
-        stage.end()
-    disk.replace()
-    damage = stage.witness.damage()
-    stage.write("after.json", Dump(public=[], raw=stage.witness.rows(), damage=damage))
-    try:
+        stage.kill()
+        disk.replace()
+        stage.place.start()
+        damage = stage.witness.damage()
+        stage.write("after.json", Dump(public=[], raw=stage.witness.rows(), damage=damage))
         stage.crew.size = 1
         stage.start_workers()
         stage.work_off()
+        stage.look()
     finally:
         stage.end()
-        stage.history.close()
-    stage.look()
 
 
 def _work(stage: Stage) -> None:
@@ -65,7 +63,8 @@ def _work(stage: Stage) -> None:
     stage.start_workers()
     stage.start_producers()
     producers = list(stage.clients)
-    stage.start_client("reader", "chaos.power.reader", str(stage.folder))
+    url = stage.place.url
+    stage.start_client("reader", url, "chaos.power.reader", str(stage.folder))
     histories = stage.folder / "history"
     until(lambda: any(histories.glob("producer-*.jsonl")), "something is sent", _START)
     time.sleep(moment.uniform(_EARLIEST, _LATEST))
@@ -77,7 +76,7 @@ def _work(stage: Stage) -> None:
 def _stop_all(stage: Stage) -> None:
     # Whatever is acknowledged from here on may be on the disk or not.
     stage.history.log("phase", "cut")
-    pids = _stop([*stage.crew.workers, *stage.clients])
+    pids = [*stage.place.freeze(), *_stop([*stage.crew.workers, *stage.clients])]
     # A flush on its way is over before the copy is made, so that the copy is of one moment.
     until(lambda: all(map(_is_still, pids)), "everything stands still", _STILL)
 

@@ -64,7 +64,7 @@ def load_cut(folder: Path) -> Aftermath:
 def judge_cut_folder(folder: Path) -> PowerVerdict:
     """Check the directory of a cut, and leave the verdict there."""
     setup = load_setup(folder)
-    verdict = judge_cut(load_cut(folder), setup.settings["durability"], setup.scene)
+    verdict = judge_cut(load_cut(folder), setup.durability, setup.scene)
     (folder / "verdict.json").write_bytes(msgspec.json.format(msgspec.json.encode(verdict)))
     return verdict
 

@@ -21,11 +21,6 @@ _PATIENCE, _SOON = 60_000, 500
 """Milliseconds."""
 
 
-def url_in(folder: Path) -> str:
-    """The URL of a database in a folder."""
-    return f"sqlite:///{folder / 'jobs.db'}"
-
-
 class SqliteWitness:
     """Sees each claim and each settle in the transaction that makes it."""
 

@@ -20,7 +20,7 @@ class Recorded:
         self.folder = folder
         (folder / "history").mkdir()
         self._history = History(folder / "history", "test")
-        self._write("run.json", Setup(seed=1, url="sqlite:///x", profile=Profile(), faults=[]))
+        self._write("run.json", Setup(seed=1, backend="sqlite", profile=Profile(), faults=[]))
         self._write("final.json", Dump(public=[], raw=[]))
         self._write("witness.json", Sightings([], []))
 

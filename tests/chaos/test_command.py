@@ -51,10 +51,3 @@ def test_what_cannot_be_done_is_no_verdict(arguments: tuple[str, ...], said: str
     done = chaos(*arguments)
     assert done.returncode == 3
     assert said in done.stderr
-
-
-def test_a_backend_without_a_witness_is_refused(tmp_path: Path) -> None:
-    """By name, before anything is started."""
-    done = chaos("run", "--url", "redis://localhost", "--dir", str(tmp_path / "runs"))
-    assert done.returncode == 3
-    assert "there is no witness for redis" in done.stdout

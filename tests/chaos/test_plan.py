@@ -27,7 +27,7 @@ def test_streams_are_independent() -> None:
 
 def test_the_faults_come_after_the_warm_up_and_in_order() -> None:
     """Kills about every half second, of every kind; stops that outlast a lease; and the others."""
-    faults = plan(3, STANDARD, disk=True)
+    faults = plan(3, STANDARD, disk=True, server=True)
     times = [fault.t for fault in faults]
     assert times == sorted(times)
     assert times[0] >= STANDARD.warm_up
@@ -48,8 +48,15 @@ def test_a_disk_is_filled_only_where_there_is_one() -> None:
 
 def test_a_nemesis_can_be_left_out() -> None:
     """An interval of 0 means never."""
-    profile = Profile(every=0.0, stop_every=0.0, restart_every=0.0, lock_every=0.0, full_every=0.0)
-    assert plan(1, profile, disk=True) == []
+    profile = Profile(
+        every=0.0,
+        stop_every=0.0,
+        restart_every=0.0,
+        lock_every=0.0,
+        full_every=0.0,
+        server_every=0.0,
+    )
+    assert plan(1, profile, disk=True, server=True) == []
 
 
 def test_every_call_is_sent_by_one_producer() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from chaos import history
 from chaos.evidence import Setup
+from chaos.places import place_of
 from chaos.points import NEMESIS, POINTS
 from chaos.profile import Profile
 from chaos.stage import Stage
@@ -23,10 +24,10 @@ def test_a_worker_dies_where_it_is_told_to(
 ) -> None:
     """And the strike is in the history, by its own hand."""
     profile = Profile(tasks=20, workers=1, children=1, producers=1, sending=0.2, poison=0)
-    url = f"sqlite:///{tmp_path / 'jobs.db'}"
-    stage = Stage(Setup(seed=1, url=url, profile=profile), tmp_path / "run")
-    stage.witness.install()
+    setup = Setup(seed=1, backend="sqlite", profile=profile)
+    stage = Stage(setup, tmp_path / "run", place_of("sqlite", tmp_path))
     try:
+        stage.prepare()
         stage.start_workers()
         (worker,) = stage.crew.workers
         stage.arm(worker.pid, point)
@@ -34,7 +35,6 @@ def test_a_worker_dies_where_it_is_told_to(
         eventually(lambda: not worker.alive, timeout=20)
     finally:
         stage.end()
-        stage.history.close()
     records = history.read(stage.folder / "history")
     strikes = [(each.op, each.sup) for each in records if each.type == "strike"]
     assert strikes == [(NEMESIS + point, worker.pid)]
