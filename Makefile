@@ -20,8 +20,12 @@ demo: .venv/stamp-base ## see ropeway work: a broker, a worker and some jobs, in
 	@$(BIN)/ropeway demo
 
 .PHONY: test
-test: .venv/stamp-dev ## run all tests (ARGS="-k lease -x" goes to pytest)
+test: .venv/stamp-dev servers ## run all tests (ARGS="-k lease -x" goes to pytest)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+.PHONY: servers
+servers:
+	@sh tools/get_rabbitmq.sh
 
 .PHONY: check
 check: $(CHECKS) ## style, types, import direction, sizes, documentation

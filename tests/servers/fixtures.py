@@ -13,6 +13,7 @@ import pytest
 
 from tests.servers.postgres import Postgres
 from tests.servers.process import Missing
+from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 
 T = TypeVar("T")
@@ -42,6 +43,16 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """Return a running RabbitMQ node."""
+    with open_folder() as folder:
+        node = _had(lambda: RabbitMQ(folder))
+        node.start()
+        yield node
+        node.stop()
 
 
 def _had(make: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -38,8 +38,10 @@ class Server:
         *,
         user: int | None = None,
         stop: int = signal.SIGTERM,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command, self.folder, self.user = list(command), folder, user
+        self._environment = {**plain(), **(environment or {})}
         self.log = folder / "log"
         self._stop_signal = stop
         self.process: subprocess.Popen[bytes] | None = None
@@ -50,7 +52,7 @@ class Server:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
-                env=plain(),
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
