@@ -43,6 +43,20 @@ def _memory(url: str, durability: Durability) -> Faces:
     return (lambda _: Batched(backend)), (lambda: backend)
 
 
+def _redis(url: str, durability: Durability) -> Faces:
+    try:
+        from ropeway.backends.redis import BlockingLink, LoopedLink, RedisBackend, parse
+    except ModuleNotFoundError as error:
+        raise BackendMissing(
+            f"{masked(url)} needs the package {error.name!r}, which is not installed",
+            hint="pip install 'ropeway[redis]'",
+        ) from error
+    del durability  # that of the server is in its own configuration
+    address = parse(url)
+    blocking = RedisBackend(BlockingLink(address))
+    return (lambda _: Batched(RedisBackend(LoopedLink(address)))), (lambda: blocking)
+
+
 def _pair(broker: Faces, store: Faces) -> Faces:
     return (
         lambda own: Paired(Half(broker[0](own)), store[0](own)),
@@ -50,7 +64,17 @@ def _pair(broker: Faces, store: Faces) -> Faces:
     )
 
 
-_BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {"sqlite": _sqlite, "memory": _memory}
+_BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {
+    "sqlite": _sqlite,
+    "memory": _memory,
+    "redis": _redis,
+    "rediss": _redis,
+    "redis+unix": _redis,
+    "redis+sentinel": _redis,
+    "rediss+sentinel": _redis,
+    "redis+cluster": _redis,
+    "rediss+cluster": _redis,
+}
 
 
 class Connecting(Protocol):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from pathlib import Path
 
 from msgspec import Struct
 
 _FOLDER = Path(__file__).with_name("lua")
+_USES = re.compile(r"^-- uses: (.*)$", re.MULTILINE)
 
 
 class Script(Struct, frozen=True):
@@ -36,11 +38,17 @@ def load(
 ) -> Script:
     """Read the script `lua/<name>.lua`, with the text that all of them share in front of it.
 
-    The server refuses to start one that writes when its memory is full, unless it may run
-    `even_full`; so none is stopped half way.
+    Between the two comes what a line "-- uses:" of it names. The server refuses to start one that
+    writes when its memory is full, unless it may run `even_full`; so none is stopped half way.
     """
     flags = "allow-oom" if even_full else "" if writes else "no-writes"
-    shared, own = ((_FOLDER / f"{each}.lua").read_text("utf-8") for each in (prelude, name))
-    source = f"#!lua flags={flags}\n{shared}\n{own}".encode()
+    own = _read(name)
+    used = _USES.search(own)
+    parts = [_read(each) for each in (prelude, *(used[1].split() if used else ()))]
+    source = "\n".join((f"#!lua flags={flags}", *parts, own)).encode()
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
     return Script(name, source, sha, writes, repeatable)
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.lua").read_text("utf-8")

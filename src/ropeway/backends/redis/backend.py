@@ -1,0 +1,222 @@
+"""Redis or Valkey as a backend of both roles: one script for each verb, in one slot."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ropeway.backends.redis.commands import Args, answer_of, encode, is_message, is_settle, parts_of
+from ropeway.backends.redis.link import Link
+from ropeway.backends.redis.looks import Looks
+from ropeway.backends.redis.names import tag
+from ropeway.backends.redis.rows import (
+    LETTERS,
+    delivery_of,
+    failure_bytes,
+    job_of,
+    record_of,
+)
+from ropeway.backends.redis.script import Script, load
+from ropeway.broker import Held, QueueStats
+from ropeway.capabilities import Capabilities
+from ropeway.claims import AGEING, MAX_BATCH, Claim, Limit, Meter
+from ropeway.decide import NOT_STARTED, Keep
+from ropeway.message import CHARGED_AFTER, Delivery, Fence, JobRecord, job_key
+from ropeway.store import Causes, Count, Filter, Found, queue_name
+from ropeway.transition import Answer, Entry, Record, Transition
+
+POLL = 0.5
+"""Seconds after which a worker looks by itself, for a hint may be lost."""
+
+_SHORTEST_WAIT = 0.005
+_STEP = 200
+"""Jobs that one call of `prune` changes: the server does nothing else meanwhile."""
+
+# A lost reply is asked for again by itself only where the second answer is as good as the first.
+# What makes room is done even when the server's memory is full.
+_PUBLISH = load("commit")
+_SETTLE = load("commit", even_full=True)
+_COMMIT = load("commit", repeatable=False)
+_CLAIM = load("claim", repeatable=False, even_full=True)
+_EXTEND = load("extend", even_full=True)
+_DECLARE = load("declare")
+_PRUNE = load("prune", even_full=True)
+_NOW, _GET, _SCAN, _READ, _STATS, _PEEK, _METERS = (
+    load(name, writes=False) for name in ("now", "get", "scan", "read", "stats", "peek", "meters")
+)
+
+_TIME = struct.Struct("<d")
+_HELD: tuple[Held, ...] = ("lost", "held", "cancelled")
+
+
+class RedisBackend:
+    """Both roles in one namespace of a server. `link` decides where the waiting is done."""
+
+    capabilities = Capabilities()
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._keys = [tag(link.address.namespace)]
+        self._looks = Looks(self._run, self._jobs)
+
+    async def open(self) -> None:
+        await self._link.open()
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    async def _run(self, script: Script, args: Sequence[Any]) -> Any:
+        return await self._link.run(script, self._keys, args)
+
+    async def now(self) -> float:
+        return float(await self._run(_NOW, ()))
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        answers: list[Answer] = []
+        for part in parts_of(transitions):
+            replies = await self._run(_script_for(part), encode(part))
+            answers += map(answer_of, replies)
+        return answers
+
+    async def receive(
+        self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
+    ) -> list[Delivery]:
+        if not claims:
+            return []
+        deadline = time.monotonic() + wait
+        names = [queue_name(claim.queue) for claim in claims]
+        args = _claim_args(claims, holder, lease)
+        while True:
+            soon, found = await self._claim(args, holder)
+            left = deadline - time.monotonic()
+            if found or (soon > 0 and left <= 0):
+                return found
+            if soon > 0:
+                # Something that is due and still cannot be claimed must not turn this into a spin.
+                await self._link.wait(names, min(left, max(soon, _SHORTEST_WAIT), POLL))
+
+    async def _claim(self, args: Args, holder: str) -> tuple[float, list[Delivery]]:
+        soon, states, messages, changed = await self._run(_CLAIM, args)
+        bodies = dict(zip(changed[::2], changed[1::2], strict=True))
+        found = [
+            delivery_of(state, raw, bodies.get(at), holder)
+            for at, (state, raw) in enumerate(zip(states, messages, strict=True), 1)
+        ]
+        return float(soon), found
+
+    async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
+        held: list[Held] = []
+        for start in range(0, len(fences), MAX_BATCH):
+            args: Args = [repr(lease)]
+            for fence in fences[start : start + MAX_BATCH]:
+                args += (fence.id, fence.attempt, fence.holder)
+            held += [_HELD[answer] for answer in await self._run(_EXTEND, args)]
+        return held
+
+    async def lifeline(self, holder: str) -> str | None:
+        return None  # nobody but the server's clock knows here who is alive
+
+    async def declare(self, limits: Sequence[Limit]) -> None:
+        args: Args = []
+        for limit in limits:
+            rate = "" if limit.rate is None else repr(limit.rate)
+            in_flight = "" if limit.in_flight is None else limit.in_flight
+            args += (limit.name, in_flight, rate, limit.burst)
+        await self._run(_DECLARE, args)
+
+    async def meters(self, names: Sequence[str]) -> list[Meter]:
+        found = await self._run(_METERS, names) if names else []
+        return [meter_of(name, each) for name, each in zip(names, found, strict=True)]
+
+    async def get(self, keys: Sequence[str]) -> list[Record | None]:
+        found = await self._run(_GET, keys) if keys else []
+        return [record_of(key, each) for key, each in zip(keys, found, strict=True)]
+
+    async def _jobs(self, ids: Sequence[str]) -> list[JobRecord]:
+        found = await self._run(_GET, [job_key(job_id) for job_id in ids]) if ids else []
+        return [job_of(*each)[0] for each in found if each]
+
+    async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
+        found = await self._run(_SCAN, [prefix, after, limit])
+        records = [
+            record_of(key.decode(), raw) for key, raw in zip(found[::2], found[1::2], strict=True)
+        ]
+        return [record for record in records if record]
+
+    async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
+        found = await self._run(_READ, [log, after, limit])
+        return [entry_of(after + at, each) for at, each in enumerate(found, 1)]
+
+    async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
+        return [job_of(*each)[0] for each in await self._run(_PEEK, [queue, limit])]
+
+    async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
+        if queues is not None and not queues:
+            return []
+        found = await self._run(_STATS, [cap, *(queues or ())])
+        return [
+            QueueStats(
+                queue=queue.decode(),
+                ready=ready,
+                delayed=delayed,
+                leased=leased,
+                oldest_due=None if oldest is None else float(oldest),
+            )
+            for queue, ready, delayed, leased, oldest in found
+        ]
+
+    async def search(self, which: Filter, before: str | None = None, limit: int = 50) -> Found:
+        return await self._looks.search(which, before, limit)
+
+    async def count(self, which: Filter, cap: int = 100_000) -> Count:
+        return await self._looks.count(which, cap)
+
+    async def causes(self, which: Filter, limit: int = 50) -> Causes:
+        return await self._looks.causes(which, limit)
+
+    async def prune(self, keep: Keep, limit: int) -> int:
+        done = 0
+        while (part := min(_STEP, limit - done)) > 0:
+            args = [keep.newest, repr(keep.failure), failure_bytes(NOT_STARTED), part]
+            changed = int(await self._run(_PRUNE, args))
+            done += changed
+            if changed < part:
+                break
+        return done
+
+    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
+        return await self._link.wait(names, timeout)
+
+
+def _script_for(part: Sequence[Transition]) -> Script:
+    if all(map(is_message, part)):
+        return _PUBLISH
+    return _SETTLE if all(map(is_settle, part)) else _COMMIT
+
+
+def _claim_args(claims: Sequence[Claim], holder: str, lease: float) -> Args:
+    args: Args = [holder, repr(lease), repr(AGEING), CHARGED_AFTER, len(claims)]
+    for claim in claims:
+        kinds = "".join(LETTERS[kind] for kind in dict.fromkeys(claim.wanted))
+        args += (claim.queue, claim.n, claim.lowest, claim.highest, kinds)
+    return args
+
+
+def entry_of(offset: int, raw: bytes) -> Entry:
+    """Make an entry of a log of how it is kept: its time, and its value."""
+    (appended,) = _TIME.unpack_from(raw)
+    return Entry(offset, raw[8:], appended)
+
+
+def meter_of(name: str, fields: Sequence[bytes | None]) -> Meter:
+    """Make a meter of how it is kept."""
+    in_flight, rate, burst, leased, spent = fields
+    limit = Limit(
+        name=name,
+        in_flight=None if in_flight is None else int(in_flight),
+        rate=None if rate is None else float(rate),
+        burst=int(burst or 1),
+    )
+    return Meter(limit, leased=int(leased or 0), spent=float(spent or 0.0))

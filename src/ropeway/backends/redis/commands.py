@@ -1,0 +1,208 @@
+"""What `commit` sends to the server, and what it makes of the answers. See lua/commit.lua."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ropeway.backends.redis.rows import (
+    NONE,
+    NUMBERS,
+    failure_bytes,
+    joined,
+    message_parts,
+)
+from ropeway.claims import MAX_BATCH
+from ropeway.states import State
+from ropeway.transition import (
+    APPLIED,
+    FIRED_KEPT,
+    OPEN_KEPT,
+    REPEATED,
+    Answer,
+    Finish,
+    Put,
+    Refusal,
+    Reject,
+    Release,
+    Revive,
+    Settle,
+    Transition,
+    Update,
+    digest,
+    is_plain,
+    size,
+)
+
+Arg = bytes | str | int | float
+Args = list[Arg]
+
+_MOST_BYTES = 1_048_576
+"""In one call: the server does nothing else until it has read and done it."""
+
+_SETTLE = struct.Struct("<BBBBddd")
+_PUT = struct.Struct("<dB")
+_UPDATE = struct.Struct("<dBB")
+_REVIVE = struct.Struct("<dB")
+_COUNTS = struct.Struct("<11I")
+_CHARGES = {"none": 0, "failures": 1, "losses": 2, "releases": 3, "unknown": 4}
+_FAILED = NUMBERS[State.QUARANTINED]
+
+
+def number(value: float | None) -> float:
+    """Return a number as the scripts have it."""
+    return NONE if value is None else value
+
+
+def parts_of(transitions: Sequence[Transition]) -> Iterator[Sequence[Transition]]:
+    """Part a list into what one call may hold, by number and by bytes."""
+    first, held = 0, 0
+    for at, each in enumerate(transitions):
+        held += size(each)
+        if at > first and (at - first >= MAX_BATCH or held > _MOST_BYTES):
+            yield transitions[first:at]
+            first, held = at, size(each)
+    if first < len(transitions):
+        yield transitions[first:]
+
+
+def is_settle(transition: Transition) -> bool:
+    """Whether all that a transition does is to settle."""
+    return (
+        transition.settle is not None
+        and transition.fence is not None
+        and not transition.publish
+        and not transition.expect
+        and is_plain(transition)
+    )
+
+
+def is_message(transition: Transition) -> bool:
+    """Whether all that a transition does is to publish one message."""
+    return (
+        len(transition.publish) == 1
+        and transition.fence is None
+        and not transition.expect
+        and is_plain(transition)
+    )
+
+
+def encode(transitions: Sequence[Transition]) -> Args:
+    """Return the arguments of the script."""
+    args: Args = [repr(FIRED_KEPT), repr(OPEN_KEPT), len(transitions)]
+    for transition in transitions:
+        if is_message(transition):
+            args.append("p")
+            args += message_parts(transition.publish[0])
+        elif is_settle(transition):
+            args.append("s")
+            _add_fence(args, transition)
+            _add_settle(args, transition.settle)
+        else:
+            args.append("g")
+            _add_general(args, transition)
+    return args
+
+
+def _add_fence(args: Args, transition: Transition) -> None:
+    fence = transition.fence
+    assert fence is not None
+    args += (fence.id, fence.attempt, fence.holder, digest(transition))
+
+
+def _add_settle(args: Args, settle: Settle | None) -> None:
+    match settle:
+        case Finish():
+            args += (
+                _SETTLE.pack(
+                    0,
+                    NUMBERS[settle.state],
+                    _CHARGES[settle.counts],
+                    settle.value is not None,
+                    settle.keep,
+                    NONE,
+                    NONE,
+                ),
+                failure_bytes(settle.error),
+                settle.value or b"",
+            )
+        case Release():
+            head = _SETTLE.pack(
+                1, 0, _CHARGES[settle.counts], 0, 0.0, number(settle.delay), number(settle.at)
+            )
+            args += (head, failure_bytes(settle.error), b"")
+        case Reject():
+            head = _SETTLE.pack(2, _FAILED, _CHARGES[settle.counts], 0, settle.keep, NONE, NONE)
+            args += (head, failure_bytes(settle.failure()), b"")
+
+
+def _put(each: Put) -> Args:
+    meta = _PUT.pack(number(each.ttl), each.if_owner is not None)
+    return [each.key, each.value, each.owner, each.if_owner or "", meta]
+
+
+def _update(each: Update) -> Args:
+    meta = _UPDATE.pack(number(each.due), each.queue is not None, each.body is not None)
+    band = "" if each.band is None else str(each.band)
+    return [each.id, each.queue or "", band, each.body or b"", meta]
+
+
+def _revive(each: Revive) -> Args:
+    meta = _REVIVE.pack(number(each.due), each.message is not None)
+    _, raw, static = message_parts(each.message) if each.message else ("", b"", b"")
+    return [each.id, raw, static, meta]
+
+
+_PARTS: dict[str, Callable[[Any], Sequence[Arg]]] = {
+    "expect": lambda each: each,
+    "put": _put,
+    "drop": lambda each: (each.key, each.if_owner or "", int(each.if_owner is not None)),
+    "append": lambda each: (each.log, each.value),
+    "publish": message_parts,
+    "join": lambda each: (each.name, each.need, joined(each.then)),
+    "arrive": lambda each: (each.join, each.member),
+    "cancel": lambda each: (each.id, repr(each.keep)),
+    "update": _update,
+    "revive": _revive,
+    "remove": lambda each: (each.id,),
+}
+"""How each kind of part is written, in the order in which the script reads them."""
+
+
+def _add_general(args: Args, transition: Transition) -> None:
+    fenced, settles = transition.fence is not None, transition.settle is not None
+    args.append(fenced + 2 * settles + 4 * is_plain(transition))
+    if fenced:
+        _add_fence(args, transition)
+    parts = {name: getattr(transition, name) for name in _PARTS}
+    parts["expect"] = tuple(transition.expect.items())
+    args.append(_COUNTS.pack(*map(len, parts.values())))
+    for name, many in parts.items():
+        for each in many:
+            args += _PARTS[name](each)
+    _add_settle(args, transition.settle)
+
+
+def answer_of(reply: Any) -> Answer:
+    """Make an answer of what the script says to one transition."""
+    if reply == 0:
+        return APPLIED
+    if reply == 1:
+        return REPEATED
+    if reply[0] == 2:
+        reason: Refusal = reply[1].decode()
+        return Answer(status="refused", reason=reason, key=reply[2].decode(), current=reply[3])
+    _, versions, offsets, fired, cancelled, flagged = reply
+    return Answer(
+        status="applied",
+        versions=_pairs(versions),
+        offsets=_pairs(offsets),
+        fired=tuple(each.decode() for each in fired),
+        cancelled=tuple(each.decode() for each in cancelled),
+        flagged=tuple(each.decode() for each in flagged),
+    )
+
+
+def _pairs(flat: Sequence[Any]) -> dict[str, int]:
+    return {key.decode(): value for key, value in zip(flat[::2], flat[1::2], strict=True)}

@@ -1,0 +1,85 @@
+-- What every script begins with: the clock, the names of keys, writes that are gathered, hints.
+--
+-- KEYS[1] is the tag of the namespace, "{name}": whatever a script touches begins with it, so that
+-- all of it lies in one slot. Names may hold any bytes; where two stand in one key the length of
+-- the first is before it, so that no two pairs share a key.
+
+local call, sub, pack, unpack_bytes = redis.call, string.sub, struct.pack, struct.unpack
+local tag = KEYS[1]
+
+local function clock()
+  local time = call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1e6
+end
+
+local now = clock()
+
+local function pair(kind, first, second)
+  return tag .. ':' .. kind .. ':' .. #first .. ':' .. first .. second
+end
+
+-- A number that may be left out is a NaN.
+local function given(number)
+  if number == number then return number end
+end
+
+-- Writes to sorted sets, gathered by key, so that a batch costs one call for each set.
+local pending = {}
+local MOST = 4000 -- values in one call: more than 7,000 do not fit on Lua's stack
+
+local function sync(key)
+  local list = pending[key]
+  if list then
+    pending[key] = nil
+    call(unpack(list))
+  end
+end
+
+local function gather(command, key, first, second)
+  local list = pending[key]
+  if list and (list[1] ~= command or #list > MOST) then
+    sync(key)
+    list = nil
+  end
+  if not list then
+    list = {command, key}
+    pending[key] = list
+  end
+  list[#list + 1] = first
+  list[#list + 1] = second
+end
+
+local function in_parts(command, list)
+  for first = 1, #list, MOST do
+    call(command, unpack(list, first, math.min(first + MOST - 1, #list)))
+  end
+end
+
+-- Whoever waits for one of these names is told when everything is written.
+local hints = {}
+
+local function hint(what)
+  hints[what] = true
+end
+
+local function tell()
+  for what in pairs(hints) do
+    if #what > 64 then
+      call('SPUBLISH', tag .. ':hint#' .. redis.sha1hex(what), '')
+    else
+      call('SPUBLISH', tag .. ':hint:' .. what, '')
+    end
+  end
+end
+
+-- Arguments are taken one after the other.
+local taken = 0
+
+local function take()
+  taken = taken + 1
+  return ARGV[taken]
+end
+
+local function take_number()
+  return tonumber(take())
+end

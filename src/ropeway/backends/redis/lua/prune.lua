@@ -1,0 +1,61 @@
+-- prune: end what waits past its `expires`, and remove what need not be kept.
+--
+-- uses: jobs line
+-- ARGV: how many of each final state stay, seconds for which an expired job is kept, its error,
+--   and the most to be changed. Reply: how many were.
+
+local newest, kept, error_kept, limit = take_number(), take_number(), take(), take_number()
+local RECORDS, RECORDS_OVER, JOINS_OVER = tag .. ':rk', tag .. ':rx', tag .. ':jx'
+local done = 0
+
+local function over(key)
+  return call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit - done)
+end
+
+end_flagged()
+
+local just_ended = {}
+for _, id in ipairs(over(LATE)) do
+  local job = get(id)
+  if job then
+    job.error, job.digest = error_kept, ''
+    finish(job, EXPIRED, kept)
+    bump(job)
+    just_ended[#just_ended + 1] = job
+  else
+    gather('ZREM', LATE, id)
+  end
+  done = done + 1
+end
+
+for state = SUCCEEDED, QUARANTINED do
+  local key = ended_key(state)
+  sync(key)
+  local too_many = math.max(0, call('ZCARD', key) - newest)
+  local ids = over(key)
+  if too_many > #ids and done < limit then
+    ids = call('ZRANGE', key, 0, math.min(too_many, limit - done) - 1)
+  end
+  read_ahead(ids)
+  for _, id in ipairs(ids) do
+    local job = get(id)
+    if job then remove(job) else gather('ZREM', key, id) end
+    done = done + 1
+  end
+end
+for _, job in ipairs(just_ended) do index(job) end
+
+for _, key in ipairs(done < limit and over(RECORDS_OVER) or {}) do
+  call('DEL', tag .. ':r:' .. key)
+  gather('ZREM', RECORDS, key)
+  gather('ZREM', RECORDS_OVER, key)
+  done = done + 1
+end
+
+for _, each in ipairs(done < limit and over(JOINS_OVER) or {}) do
+  call('UNLINK', tag .. ':j:' .. each, tag .. ':jm:' .. each)
+  gather('ZREM', JOINS_OVER, each)
+  done = done + 1
+end
+finish_up()
+return done
