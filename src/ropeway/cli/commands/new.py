@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import click
@@ -19,6 +21,7 @@ _NEXT = {
     "script": ("ropeway dev &", "python send.py"),
     "flask": ("ropeway dev &", "flask --app web run"),
     "fastapi": ("ropeway dev &", "fastapi dev web.py"),
+    "django": ("ropeway dev &", "python manage.py migrate", "python manage.py runserver"),
 }
 TEMPLATES = tuple(_NEXT)
 
@@ -63,12 +66,15 @@ def new(shared: Shared, name: str, template: str) -> None:
 
 
 def _files(template: str) -> dict[str, str]:
-    place = resources.files("ropeway.cli") / "templates" / template
-    return {
-        each.name.removesuffix(_SUFFIX): each.read_text(encoding="utf-8")
-        for each in place.iterdir()
-        if each.name.endswith(_SUFFIX)
-    }
+    return dict(_inside(resources.files("ropeway.cli") / "templates" / template))
+
+
+def _inside(place: Traversable, under: str = "") -> Iterator[tuple[str, str]]:
+    for each in place.iterdir():
+        if each.is_dir():
+            yield from _inside(each, f"{under}{each.name}/")
+        elif each.name.endswith(_SUFFIX):
+            yield under + each.name.removesuffix(_SUFFIX), each.read_text(encoding="utf-8")
 
 
 def steps(folder: Path, template: str) -> list[str]:
