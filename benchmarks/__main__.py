@@ -8,10 +8,12 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks import contenders, machine, scenarios
+from benchmarks import lineups, machine, scenarios, servers
+from benchmarks.contender import KINDS, SQLITE, Contender
 from benchmarks.processes import Failed, stop_all
 from benchmarks.rounds import describe, measure
 from benchmarks.scenarios import Plan, Scenario
@@ -22,7 +24,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--quick", action="store_true", help="small numbers, one round: does it run?")
-    add("--only", help=f"some of {','.join(scenarios.ALL)}")
+    add("--on", choices=KINDS, default=SQLITE, help="what all of them store in (sqlite)")
+    some = dict.fromkeys(name for kind in KINDS for name in scenarios.ON[kind])
+    add("--only", help=f"some of {','.join(some)}")
+    add("--peers", help="some of the peers, as rq,tarsk (all)")
     add("--rounds", type=int, help="rounds, in which ropeway and the peers take turns (3)")
     add("--n", type=int, help="tasks in the queue (50000; a tenth of it for the peers)")
     add("--idle-seconds", type=float, help="how long idleness is watched (60)")
@@ -45,34 +50,49 @@ def _plan(options: argparse.Namespace, base: Path) -> Plan:
     return Plan(
         base=base,
         n=options.n or (5_000 if quick else 50_000),
-        sends=300 if quick else 2_000,
+        sends=300 if quick else 2_000 if options.on == SQLITE else 10_000,
         latency_rounds=50 if quick else 300,
         idle_seconds=options.idle_seconds or (3.0 if quick else 60.0),
         strace_seconds=2.0 if quick else 10.0,
         pruned=100_000 if quick else 600_000,
         flat=5_000 if quick else 20_000,
+        backlog=20_000 if quick else 200_000,
         twice=not quick,
     )
 
 
-def _chosen(only: str | None) -> list[Scenario]:
-    names = only.split(",") if only else list(scenarios.ALL)
-    unknown = [name for name in names if name not in scenarios.ALL]
+def _chosen(on: str, only: str | None) -> list[Scenario]:
+    there = scenarios.ON[on]
+    names = only.split(",") if only else list(there)
+    return [there[name] for name in _known("scenario", names, there, on)]
+
+
+def _known(what: str, names: list[str], there: Collection[str], on: str) -> list[str]:
+    """Return the names; raises `Failed` for one that is not there."""
+    unknown = [name for name in names if name not in there]
     if unknown:
-        raise Failed(f"no scenario is called {unknown[0]}; there are {', '.join(scenarios.ALL)}")
-    return [scenarios.ALL[name] for name in names]
+        raise Failed(f"no {what} is called {unknown[0]} on {on}; there are {', '.join(there)}")
+    return names
+
+
+def _contenders(options: argparse.Namespace) -> tuple[list[Contender], list[str]]:
+    """Who takes part, and a sentence for each who cannot."""
+    everyone = lineups.ours(options.on)
+    if options.no_peers:
+        return everyone, []
+    there = lineups.peers(options.on, options.huey_fsync)
+    names = options.peers.split(",") if options.peers else list(there)
+    makers = [there[name] for name in _known("peer", names, there, options.on)]
+    found, missing = lineups.had(makers, options.venvs)
+    return [*everyone, *found], [f"A PEER IS MISSING: {words}" for words in missing]
 
 
 def _run(options: argparse.Namespace, base: Path) -> list[str]:
     """Measure and show; return what went wrong."""
-    chosen, plan = _chosen(options.only), _plan(options, base)
-    everyone, wrong = contenders.ropeway(), list[str]()
-    if not options.no_peers:
-        peers, missing = contenders.peers(options.venvs, options.huey_fsync)
-        everyone += peers
-        wrong += [f"A PEER IS MISSING: {words}" for words in missing]
-    show = Show(everyone, plan, page=options.page, json_file=options.json)
-    show.machine(describe(everyone, base))
+    chosen, plan = _chosen(options.on, options.only), _plan(options, base)
+    everyone, wrong = _contenders(options)
+    show = Show(options.on, everyone, plan, page=options.page, json_file=options.json)
+    show.machine(describe(everyone, base, wrong))
     for scenario in chosen:
         print(f"\n{scenario.name}: {scenario.words}", flush=True)
         rounds = options.rounds or (1 if options.quick else 3)
@@ -108,6 +128,7 @@ def main() -> int:
         return 130
     finally:
         stop_all()
+        servers.stop_all()
         if base is not None:
             shutil.rmtree(base, ignore_errors=True)
             if options.dir is None and not any(base.parent.iterdir()):

@@ -9,7 +9,6 @@ import asyncio
 import importlib
 import json
 import os
-import random
 import sys
 import time
 from collections.abc import Callable
@@ -18,42 +17,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.apps.verbs import Verbs
-from benchmarks.processes import written
-
-Answer = dict[str, Any]
-_GAP = (0.005, 0.025)
-_WARM_UP = 5
-
-
-class _Timed:
-    """What doing something `count` times costs, from now on."""
-
-    def __init__(self, count: int) -> None:
-        self._count, self._here = count, [os.getpid()]
-        self._written, self._cpu = written(self._here), time.process_time()
-        self._start = time.perf_counter()
-
-    def answer(self) -> Answer:
-        took, cpu = time.perf_counter() - self._start, time.process_time() - self._cpu
-        return {
-            "us": took / self._count * 1e6,
-            "cpu_us": cpu / self._count * 1e6,
-            "per_s": self._count / took,
-            "bytes": (written(self._here) - self._written) / self._count,
-        }
-
-
-def _timed(count: int, work: Callable[[], Any]) -> Answer:
-    measured = _Timed(count)
-    work()
-    return measured.answer()
+from benchmarks.timing import WARM_UP, Answer, Timed, Watched, gap, timed
 
 
 def fill(verbs: Verbs, file: str, count: str) -> Answer:
     """Queue many at once, and write their ids to a file."""
     verbs.send(0)  # opens the database; nobody reads this one
     jobs: list[str] = []
-    answer = _timed(int(count), lambda: jobs.extend(verbs.send_many(int(count))))
+    answer = timed(int(count), lambda: jobs.extend(verbs.send_many(int(count))))
     Path(file).write_text("\n".join(jobs))
     return answer
 
@@ -62,10 +33,10 @@ def send(verbs: Verbs, count: str) -> Answer:
     """Send one by one; the second half is timed apart too, for by then the log has started over."""
     verbs.send(0)
     whole, half = int(count), int(count) // 2
-    measured = _Timed(whole)
+    measured = Timed(whole)
     for i in range(half):
         verbs.send(i)
-    later = _Timed(whole - half)
+    later = Timed(whole - half)
     for i in range(half, whole):
         verbs.send(i)
     return {**measured.answer(), "later_us": later.answer()["us"]}
@@ -80,7 +51,7 @@ def send_by_threads(verbs: Verbs, count: str, threads: str) -> Answer:
         with ThreadPoolExecutor(int(threads)) as pool:
             list(pool.map(lambda _: [verbs.send(i) for i in range(share)], range(int(threads))))
 
-    return _timed(share * int(threads), work)
+    return timed(share * int(threads), work)
 
 
 def send_by_coroutines(verbs: Verbs, count: str, coroutines: str) -> Answer:
@@ -93,7 +64,7 @@ def send_by_coroutines(verbs: Verbs, count: str, coroutines: str) -> Answer:
 
     async def main() -> Answer:
         await verbs.asend(0)
-        measured = _Timed(share * int(coroutines))
+        measured = Timed(share * int(coroutines))
         await asyncio.gather(*(one() for _ in range(int(coroutines))))
         return measured.answer()
 
@@ -104,7 +75,7 @@ def check(verbs: Verbs, file: str) -> Answer:
     """Read back every result of `fill`."""
     jobs = Path(file).read_text().split()
     values: list[int] = []
-    answer = _timed(len(jobs), lambda: values.extend(verbs.result(job, 30.0) for job in jobs))
+    answer = timed(len(jobs), lambda: values.extend(verbs.result(job, 30.0) for job in jobs))
     wrong = [i for i, value in enumerate(values) if value != 2 * i]
     if wrong:
         raise SystemExit(f"{len(wrong)} results are wrong, the first is that of job {wrong[0]}")
@@ -115,13 +86,25 @@ def latency(verbs: Verbs, rounds: str, verb: str = "round_trip") -> Answer:
     """Round trips with random gaps, the first few not counted."""
     there_and_back = getattr(verbs, verb)
     took: list[float] = []
-    for number in range(int(rounds) + _WARM_UP):
-        time.sleep(random.uniform(*_GAP))
+    for number in range(int(rounds) + WARM_UP):
+        time.sleep(gap())
         start = time.perf_counter()
         value = there_and_back(number)
         took.append(time.perf_counter() - start)
         assert value == 2 * number
-    return {"seconds": took[_WARM_UP:]}
+    return {"seconds": took[WARM_UP:]}
+
+
+def starts(verbs: Verbs, rounds: str) -> Answer:
+    """From before a send to the begin of its run, with random gaps, the first few not counted."""
+    watched = Watched()
+    for number in range(int(rounds) + WARM_UP):
+        time.sleep(gap())
+        watched.sends()
+        verbs.send(number)
+        while not watched.has_started():
+            time.sleep(watched.LOOK)
+    return watched.answer()
 
 
 def alatency(verbs: Verbs, rounds: str) -> Answer:
@@ -129,13 +112,13 @@ def alatency(verbs: Verbs, rounds: str) -> Answer:
 
     async def main() -> list[float]:
         took: list[float] = []
-        for number in range(int(rounds) + _WARM_UP):
-            await asyncio.sleep(random.uniform(*_GAP))
+        for number in range(int(rounds) + WARM_UP):
+            await asyncio.sleep(gap())
             start = time.perf_counter()
             value = await verbs.around_trip(number)
             took.append(time.perf_counter() - start)
             assert value == 2 * number
-        return took[_WARM_UP:]
+        return took[WARM_UP:]
 
     return {"seconds": asyncio.run(main())}
 
@@ -184,6 +167,7 @@ ACTIONS: dict[str, Callable[..., Answer]] = {
         send_by_coroutines,
         check,
         latency,
+        starts,
         alatency,
         keep_sending,
         block,

@@ -7,6 +7,7 @@ import platform
 import resource
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _VOLATILE = {"tmpfs", "ramfs", "devtmpfs"}
@@ -29,23 +30,26 @@ def calibrate() -> float:
 
 
 class Bystanders:
-    """How much processor time other programs use meanwhile: what makes figures doubtful."""
+    """How much processor time other programs use meanwhile: what makes figures doubtful.
 
-    def __init__(self) -> None:
+    `ours` tells the processor time of what we have started and that goes on.
+    """
+
+    def __init__(self, ours: Callable[[], float]) -> None:
+        self._ours = ours
         self._start, self._others = time.monotonic(), self._seconds()
 
     def percent(self) -> float:
-        """Per cent of a core since this was made; everything that we started must have ended."""
+        """Per cent of a core since this was made; everything else that we started must have ended."""
         used = self._seconds() - self._others
         return max(0.0, used) / (time.monotonic() - self._start) * 100
 
-    @staticmethod
-    def _seconds() -> float:
+    def _seconds(self) -> float:
         line = Path("/proc/stat").read_text().splitlines()[0]
         user, nice, system, _, _, interrupts, soft, *_ = map(int, line.split()[1:])
         everyone = (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
         mine = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return everyone - sum(usage.ru_utime + usage.ru_stime for usage in mine)
+        return everyone - sum(usage.ru_utime + usage.ru_stime for usage in mine) - self._ours()
 
 
 def file_system(folder: Path) -> str:

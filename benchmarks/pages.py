@@ -27,10 +27,33 @@ def markdown(
     return lines
 
 
+def listed(
+    samples: Sequence[Sample], measures: Sequence[Measure], ours: Sequence[str]
+) -> list[str]:
+    """The same with a row for each contender, for there are many; ratios have columns."""
+    by_name = by_contender(samples)
+    mine = next((name for name in ours if name in by_name), None)
+    rounds = max(len(found) for found in by_name.values())
+    columns = [words for each in measures for words in _columns(each, mine)]
+    lines = _heading(rounds, "median of", columns)
+    for name, found in by_name.items():
+        cells: list[str] = []
+        for measure in measures:
+            cells.append(_median(found, measure.key))
+            if measure.compared and mine is not None:
+                cells.append("" if name in ours else _ratio(by_name[mine], found, measure.key))
+        lines.append(_row(name, cells))
+    return lines
+
+
 def insert(page: str, name: str, lines: Sequence[str]) -> str:
     """Put lines into a page, between a comment `figures: NAME` and the next `end of figures`."""
     block = re.compile(rf"(<!-- figures: {name} -->\n).*?(<!-- end of figures -->)", re.DOTALL)
     return block.sub(lambda found: "\n".join((found[1], *lines, "", found[2])), page)
+
+
+def _columns(measure: Measure, mine: str | None) -> list[str]:
+    return [measure.words, "ratio"] if measure.compared and mine is not None else [measure.words]
 
 
 def _of_one(samples: Sequence[Sample], measures: Sequence[Measure]) -> list[str]:

@@ -50,7 +50,7 @@ class Started:
 
     def tree(self) -> list[int]:
         """Its pid and those of all its descendants."""
-        return [self.pid, *_descendants(self.pid)]
+        return [self.pid, *descendants(self.pid)]
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -135,10 +135,11 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """The pids of its children, their children, and so on."""
     found: list[int] = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, path.read_text().split()):
-                found += [child, *_descendants(child)]
+                found += [child, *descendants(child)]
     return found

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
-from benchmarks.contenders import Contender
+from benchmarks import machine, servers
+from benchmarks.contender import SQLITE, Contender
 from benchmarks.figures import Sample
 from benchmarks.processes import Failed
 from benchmarks.scenarios import Plan, Scenario
@@ -30,19 +30,19 @@ def measure(
             if sys.stderr.isatty():
                 print(f"  round {number + 1}: {contender.name:<40}", end="\r", file=sys.stderr)
             loop = machine.calibrate()
-            bystanders = machine.Bystanders()
+            bystanders = machine.Bystanders(servers.used_seconds)
             try:
                 values = scenario.run(contender, plan)
             except Failed as error:
                 wrong.append(f"{scenario.name}, round {number + 1}: {error}")
                 continue
             values |= {"loop_mops": loop, "others_percent": bystanders.percent()}
-            samples.append(Sample(scenario.name, contender.name, number, values))
+            samples.append(Sample(scenario.name, contender.label, number, values))
     return samples
 
 
-def describe(everyone: list[Contender], base: Path) -> dict[str, Any]:
-    """What there is, and in `words` what belongs beside the figures."""
+def describe(everyone: list[Contender], base: Path, wrong: list[str]) -> dict[str, Any]:
+    """What there is, and in `words` what belongs beside the figures. What fails is told in `wrong`."""
     about: dict[str, Any] = dict(machine.describe(base))
     processor = (
         f"Python {about['python']}, {about['system']}, {about['cores']} cores, "
@@ -54,13 +54,23 @@ def describe(everyone: list[Contender], base: Path) -> dict[str, Any]:
     )
     about["words"] = [processor, disk]
     for one in _each_setup(everyone):
-        with Session(one, base) as session:
-            facts = about[one.name] = session.ask("facts")
-        about["words"].append(
-            f"{facts['library']} on SQLite {facts['sqlite']}: journal {facts['journal']}, "
-            f"synchronous {_SYNCHRONOUS[facts['synchronous']]}; {facts['promise']}"
-        )
+        try:
+            with Session(one, base) as session:
+                facts = about[one.label] = session.ask("facts")
+                where = [session.server.words()] if session.server else []
+        except Failed as error:
+            wrong.append(str(error))
+            continue
+        about["words"] += [*where, _stores(facts) if one.on == SQLITE else facts["library"]]
+    about["words"] = list(dict.fromkeys(about["words"]))
     return about
+
+
+def _stores(facts: dict[str, Any]) -> str:
+    return (
+        f"{facts['library']} on SQLite {facts['sqlite']}: journal {facts['journal']}, "
+        f"synchronous {_SYNCHRONOUS[facts['synchronous']]}; {facts['promise']}"
+    )
 
 
 def _each_setup(everyone: list[Contender]) -> list[Contender]:

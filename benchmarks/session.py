@@ -13,9 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks import census
-from benchmarks.apps.verbs import DATABASE, TASK
-from benchmarks.contenders import Contender
+from benchmarks import census, servers
+from benchmarks.apps.verbs import RESULTS, TASK, URL
+from benchmarks.contender import HERE, Contender
 from benchmarks.processes import Failed, Started
 from benchmarks.recorder import FOLDER, Records
 
@@ -26,9 +26,12 @@ class Session:
     """Use it in a `with`: what it started ends with it, and its folder goes.
 
     With `counted` its processes count statements and transactions in `counts`, which is slow.
+    With `results` those are kept also by a contender that otherwise does without.
     """
 
-    def __init__(self, contender: Contender, base: Path, *, counted: bool = False) -> None:
+    def __init__(
+        self, contender: Contender, base: Path, *, counted: bool = False, results: bool = False
+    ) -> None:
         self.contender = contender
         self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=base))
         records = self.folder / "records"
@@ -36,11 +39,13 @@ class Session:
         self.records = Records(records)
         self.jobs = self.folder / "jobs"
         self.database = self.folder / "jobs.db"
+        self.server = servers.empty(contender.on, base, self.folder)
         self._started: list[Started] = []
         self._env = {name: text for name, text in os.environ.items() if not _ours(name)}
         self._env |= {
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
-            DATABASE: str(self.database),
+            URL: self.server.url if self.server else f"sqlite:///{self.database}",
+            RESULTS: str(int(results or contender.kept)),
             FOLDER: str(records),
             TASK: contender.task,
             **contender.env,
@@ -52,6 +57,8 @@ class Session:
             self._env["PYTHONPATH"] += f"{os.pathsep}{census.PLACE}"
 
     def __enter__(self) -> Self:
+        if self.contender.prepared:
+            self.ask("prepare")
         return self
 
     def __exit__(
@@ -62,13 +69,15 @@ class Session:
     ) -> None:
         for started in reversed(self._started):
             started.stop()
+        if self.server:
+            self.server.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # -- the worker -----------------------------------------------------------------------
 
     def worker(self, prefix: Sequence[str] = ()) -> Started:
         """Start a worker by its command line, with `prefix` before it."""
-        command = [*prefix, *self.contender.worker]
+        command = [*prefix, *(part.replace(HERE, self._env[URL]) for part in self.contender.worker)]
         started = Started(command, folder=self.folder, env=self._env)
         self._started.append(started)
         return started
@@ -91,7 +100,8 @@ class Session:
 
     def begin(self, action: str, *arguments: object, prefix: Sequence[str] = ()) -> Started:
         """Start a client, with `prefix` before its command."""
-        command = [*prefix, self.contender.python, "-m", "benchmarks.client", self.contender.module]
+        client = "benchmarks.coroutines" if self.contender.coroutines else "benchmarks.client"
+        command = [*prefix, self.contender.python, "-m", client, self.contender.module]
         started = Started(
             [*command, action, *map(str, arguments)],
             folder=self.folder,
@@ -117,10 +127,10 @@ class Session:
         """Run a client to its end."""
         return self.end(self.begin(action, *arguments, prefix=prefix))
 
-    def warm_up(self) -> Started:
+    def warm_up(self, by: str = "latency") -> Started:
         """Start a worker and see it run tasks in every process it has."""
         worker = self.worker()
-        self.ask("latency", 1)
+        self.ask(by, 1)
         return worker
 
 

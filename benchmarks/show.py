@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import SQLITE, Contender
 from benchmarks.figures import Sample, spread, table
-from benchmarks.pages import insert, markdown
+from benchmarks.pages import insert, listed, markdown
 from benchmarks.scenarios import Plan, Scenario
 
 
@@ -20,9 +20,16 @@ class Show:
     """Shows each scenario as soon as it is measured."""
 
     def __init__(
-        self, everyone: list[Contender], plan: Plan, *, page: Path | None, json_file: Path | None
+        self,
+        on: str,
+        everyone: list[Contender],
+        plan: Plan,
+        *,
+        page: Path | None,
+        json_file: Path | None,
     ) -> None:
-        self._ours = [each.name for each in everyone if each.ours]
+        self._ours = [each.label for each in everyone if each.ours]
+        self._on = on
         self._page, self._json = page, json_file
         self._text: dict[str, Any] = {"plan": plan, "samples": []}
 
@@ -38,7 +45,8 @@ class Show:
         if samples:
             print("\n".join(table(samples, scenario.measures, self._ours)))
             print(f"  {_conditions(samples)}", flush=True)
-            tables = markdown(samples, scenario.measures, self._ours)
+            written = markdown if self._on == SQLITE else listed
+            tables = written(samples, scenario.measures, self._ours)
             self._insert(scenario.name, [*tables, "", f"{_conditions(samples)}."])
         self._text["samples"] += samples
         if self._json:
@@ -47,7 +55,8 @@ class Show:
 
     def _insert(self, name: str, lines: Sequence[str]) -> None:
         if self._page:
-            self._page.write_text(insert(self._page.read_text(), name, lines))
+            block = name if self._on == SQLITE else f"{self._on}-{name}"
+            self._page.write_text(insert(self._page.read_text(), block, lines))
 
 
 def _conditions(samples: Sequence[Sample]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import apsw
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.session import Session
 
 STATES = ("queued", "delayed", "finished")

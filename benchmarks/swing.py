@@ -19,6 +19,7 @@ class Swing:
         self, session: Session, worker: Started, *, at_latest: int, after: int = 0
     ) -> None:
         self._records, self._worker = session.records, worker
+        self._server = session.server
         processes = session.contender.processes
 
         def reached() -> bool:
@@ -28,7 +29,9 @@ class Swing:
         session.wait(reached, "every process at work")
         self.first, self.at = len(self._records.stamps), time.time()
         self._bytes, self._cpu = written(worker.tree()), cpu_each(worker.tree())
+        self._served = self._server_seconds()
         self.count = 0
+        self.server_cpu_us = 0.0
         self.cpu_us_each: dict[int, float] = {}
         self.bytes = 0.0
 
@@ -39,6 +42,10 @@ class Swing:
         for pid, seconds in cpu_each(tree).items():
             self.cpu_us_each[pid] = (seconds - self._cpu.get(pid, 0.0)) / self.count * 1e6
         self.bytes = (written(tree) - self._bytes) / self.count
+        self.server_cpu_us = (self._server_seconds() - self._served) / self.count * 1e6
+
+    def _server_seconds(self) -> float:
+        return self._server.cpu_seconds() if self._server else 0.0
 
     @property
     def cpu_us(self) -> float:

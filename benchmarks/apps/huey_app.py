@@ -9,12 +9,12 @@ import sqlite3
 import time
 from typing import Any
 
-from benchmarks.apps.verbs import DATABASE, HUEY_FSYNC, IDLE_DELAY, NAP, TASK
+from benchmarks.apps.verbs import HUEY_FSYNC, IDLE_DELAY, NAP, TASK, URL, database
 from benchmarks.recorder import hit
 
 _huey: Any = importlib.import_module("huey")
 _fsync = {"1": True, "0": False}.get(os.environ.get(HUEY_FSYNC, ""))
-queue: Any = _huey.SqliteHuey("bench", filename=os.environ[DATABASE], fsync=_fsync)
+queue: Any = _huey.SqliteHuey("bench", filename=database(os.environ[URL]), fsync=_fsync)
 
 # Its own waiting starts at 50 ms and grows; this is the quickest that its settings allow.
 _POLL: dict[str, Any] = {"blocking": True, "backoff": 1.0, "max_delay": 0.001}

@@ -8,15 +8,13 @@ import sqlite3
 import time
 from typing import Any
 
-from benchmarks.apps.verbs import DATABASE, IDLE_DELAY, NAP, POTATOQ_DURABLE, TASK
+from benchmarks.apps.verbs import IDLE_DELAY, NAP, POTATOQ_DURABLE, TASK, URL
 from benchmarks.recorder import hit
 
 _potatoq: Any = importlib.import_module("potatoq")
 _exceptions: Any = importlib.import_module("potatoq.exceptions")
 _options = {"durable": True} if os.environ.get(POTATOQ_DURABLE) == "1" else {}
-app: Any = _potatoq.Potatoq(
-    "bench", broker=f"sqlite:///{os.environ[DATABASE]}", broker_transport_options=_options
-)
+app: Any = _potatoq.Potatoq("bench", broker=os.environ[URL], broker_transport_options=_options)
 _CHUNK = 1_000
 _FIRST = 9
 

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 import ropeway
-from benchmarks.apps.verbs import DATABASE, IDLE_DELAY, NAP, TASK
+from benchmarks.apps.verbs import IDLE_DELAY, NAP, TASK, URL, database
 from benchmarks.recorder import hit
 from ropeway import Ropeway
 from ropeway.backends.sqlite import Database
@@ -21,8 +21,9 @@ from ropeway.envelope import STATES
 from ropeway.errors import ResultTimeout
 from ropeway.message import HIGHEST_BAND
 
-_file = Path(os.environ[DATABASE])
-app = Ropeway(f"sqlite:///{_file}")
+_url = os.environ[URL]
+_file = Path(database(_url))
+app = Ropeway(_url)
 
 
 @app.task
@@ -33,6 +34,18 @@ def add(x: int, y: int) -> int:
 
 @app.task
 async def add_async(x: int, y: int) -> int:
+    hit()
+    return x + y
+
+
+@app.task(store=False)
+def add_bare(x: int, y: int) -> int:
+    hit()
+    return x + y
+
+
+@app.task(store=False)
+async def add_bare_async(x: int, y: int) -> int:
     hit()
     return x + y
 
@@ -58,7 +71,14 @@ def kill(way: str) -> None:
     os.kill(os.getpid(), signal.SIGSEGV if way == "segv" else signal.SIGKILL)
 
 
-_TASKS = {"add": add, "add_async": add_async, "nap": nap, "doze": doze}
+_TASKS = {
+    "add": add,
+    "add_async": add_async,
+    "add_bare": add_bare,
+    "add_bare_async": add_bare_async,
+    "nap": nap,
+    "doze": doze,
+}
 _task = _TASKS[os.environ.get(TASK, "add")]
 
 
@@ -116,7 +136,12 @@ def states() -> dict[str, int]:
 
 
 def facts() -> dict[str, Any]:
-    database = Database(_file, durability=app.settings.durability)
+    library = {"library": f"ropeway {ropeway.__version__}"}
+    return {**library, **_stores()} if _url.startswith("sqlite:") else library
+
+
+def _stores() -> dict[str, Any]:
+    opened = Database(_file, durability=app.settings.durability)
 
     def look(writing: Writing) -> dict[str, Any]:
         return {
@@ -126,11 +151,10 @@ def facts() -> dict[str, Any]:
 
     try:
         # In a transaction such as one with results has it, for others may ask for less.
-        found = database.finish(database.submit(look, 1, "before"))
+        found = opened.finish(opened.submit(look, 1, "before"))
     finally:
-        database.close()
+        opened.close()
     return {
-        "library": f"ropeway {ropeway.__version__}",
         "sqlite": apsw.sqlite_lib_version(),
         "promise": "settles a task after its run (at least once)",
         **found,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 TASK = "BENCH_TASK"
-"""The environment variable that names the task to use: `add`, `add_async` or `nap`."""
+"""The environment variable that names the task to use: `add`, `add_async`, `nap` and so on."""
 
-DATABASE = "BENCH_DATABASE"
-"""The environment variable that names the database file."""
+URL = "BENCH_URL"
+"""The environment variable that says where jobs are kept: `sqlite:///FILE`, or a server's URL."""
+
+RESULTS = "BENCH_RESULTS"
+"""The environment variable that, with 1, has results stored by those who can do without."""
 
 HUEY_FSYNC = "BENCH_HUEY_FSYNC"
 """The environment variable that sets huey's `fsync` (1 or 0); without it huey's default applies."""
@@ -16,11 +19,22 @@ HUEY_FSYNC = "BENCH_HUEY_FSYNC"
 POTATOQ_DURABLE = "BENCH_POTATOQ_DURABLE"
 """The environment variable that, with 1, has potatoq's broker opened with `durable`."""
 
+TASKIQ_STREAM = "BENCH_TASKIQ_STREAM"
+"""The environment variable that, with 1, has Taskiq use a stream, and not a list."""
+
+CELERY_LATE = "BENCH_CELERY_LATE"
+"""The environment variable that, with 1, has Celery acknowledge tasks after their run."""
+
 NAP = 0.02
 """Seconds for which the task `nap` waits, as if for an answer of another machine."""
 
 IDLE_DELAY = 3600.0
 """Seconds until the job is due that nobody will see run."""
+
+
+def database(url: str) -> str:
+    """The file of a URL of SQLite."""
+    return url.removeprefix("sqlite:///")
 
 
 class Verbs(Protocol):

@@ -1,8 +1,10 @@
-"""The scenarios, by name, in the order they are run."""
+"""The scenarios."""
 
 from __future__ import annotations
 
+from benchmarks.contender import POSTGRES, REDIS, SQLITE
 from benchmarks.scenarios import (
+    backlog,
     beside,
     drain,
     effort,
@@ -16,24 +18,41 @@ from benchmarks.scenarios import (
 )
 from benchmarks.scenarios.scenario import Plan, Scenario
 
-ALL: dict[str, Scenario] = {
-    each.name: each
-    for each in (
-        drain.SCENARIO,
-        pruning.SCENARIO,
-        drain.IO,
-        send.SCENARIO,
-        send.CONCURRENT,
-        send.BULK,
-        effort.SCENARIO,
-        latency.SCENARIO,
-        latency.LOADED,
-        beside.SCENARIO,
-        idle.SCENARIO,
-        flatness.SCENARIO,
-        memory.SCENARIO,
-        poison.SCENARIO,
-    )
-}
+_ON_SQLITE = (
+    drain.SCENARIO,
+    pruning.SCENARIO,
+    drain.IO,
+    send.SCENARIO,
+    send.CONCURRENT,
+    send.BULK,
+    effort.SCENARIO,
+    latency.SCENARIO,
+    latency.LOADED,
+    beside.SCENARIO,
+    idle.SCENARIO,
+    flatness.SCENARIO,
+    memory.SCENARIO,
+    poison.SCENARIO,
+)
+_SERVED = (
+    drain.SERVED,
+    send.SEND_SERVED,
+    send.BULK_SERVED,
+    latency.SCENARIO,
+    latency.START,
+    backlog.SCENARIO,
+)
 
-__all__ = ["ALL", "Plan", "Scenario"]
+
+def _named(scenarios: tuple[Scenario, ...]) -> dict[str, Scenario]:
+    return {each.name: each for each in scenarios}
+
+
+ON: dict[str, dict[str, Scenario]] = {
+    SQLITE: _named(_ON_SQLITE),
+    REDIS: _named(_SERVED),
+    POSTGRES: _named(_SERVED),
+}
+"""By what contenders store in; there by name, in the order they are run."""
+
+__all__ = ["ON", "Plan", "Scenario"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure, percentiles
 from benchmarks.processes import Failed
 from benchmarks.scenarios.scenario import Plan, Scenario

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks import tracing
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure
 from benchmarks.processes import Failed, Started, cpu_seconds
 from benchmarks.scenarios.scenario import Plan, Scenario

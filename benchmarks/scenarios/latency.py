@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure, percentiles
 from benchmarks.processes import Failed
 from benchmarks.scenarios.scenario import Plan, Scenario
@@ -17,10 +17,18 @@ _BACKLOG = 1_000_000
 
 def run(contender: Contender, plan: Plan) -> dict[str, float]:
     """One round trip at a time, with random gaps in which everything falls asleep."""
-    with Session(contender, plan.base) as session:
+    with Session(contender, plan.base, results=True) as session:
         session.warm_up()
         asynchronous = contender.task == "add_async"
         answer = session.ask("alatency" if asynchronous else "latency", plan.latency_rounds)
+    return percentiles(answer["seconds"])
+
+
+def run_start(contender: Contender, plan: Plan) -> dict[str, float]:
+    """From before a send to the begin of its run, which needs no results."""
+    with Session(contender, plan.base) as session:
+        session.warm_up(by="starts")
+        answer = session.ask("starts", plan.latency_rounds)
     return percentiles(answer["seconds"])
 
 
@@ -59,6 +67,12 @@ SCENARIO = Scenario(
     words="send and wait for the result, one at a time, gaps of 5 to 25 ms, idle worker",
     measures=_MEASURES,
     run=run,
+)
+START = Scenario(
+    name="start",
+    words="from before a send to the begin of its run, one at a time, gaps of 5 to 25 ms, idle worker",
+    measures=_MEASURES,
+    run=run_start,
 )
 LOADED = Scenario(
     name="loaded",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure
 from benchmarks.processes import Started
 from benchmarks.scenarios.scenario import Plan, Scenario

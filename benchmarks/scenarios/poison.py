@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure
 from benchmarks.processes import Failed
 from benchmarks.scenarios.scenario import Plan, Scenario

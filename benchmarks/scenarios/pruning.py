@@ -7,7 +7,7 @@ import time
 
 from msgspec.structs import replace
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure
 from benchmarks.scenarios.scenario import Plan, Scenario
 from benchmarks.session import Session

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure
 
 
@@ -22,11 +22,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     strace_seconds: float
     pruned: int
     flat: int
+    backlog: int
     twice: bool
 
     def tasks(self, contender: Contender) -> int:
         """How many tasks to queue: fewer for the slower, so that each needs some seconds."""
-        return self.n if contender.ours else self.n // 10
+        return max(100, round(self.n * contender.share))
 
 
 class Scenario(Struct, frozen=True, kw_only=True):

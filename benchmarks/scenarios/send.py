@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import Contender
+from benchmarks.contender import Contender
 from benchmarks.figures import Measure
 from benchmarks.scenarios.scenario import Plan, Scenario
 from benchmarks.session import Session
@@ -27,13 +27,21 @@ def run_concurrent(contender: Contender, plan: Plan) -> dict[str, float]:
 
 def run_bulk(contender: Contender, plan: Plan) -> dict[str, float]:
     """As many as a drain needs, in the quickest way that the library has."""
-    with Session(contender, plan.base) as session:
-        return dict(session.ask("fill", session.jobs, plan.tasks(contender)))
+    return _ask(contender, plan, "fill", "/dev/null", plan.tasks(contender))
 
 
-def _ask(contender: Contender, plan: Plan, action: str, *arguments: int) -> dict[str, float]:
+def _ask(contender: Contender, plan: Plan, action: str, *arguments: object) -> dict[str, float]:
     with Session(contender, plan.base) as session:
-        return dict(session.ask(action, *arguments))
+        before = _served(session)
+        answer = dict(session.ask(action, *arguments))
+        served = _served(session) - before
+    if session.server:
+        answer["server_cpu_us"] = served / answer["count"] * 1e6
+    return answer
+
+
+def _served(session: Session) -> float:
+    return session.server.cpu_seconds() if session.server else 0.0
 
 
 SCENARIO = Scenario(
@@ -67,5 +75,22 @@ BULK = Scenario(
         Measure("cpu_us", "processor time of each, µs", compared=True),
         Measure("bytes", "bytes written to the disk for each"),
     ),
+    run=run_bulk,
+)
+_ON_A_SERVER = (
+    Measure("per_s", "messages a second", compared=True),
+    Measure("cpu_us", "processor time of the sender, µs each", compared=True),
+    Measure("server_cpu_us", "processor time of the server, µs each", compared=True),
+)
+SEND_SERVED = Scenario(
+    name="send",
+    words="sending one by one while nobody else uses the server",
+    measures=_ON_A_SERVER,
+    run=run,
+)
+BULK_SERVED = Scenario(
+    name="bulk",
+    words="sending many at once, in the quickest way that the library has",
+    measures=_ON_A_SERVER,
     run=run_bulk,
 )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from benchmarks.contenders import environment
+from benchmarks.environment import environment
 from benchmarks.processes import Failed, Started, stop_all
 from benchmarks.stalls import witness
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from benchmarks import census, contenders, scenarios
+from benchmarks import census
 from benchmarks.figures import Measure, Sample, percentiles, quantile, ratios, table
 from benchmarks.machine import kind_of_mount
 from benchmarks.pages import insert, markdown
@@ -121,14 +121,6 @@ def test_a_file_system_in_memory_is_found_below_a_disk() -> None:
     assert kind_of_mount(Path("/tmp/x"), mounts) == "tmpfs"
     assert kind_of_mount(Path("/tmpx"), mounts) == "ext4"
     assert kind_of_mount(Path("/srv/a b/c"), mounts) == "tmpfs"
-
-
-def test_contenders_are_in_scenarios_that_there_are() -> None:
-    """A name that is misspelt would leave a column empty without a word."""
-    ours = contenders.ropeway()
-    assert set(scenarios.ALL) == set().union(*(each.scenarios for each in ours))
-    names = [(each.name, name) for each in ours for name in each.scenarios]
-    assert len(names) == len(set(names))
 
 
 COUNTED = """

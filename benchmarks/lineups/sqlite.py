@@ -1,50 +1,24 @@
-"""Who is measured in which scenarios, and how each is started."""
+"""Who is measured on SQLite in which scenarios, and how each is started."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import venv
-from collections.abc import Callable
 from pathlib import Path
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from benchmarks.apps.verbs import HUEY_FSYNC, POTATOQ_DURABLE
-from benchmarks.processes import Failed
+from benchmarks.contender import Contender
+from benchmarks.environment import environment
 
 _SENDING = frozenset({"send", "concurrent", "bulk"})
 _RUNNING = frozenset({"drain", "latency", "loaded", "beside"})
 _MAIN = _SENDING | _RUNNING | {"effort", "idle"}
 _WAITS_AT_ONCE = "64"
 """Threads of a peer for tasks that wait: of 8 to 64 the best."""
-
-
-class Contender(Struct, frozen=True, kw_only=True):
-    """A library with one way to run its workers.
-
-    `python` is the interpreter of its environment, `processes` how many processes run tasks.
-    """
-
-    name: str
-    module: str
-    python: str
-    worker: tuple[str, ...]
-    processes: int
-    scenarios: frozenset[str]
-    task: str = "add"
-    env: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def ours(self) -> bool:
-        """Whether it is ropeway."""
-        return self.module == "ropeway_app"
-
-    def started_with(self, *arguments: str) -> tuple[str, ...]:
-        """The command of its worker with more arguments."""
-        return (*self.worker, *arguments)
+_SHARE = 0.1
+"""Of our tasks; they take longer."""
 
 
 def ropeway() -> list[Contender]:
@@ -90,6 +64,7 @@ def huey(venvs: Path, fsync: str = "") -> list[Contender]:
         worker=(str(tools / "huey_consumer"), "benchmarks.apps.huey_app.queue", "-q", *polling),
         processes=2,
         scenarios=_MAIN,
+        share=_SHARE,
         env={HUEY_FSYNC: fsync} if fsync else {},
     )
     threads = replace(
@@ -122,6 +97,7 @@ def potatoq(venvs: Path) -> list[Contender]:
         worker=(*command, *lasting),
         processes=2,
         scenarios=_MAIN,
+        share=_SHARE,
         env={POTATOQ_DURABLE: "1"},
     )
     waiting = replace(
@@ -133,39 +109,3 @@ def potatoq(venvs: Path) -> list[Contender]:
     )
     usual = replace(durable, name="potatoq, NORMAL", env={}, scenarios=_SENDING | {"drain"})
     return [durable, usual, waiting]
-
-
-def peers(venvs: Path, fsync: str) -> tuple[list[Contender], list[str]]:
-    """Every peer that can be had, and a sentence for each that cannot."""
-    makers: tuple[Callable[[], list[Contender]], ...] = (
-        lambda: huey(venvs, fsync),
-        lambda: potatoq(venvs),
-    )
-    found: list[Contender] = []
-    missing: list[str] = []
-    for make in makers:
-        try:
-            found += make()
-        except Failed as error:
-            missing.append(str(error))
-    return found, missing
-
-
-def environment(folder: Path, *package: str) -> Path:
-    """Make a virtual environment with the package, once."""
-    done = folder / "installed"
-    if not done.exists():
-        print(f"installing {package[-1]} into {folder} ...", flush=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        result = subprocess.run(
-            [*pip, "--disable-pip-version-check", *package],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            raise Failed(f"{package[-1]} cannot be installed:\n{result.stderr[-2000:]}")
-        done.touch()
-    return folder
