@@ -36,7 +36,8 @@ def torture(
             continue
         verdicts.append(verdict)
         words.append(verdict.word)
-        print(report.line(str(seed), verdict), flush=True)
+        lines = (report.line(str(seed), verdict), report.outages(verdict))
+        print("\n".join(filter(None, lines)), flush=True)
         if verdict.word != "pass":
             print(f"{report.details(verdict)}\n  kept in {folder}", flush=True)
         elif not keep:

@@ -6,11 +6,12 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from chaos import nemeses
 from chaos.evidence import FINAL, Evidence, Run, Strike
 from chaos.profile import Enough
+from chaos.returns import Return, returns
 
 _ENDS_A_SUPERVISOR = ("kill supervisor", "kill at", "stop", "freeze")
 
@@ -18,7 +19,8 @@ _ENDS_A_SUPERVISOR = ("kill supervisor", "kill at", "stop", "freeze")
 class Figures(Struct, frozen=True, kw_only=True):
     """Counts of one run. Of strikes: all, and those that met work in the middle.
 
-    recovery: percentiles of the seconds until a job was started again elsewhere.
+    recovery: percentiles of the seconds until a job was started again elsewhere. returned: how soon
+    work went on after each outage of the server.
     """
 
     seconds: float
@@ -32,6 +34,7 @@ class Figures(Struct, frozen=True, kw_only=True):
     refused: int
     overlaps: int
     recovery: dict[str, float]
+    returned: list[Return] = field(default_factory=list)
 
     @property
     def kills(self) -> int:
@@ -69,7 +72,8 @@ def measure(evidence: Evidence, overlaps: int) -> Figures:
         takeovers=len(waits),
         refused=evidence.refused,
         overlaps=overlaps,
-        recovery=_percentiles(prompt),
+        recovery=percentiles(prompt),
+        returned=returns(evidence),
     )
 
 
@@ -97,7 +101,8 @@ def _next_elsewhere(run: Run, evidence: Evidence) -> Run | None:
     return following if following and following.supervisor != run.supervisor else None
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, float]:
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """The median, the 99th percentile and the largest; nothing of fewer than two."""
     if len(values) < 2:
         return {}
     ranked = sorted(values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from chaos.figures import Figures
+from chaos.figures import Figures, percentiles
 from chaos.invariants import Finding
 from chaos.verdict import Verdict
 
@@ -58,6 +58,10 @@ COLUMNS = (
     Column("restarts", 9, _strikes("restart worker")),
     Column("locks", 6, _bit("lock store")),
     Column("full", 5, _bit("fill disk")),
+    Column("server", 7, _strikes("server", "sessions")),
+    Column("bit", 5, _bit("server", "sessions")),
+    Column("network", 8, _strikes("network", "lane", "answers")),
+    Column("bit", 5, _bit("network", "lane", "answers")),
     Column("poison", 7, lambda verdict: verdict.finding("I15").counts["poison"]),
     Column("reruns", 8, lambda verdict: verdict.figures.reruns),
     Column("taken", 7, lambda verdict: verdict.figures.takeovers),
@@ -69,7 +73,8 @@ lost, twice, fence, quar., other: violations of no acknowledged loss, one settle
 quarantined, and the other invariants. child, superv.: processes killed; points: supervisors killed
 around or inside a claim, a settle, a pruning; stops: supervisors stopped beyond their lease, with
 or without their children; bit: of these, those that met work in the middle. locks: times that the
-store was locked; full: that its disk was. poison: calls that kill what runs them. taken: jobs run
+store was locked; full: that its disk was. server: times that it was killed, stopped, made to recover
+or to forget its clients; network: that it was cut, deaf, slow, or lost answers. poison: calls that kill what runs them. taken: jobs run
 again by another worker after their supervisor was killed or stopped. refused: settles that came too
 late. overlaps: two runs of a job at once, each explained by a lease that was over."""
 
@@ -92,7 +97,8 @@ def totals(verdicts: Sequence[Verdict]) -> str:
     word = f"{passed} of {len(verdicts)}"
     sums = [f"{sum(map(c.of, verdicts)):>{c.width},}" for c in COLUMNS]
     lines = [f"{'all':<8}{word:<14}{seconds:>5.0f}" + "".join(sums)]
-    lines += [_recovery([verdict.figures for verdict in verdicts]), _LEGEND]
+    figures = [verdict.figures for verdict in verdicts]
+    lines += [_recovery(figures), _returned(figures), _LEGEND]
     return "\n".join(each for each in lines if each)
 
 
@@ -113,6 +119,31 @@ def findings(found: Iterable[Finding]) -> list[str]:
         lines.append(f"  {each.judgement:<8} {each.invariant:<4} {each.words:<42} {counts}")
         lines += [f"             {example.id} {example.fact}" for example in each.examples]
     return lines
+
+
+def outages(verdict: Verdict) -> str:
+    """How soon work went on after each outage of a run; of which a worker was away in brackets."""
+    words = [
+        f"{each.nemesis} {each.after:.2f}"
+        if each.undisturbed
+        else f"({each.nemesis} {each.after:.2f})"
+        for each in verdict.figures.returned
+    ]
+    return "  runs again after: " + ", ".join(words) if words else ""
+
+
+def _returned(figures: Sequence[Figures]) -> str:
+    found = [each for run in figures for each in run.returned]
+    undisturbed = [each.after for each in found if each.undisturbed]
+    lines = []
+    for what, waits in (
+        ("outages", [each.after for each in found]),
+        ("of these with all workers there", undisturbed),
+    ):
+        if shares := percentiles(waits):
+            words = ", ".join(f"{name} {wait:.2f}" for name, wait in shares.items())
+            lines.append(f"{len(waits)} {what}; seconds until a call runs again: {words}")
+    return "\n".join(lines)
 
 
 def _recovery(figures: Sequence[Figures]) -> str:

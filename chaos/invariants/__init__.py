@@ -7,7 +7,7 @@ from collections.abc import Callable
 from chaos.evidence import Evidence
 from chaos.invariants.accounts import conservation, only_poison_quarantined, sound_storage
 from chaos.invariants.finding import Example, Finding
-from chaos.invariants.recovery import recovery_bound
+from chaos.invariants.recovery import back_after_outages, recovery_bound
 from chaos.invariants.results import result_integrity
 from chaos.invariants.runs import exclusivity, no_orphans
 from chaos.invariants.sends import no_acked_loss, no_ghosts
@@ -26,6 +26,7 @@ ALL: tuple[Callable[[Evidence], Finding], ...] = (
     conservation,
     only_poison_quarantined,
     recovery_bound,
+    back_after_outages,
     sound_storage,
 )
 

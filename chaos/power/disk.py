@@ -15,7 +15,9 @@ from typing import Self
 
 from chaos.errors import HarnessError
 
-_SIZE = 192 * 2**20
+_SIZE = 768 * 2**20
+"""Bytes, of which only those that are written take any memory."""
+
 _MEMORY = Path("/dev/shm")
 # The kernel's own time for writing its journal is put off: what the copy holds was asked for.
 _OPTIONS = "loop,commit=300"

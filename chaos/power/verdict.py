@@ -73,12 +73,14 @@ def judge_cut(aftermath: Aftermath, durability: str, scene: str) -> PowerVerdict
     """Check what must hold; unless durability is "disk" a loss is measured and no violation."""
     evidence = aftermath.evidence
     stored, results = sends_stored(aftermath), results_stored(aftermath)
+    # A witness inside of the backend loses with it what it saw; the notes of workers are not lost.
+    consistent = durability == "disk" or evidence.whole
     findings = [
         *((stored, results, no_acked_loss(evidence)) if durability == "disk" else ()),
         no_ghosts(evidence),
-        one_settle(evidence),
+        *((one_settle(evidence),) if consistent else ()),
         result_integrity(evidence),
-        conservation(evidence),
+        conservation(evidence, counted=consistent),
         sound_storage(evidence),
     ]
     enough = stored.counts["acknowledged"] >= _ENOUGH

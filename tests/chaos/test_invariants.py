@@ -11,6 +11,7 @@ from chaos.evidence import Evidence, Strike
 from chaos.figures import measure
 from chaos.invariants import check
 from chaos.profile import Enough, Profile
+from chaos.returns import returns
 from chaos.verdict import judge, worst
 from tests.chaos import made
 from tests.chaos.made import SECOND
@@ -294,6 +295,22 @@ def test_faults_that_bit_make_a_pass() -> None:
     assert figures.effective == {"stop supervisor": 1, "kill child": 1}
     assert (figures.kills, figures.takeovers, figures.reruns) == (1, 1, 1)
     assert judge(evidence).word == "pass"
+
+
+def test_how_soon_work_goes_on_after_an_outage() -> None:
+    """The first call that begins afterwards; not counted against it if a worker was away itself."""
+    evidence = made.honest(A)
+    made.add(evidence, "job-c")
+    evidence.runs["job-c"][0].started = 40 * SECOND
+    outage = Strike(t=20 * SECOND, nemesis="server killed", pid=7, until=22 * SECOND)
+    evidence.strikes.append(outage)
+    (found,) = returns(evidence)
+    assert (found.lasted, found.after, found.undisturbed) == (2.0, 18.0, True)
+    assert invalid(evidence) >= {"I18"}
+    stop = Strike(t=30 * SECOND, nemesis="stop supervisor", pid=100, until=35 * SECOND)
+    evidence.strikes.append(stop)
+    assert not returns(evidence)[0].undisturbed
+    assert "I18" not in invalid(evidence)
 
 
 def test_the_worst_of_several_runs_counts() -> None:

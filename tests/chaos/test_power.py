@@ -59,6 +59,17 @@ def test_damage_is_a_violation_in_any_case(aftermath: Aftermath) -> None:
     assert judge_cut(aftermath, "process", "both").word == "violation"
 
 
+def test_a_settle_that_was_lost_is_made_again(aftermath: Aftermath) -> None:
+    """Whoever believes the notes of workers sees two, of which one was lost with the rest."""
+    evidence = aftermath.evidence
+    evidence.settles[A] = [evidence.settles[A][0]] * 2
+    made.claim(evidence, A, 16, 2)
+    assert judge_cut(aftermath, "process", "both").word == "violation"
+    evidence.whole = False
+    assert judge_cut(aftermath, "process", "both").word == "pass"
+    assert judge_cut(aftermath, "disk", "both").word == "violation"
+
+
 def test_a_cut_before_anything_was_done_says_nothing(aftermath: Aftermath) -> None:
     """It is inconclusive, not a pass."""
     aftermath.seen.clear()
