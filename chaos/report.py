@@ -74,9 +74,9 @@ quarantined, and the other invariants. child, superv.: processes killed; points:
 around or inside a claim, a settle, a pruning; stops: supervisors stopped beyond their lease, with
 or without their children; bit: of these, those that met work in the middle. locks: times that the
 store was locked; full: that its disk was. server: times that it was killed, stopped, made to recover
-or to forget its clients; network: that it was cut, deaf, slow, or lost answers. poison: calls that kill what runs them. taken: jobs run
-again by another worker after their supervisor was killed or stopped. refused: settles that came too
-late. overlaps: two runs of a job at once, each explained by a lease that was over."""
+or to forget its clients; network: that it was cut, deaf, slow, or lost answers. poison: calls that
+kill what runs them. taken: jobs run again by another worker after their supervisor was killed or
+stopped. refused: settles that came too late. overlaps: two runs of a job at once, each explained by a lease that was over."""
 
 
 def header() -> str:
