@@ -23,6 +23,13 @@ _SETTINGS = {
     "tcp_user_timeout": "15s",
     "default_transaction_isolation": "read committed",
     "jit": "off",
+    # Every statement has an index that is made for it: whatever the server believes of how many rows
+    # there are, never analysed or analysed when there were none, it is to go by that one.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
 }
 _LISTENING = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5"}
 

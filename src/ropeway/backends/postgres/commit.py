@@ -1,0 +1,82 @@
+"""Commits: the plain ones set by set, all others loaded, decided and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ropeway.backends.postgres import plain
+from ropeway.backends.postgres.apply import apply
+from ropeway.backends.postgres.link import Link
+from ropeway.backends.postgres.load import load
+from ropeway.backends.postgres.locks import MoreLocks, Raced
+from ropeway.backends.postgres.model import Model, Names
+from ropeway.backends.postgres.sessions import Connection
+from ropeway.backends.postgres.write import write
+from ropeway.errors import BackendUnavailable
+from ropeway.transition import APPLIED, Answer, Transition
+
+T = TypeVar("T")
+
+_MOST_RACES = 20
+
+
+async def commit(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
+    """Apply each transition, in order, and answer for each."""
+    sorted_out = plain.sort(transitions)
+    if sorted_out is None:
+        return await _closely(link, transitions)
+
+    async def work(connection: Connection) -> tuple[set[str], set[str]]:
+        return await plain.do(connection, sorted_out)
+
+    done, changed = await link.run(work, write=True, single=sorted_out.statements < 2)
+    await link.notify([*changed])
+    left = {place for job_id, place in _places(sorted_out).items() if job_id not in done}
+    if not left:
+        return [APPLIED] * len(transitions)
+    rest = iter(await _closely(link, [transitions[place] for place in sorted(left)]))
+    return [next(rest) if place in left else APPLIED for place in range(len(transitions))]
+
+
+def _places(sorted_out: plain.Plain) -> dict[str, int]:
+    return sorted_out.publish | sorted_out.finish | sorted_out.unkept | sorted_out.release
+
+
+async def _closely(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
+    def decide(model: Model) -> list[Answer]:
+        return [apply(model, each) for each in transitions]
+
+    return await decided(link, lambda: Names(transitions), transitions, decide)
+
+
+async def decided(
+    link: Link,
+    names: Callable[[], Names],
+    transitions: Sequence[Transition],
+    decide: Callable[[Model], T],
+) -> T:
+    """Load what is named, have `decide` change it, and write that, in one transaction.
+
+    It begins again, and is none the worse for it, when it turns out to need more locks, or when
+    somebody has published what it publishes.
+    """
+    held = names().locks()
+
+    async def work(connection: Connection) -> tuple[T, set[str]]:
+        model = await load(connection, transitions, names(), held)
+        result = decide(model)
+        await write(connection, model)
+        return result, model.changed
+
+    for _ in range(_MOST_RACES):
+        try:
+            result, changed = await link.run(work, write=True)
+        except MoreLocks as more:
+            held = more.numbers
+        except Raced:
+            continue
+        else:
+            await link.notify([*changed])
+            return result
+    raise BackendUnavailable("others have changed the same jobs again and again")

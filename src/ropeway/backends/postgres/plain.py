@@ -1,0 +1,161 @@
+"""What nearly every commit is: messages, settles and renewals without anything else, set by set.
+
+Each is guarded by the statement that does it. What a statement did not do (a known id, a lost lease,
+something with a key or a limit) is left to be looked at closely, by `commit.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+from msgspec import Struct, field
+
+from ropeway.backends.postgres.rows import columns
+from ropeway.backends.postgres.sessions import Connection
+from ropeway.backends.postgres.statements import SQL
+from ropeway.broker import Held
+from ropeway.envelope import KIND_NUMBERS, NUMBERS, error_of, head_of
+from ropeway.message import Failure, Fence, Message, job_key
+from ropeway.states import State
+from ropeway.store import queue_name
+from ropeway.transition import Finish, Reject, Release, Transition, digest, is_plain
+
+Row = tuple[Any, ...]
+
+
+class Plain(Struct):
+    """The plain ones of a commit, sorted by what is done with them: places in it, and rows."""
+
+    publish: dict[str, int] = field(default_factory=dict)
+    finish: dict[str, int] = field(default_factory=dict)
+    unkept: dict[str, int] = field(default_factory=dict)
+    release: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def statements(self) -> int:
+        """How many statements do it all."""
+        return sum(map(bool, (self.publish, self.finish, self.unkept, self.release)))
+
+
+def sort(transitions: Sequence[Transition]) -> Plain | None:
+    """Sort a commit of nothing but plain transitions; None if there is anything else in it."""
+    plain = Plain()
+    for place, each in enumerate(transitions):
+        if each.expect or not is_plain(each) or not _add(plain, place, each):
+            return None
+    return plain
+
+
+def _add(plain: Plain, place: int, each: Transition) -> bool:
+    if each.fence is None:
+        if len(each.publish) != 1:
+            return False
+        (message,) = each.publish
+        if message.key is not None or message.limits:
+            return False
+        job_id, row, among = message.id, _message_row(message), plain.publish
+    elif each.settle is None or each.publish:
+        return False
+    else:
+        job_id = each.fence.id
+        row, among = _settle_row(plain, each, each.fence)
+    if job_id in plain.rows:
+        return False
+    among[job_id] = place
+    plain.rows[job_id] = row
+    return True
+
+
+def _message_row(message: Message) -> Row:
+    terms = message.terms
+    return (
+        message.id,
+        message.task,
+        message.queue,
+        message.band,
+        KIND_NUMBERS[message.kind],
+        message.due,
+        message.delay,
+        message.expires,
+        None if terms is None else terms.expires,
+        head_of(message),
+        message.body,
+    )
+
+
+def _settle_row(plain: Plain, each: Transition, fence: Fence) -> tuple[Row, dict[str, int]]:
+    settle = each.settle
+    guard: Row = (fence.id, fence.attempt, fence.holder)
+    if isinstance(settle, Release):
+        return (*guard, *_release_row(settle), digest(each)), plain.release
+    error: Failure | None
+    if isinstance(settle, Reject):
+        state, value, error = State.QUARANTINED, None, settle.failure()
+    else:
+        assert isinstance(settle, Finish)
+        state, value, error = settle.state, settle.value, settle.error
+    if settle.keep <= 0:
+        return (*guard, digest(each)), plain.unkept
+    charged = int(settle.counts == "failures"), int(settle.counts == "losses")
+    ending = (NUMBERS[state], value, error_of(error), _cause(error), settle.keep)
+    return (*guard, *ending, *charged, digest(each)), plain.finish
+
+
+def _cause(error: Failure | None) -> str:
+    return "" if error is None else error.fingerprint
+
+
+def _release_row(settle: Release) -> Row:
+    counts = settle.counts
+    return (
+        settle.at,
+        settle.delay,
+        error_of(settle.error),
+        int(counts == "failures"),
+        int(counts == "losses"),
+        int(counts in {"releases", "unknown"}),
+        int(counts == "unknown"),
+    )
+
+
+async def do(connection: Connection, plain: Plain) -> tuple[set[str], set[str]]:
+    """Do what can be done; return the ids of which it was done, and the names that changed."""
+    done: set[str] = set()
+    changed: set[str] = set()
+    if plain.publish:
+        rows = [plain.rows[job_id] for job_id in plain.publish]
+        known = await connection.fetchval(SQL["publish"], *columns(rows, 11))
+        done |= plain.publish.keys() - set(known)
+        changed |= {queue_name(row[2]) for row in rows}
+    for name, among in ("finish", plain.finish), ("finish_unkept", plain.unkept):
+        if among:
+            found = await _each(connection, name, plain, among)
+            done.update(row[0] for row in found)
+            changed.update(job_key(row[0]) for row in found)
+    if plain.release:
+        for job_id, queue in await _each(connection, "release", plain, plain.release):
+            done.add(job_id)
+            changed |= {job_key(job_id), queue_name(queue)}
+    return done, changed
+
+
+async def _each(
+    connection: Connection, name: str, plain: Plain, among: Iterable[str]
+) -> list[asyncpg.Record]:
+    # By id, as everybody who changes several: so that no two wait for each other.
+    rows = [plain.rows[job_id] for job_id in sorted(among)]
+    return await connection.fetch(SQL[name], *columns(rows, 0))
+
+
+async def extend(connection: Connection, fences: Sequence[Fence], lease: float) -> list[Held]:
+    """Renew each lease that is still the attempt's own, expired or not."""
+    rows = sorted({(fence.id, fence.attempt, fence.holder) for fence in fences})
+    found = await connection.fetch(SQL["extend"], *columns(rows, 3), lease)
+    held: dict[tuple[str, int, str], Held] = {
+        (job_id, attempt, holder): "cancelled" if cancelled else "held"
+        for job_id, attempt, holder, cancelled in found
+    }
+    return [held.get((fence.id, fence.attempt, fence.holder), "lost") for fence in fences]
