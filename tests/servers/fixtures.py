@@ -11,10 +11,12 @@ from typing import TypeVar
 
 import pytest
 
+from ropeway.backends.redis.names import slot
 from tests.servers.postgres import Postgres
 from tests.servers.process import Missing
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
+from tests.servers.valkeys import Cluster, Watched
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -53,6 +55,26 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         node.start()
         yield node
         node.stop()
+
+
+@pytest.fixture(scope="session")
+def watched() -> Iterator[Watched]:
+    """Return a master and its replica, watched by three Sentinels."""
+    with open_folder() as folder:
+        servers = _had(lambda: Watched(folder))
+        servers.start()
+        yield servers
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Return a cluster in which the master of the usual namespace has a replica."""
+    with open_folder() as folder:
+        servers = _had(lambda: Cluster(folder, slot("ropeway")))
+        servers.start()
+        yield servers
+        servers.stop()
 
 
 def _had(make: Callable[[], T]) -> T:

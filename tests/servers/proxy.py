@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -11,19 +12,23 @@ from tests.servers.process import HOST
 
 
 class Proxy:
-    """Passes bytes on between its own port and a server's, until it is told otherwise."""
+    """Passes bytes on between its own port and a server's, until it is told otherwise.
 
-    def __init__(self, port: int) -> None:
-        self._to = port
+    With `tls` clients speak TLS to it; the server does not.
+    """
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self._to, self._tls = port, tls
         self.port = 0
         self._passing = asyncio.Event()
         self._passing.set()
         self._answering = True
+        self._said = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, HOST, 0)
+        self._server = await asyncio.start_server(self._accept, HOST, 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -55,6 +60,16 @@ class Proxy:
         """Hold everything back, also of new connections: they are half open."""
         self._passing.clear()
 
+    async def passed(self) -> None:
+        """Return when a client has said something more, and it has been passed on."""
+        self._said.clear()
+        await self._said.wait()
+
+    def forget(self) -> None:
+        """Let new connections through, and none of those that are there: they stay half open."""
+        self._passing = asyncio.Event()
+        self._passing.set()
+
     def pass_on(self) -> None:
         """Go on as at first; what was held back goes through as well."""
         self._answering = True
@@ -63,20 +78,28 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_reader, to_writer = await asyncio.open_connection(HOST, self._to)
         self._writers |= {writer, to_writer}
+        passing = self._passing
         for source, sink, answers in ((reader, to_writer, False), (to_reader, writer, True)):
-            task = asyncio.create_task(self._pass(source, sink, answers=answers))
+            task = asyncio.create_task(self._pass(source, sink, passing, answers=answers))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _pass(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        passing: asyncio.Event,
+        *,
+        answers: bool,
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
-                await self._passing.wait()
+                await passing.wait()
                 if answers and not self._answering:
                     break
                 sink.write(data)
                 await sink.drain()
+                if not answers:
+                    self._said.set()
         sink.transport.abort()
         self._writers.discard(sink)

@@ -44,8 +44,9 @@ class BlockingEar:
     def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         """See `Store.wait`."""
         with self._changed:
-            if fresh := self._heard.new(names):
-                self._subscribe(fresh)
+            fresh, stale = self._heard.new(names), self._heard.stale()
+            if fresh or stale:
+                self._subscribe(fresh, stale)
             found = self._heard.changed(names)
             if not found and timeout > 0:
                 seen = self._heard.seen(names)
@@ -67,13 +68,13 @@ class BlockingEar:
 
     # -- all of these hold the lock -------------------------------------------------------
 
-    def _subscribe(self, channels: Sequence[bytes]) -> None:
+    def _subscribe(self, channels: Sequence[bytes], stale: Sequence[bytes]) -> None:
         """Return when the server tells of changes on these channels, or cannot be reached."""
         if self._wire is None:
             if not self._open():
                 return  # whoever waits goes on trying, and then subscribes all
         else:
-            self._send(subscription(channels, self._heard.stale()))
+            self._send(subscription(channels, stale))
         mine = self._sent
         self._listen(lambda: self._replied >= mine, PATIENCE)
         if self._replied < mine:
@@ -143,7 +144,7 @@ class BlockingEar:
             return False
         self._last_word = time.monotonic()
         self._heard.told_all()
-        self._send(subscription(self._heard.channels()))
+        self._send(subscription(self._heard.channels(), ()))
         return self._wire is not None
 
     def _send(self, packed: bytes) -> None:

@@ -69,6 +69,10 @@ class BlockingWire:
         self.closed = True
         self._socket.close()
 
+    def __del__(self) -> None:
+        # Whoever held it has ended without a word: a thread, or the process.
+        self._socket.close()
+
     @contextlib.contextmanager
     def _sent(self, packed: bytes) -> Iterator[None]:
         if self.closed or self._is_stale():

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import hiredis
 
+from ropeway.backends.redis import guards
 from ropeway.backends.redis.address import Address, Host, Login
 from ropeway.backends.redis.names import slot
 from ropeway.backends.redis.refusals import refusal
@@ -35,16 +36,20 @@ def pack(*words: Word) -> bytes:
 
 async def ask(wire: Wire, *words: Word, doing: str = "") -> Reply:
     """Run one command; raises `BackendUnavailable` where it is refused or its reply is lost."""
+    reply = await _call(wire, pack(*words))
+    if isinstance(reply, Exception):
+        raise refusal(reply, str(wire.host), doing or str(words[0]))
+    return reply
+
+
+async def _call(wire: Wire, packed: bytes) -> Reply:
     try:
-        reply = await wire.call(pack(*words))
+        return await wire.call(packed)
     except Lost as lost:
         raise BackendUnavailable(
             f"the Redis server {wire.host} cannot be reached: {lost}",
             hint="is it running, and does the URL name it?",
         ) from None
-    if isinstance(reply, Exception):
-        raise refusal(reply, str(wire.host), doing or str(words[0]))
-    return reply
 
 
 class Dialler:
@@ -134,6 +139,7 @@ class Dialler:
             refuse_unusable(self.address, host, greeting)
             if self.address.database:
                 await ask(wire, "SELECT", self.address.database)
+            await _examine(self.address, wire)
         except BaseException:
             wire.close()
             raise
@@ -148,6 +154,13 @@ async def hello(wire: Wire, login: Login) -> dict[str, Any]:
         words += ["AUTH", login.user or "default", login.password]
     reply = await ask(wire, *words, "SETNAME", "ropeway")
     return {_text(name): _plain(value) for name, value in reply.items()}
+
+
+async def _examine(address: Address, wire: Wire) -> None:
+    info = await _call(wire, pack(*guards.INFO))
+    # A user who may not ask is not refused for it: `ropeway doctor` says what is unknown.
+    if isinstance(info, bytes):
+        guards.refuse_unsafe(address, wire.host, guards.keeping(info))
 
 
 def refuse_unusable(address: Address, host: Host, greeting: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ PULSE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two tries to connect."""
 
-_FORGOTTEN_AFTER = 3.0
+FORGOTTEN_AFTER = 3.0
+"""Seconds after which a name that nobody waits for is no longer subscribed."""
 
 
 class Heard:
@@ -47,10 +48,10 @@ class Heard:
     def stale(self) -> list[bytes]:
         """Forget names that nobody waits for any more; return their channels."""
         now = time.monotonic()
-        if now - self._swept < _FORGOTTEN_AFTER / 3:
+        if now - self._swept < FORGOTTEN_AFTER / 3:
             return []
         self._swept = now
-        old = {name for name, at in self._asked.items() if at < now - _FORGOTTEN_AFTER}
+        old = {name for name, at in self._asked.items() if at < now - FORGOTTEN_AFTER}
         for name in old:
             del self._asked[name]
             self._reported.pop(name, None)
@@ -94,7 +95,8 @@ class Heard:
         return found
 
 
-def subscription(channels: Sequence[bytes], forgotten: Sequence[bytes] = ()) -> bytes:
-    """Write what subscribes channels, with a PING whose reply comes when all of them are."""
+def subscription(channels: Sequence[bytes], forgotten: Sequence[bytes]) -> bytes:
+    """Write what subscribes and leaves channels, with a PING whose reply comes when that is done."""
+    join = pack("SSUBSCRIBE", *channels) if channels else b""
     leave = pack("SUNSUBSCRIBE", *forgotten) if forgotten else b""
-    return leave + pack("SSUBSCRIBE", *channels) + pack("PING")
+    return leave + join + pack("PING")

@@ -41,6 +41,7 @@ class LoopedLink:
         if self._wire is not None:
             self._wire.close()
             self._wire = None
+            await asyncio.sleep(0)  # the loop closes it in its next turn, which may be the last
 
     async def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word]) -> Any:
         return await self._runner.run(script, keys, args)

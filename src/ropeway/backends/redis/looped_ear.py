@@ -37,9 +37,9 @@ class LoopedEar:
 
     async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
         """See `Store.wait`."""
-        fresh = self._heard.new(names)
-        if fresh:
-            await self._subscribe(fresh)
+        fresh, stale = self._heard.new(names), self._heard.stale()
+        if fresh or stale:
+            await self._subscribe(fresh, stale)
         found = self._heard.changed(names)
         if not found and timeout > 0:
             found = await self._listen(names, min(timeout, POLL))
@@ -69,7 +69,7 @@ class LoopedEar:
                 self._waiters.discard(waiter)
         return found
 
-    async def _subscribe(self, channels: Sequence[bytes]) -> None:
+    async def _subscribe(self, channels: Sequence[bytes], stale: Sequence[bytes]) -> None:
         """Return when the server tells of changes on these channels, or cannot be reached."""
         if self._keeper is None or self._keeper.done():
             self._tried.clear()
@@ -78,7 +78,7 @@ class LoopedEar:
         if (wire := self._wire) is None:
             return  # its keeper goes on trying, and then subscribes all
         try:
-            await _subscribe(wire, channels, self._heard.stale())
+            await _subscribe(wire, channels, stale)
         except (Lost, RopewayError):
             wire.close()
 
@@ -103,8 +103,7 @@ class LoopedEar:
     async def _hold(self, wire: LoopedWire) -> None:
         wire.timeout = PATIENCE
         self._wire = wire
-        if channels := self._heard.channels():
-            await _subscribe(wire, channels)
+        await _subscribe(wire, self._heard.channels(), ())
         self._tried.set()
         self._heard.told_all()
         self._wake_all()
@@ -126,7 +125,7 @@ class LoopedEar:
 
 
 async def _subscribe(
-    wire: LoopedWire, channels: Sequence[bytes], forgotten: Sequence[bytes] = ()
+    wire: LoopedWire, channels: Sequence[bytes], forgotten: Sequence[bytes]
 ) -> None:
     reply = await wire.call(subscription(channels, forgotten))
     if isinstance(reply, Exception):
