@@ -11,7 +11,6 @@ import pytest
 from ropeway.backends.postgres import Address, Link
 from ropeway.backends.postgres.backend import PostgresBackend
 from ropeway.backends.postgres.sessions import Connection
-from ropeway.backends.postgres.statements import SCHEMA
 from ropeway.store import Backend
 from ropeway.testing.conformance import BackendSuite, DurableCases, MissedHintCases
 from tests.servers.postgres import Postgres
@@ -67,16 +66,15 @@ async def side(database: str) -> AsyncIterator[Connection]:
     """Return a connection of the test's own, in a schema that is there for this test alone."""
     schema = f"test_{uuid.uuid4().hex}"
     side = await asyncpg.connect(database, server_settings={"search_path": schema})
-    await side.execute(f"create schema {schema}; {SCHEMA}")
     yield side
-    await side.execute(f"drop schema {schema} cascade")
+    await side.execute(f"drop schema if exists {schema} cascade")
     await side.close()
 
 
 @pytest.fixture
 async def make(database: str, side: Connection) -> Callable[[], PostgresBackend]:
     """Say how a backend is made; each is as another process would have it."""
-    schema = await side.fetchval("select current_schema()")
+    schema = await side.fetchval("show search_path")
     return lambda: PostgresBackend(Link(Address.of(f"{database}?schema={schema}")))
 
 
@@ -85,9 +83,9 @@ async def harness(
     make: Callable[[], PostgresBackend], side: Connection
 ) -> AsyncIterator[ShiftedHarness]:
     """Make an empty backend, with a hold on the server's clock."""
-    await side.execute(_SHIFTED)
     harness = ShiftedHarness(make, side)
     harness.backend = await harness.second()
+    await side.execute(_SHIFTED)
     yield harness
     await harness.close()
 

@@ -1,4 +1,4 @@
-"""The statements of `statements.sql` by name, and the schema."""
+"""The statements of `statements.sql` by name."""
 
 from __future__ import annotations
 
@@ -20,5 +20,3 @@ def _load() -> dict[str, str]:
 
 SQL: Final = _load()
 """Name -> statement."""
-
-SCHEMA: Final = (_FOLDER / "schema.sql").read_text(encoding="utf-8")
