@@ -7,7 +7,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ropeway.backends.redis.commands import Args, answer_of, encode, is_message, is_settle, parts_of
+from ropeway.backends.redis.commands import (
+    Args,
+    answer_of,
+    encode,
+    encode_messages,
+    encode_settles,
+    is_message,
+    is_settle,
+    parts_of,
+)
 from ropeway.backends.redis.link import Link
 from ropeway.backends.redis.looks import Looks
 from ropeway.backends.redis.names import tag
@@ -36,8 +45,8 @@ _STEP = 200
 
 # A lost reply is asked for again by itself only where the second answer is as good as the first.
 # What makes room is done even when the server's memory is full.
-_PUBLISH = load("commit")
-_SETTLE = load("commit", even_full=True)
+_PUBLISH = load("publish")
+_SETTLE = load("settle", even_full=True)
 _COMMIT = load("commit", repeatable=False)
 _CLAIM = load("claim", repeatable=False, even_full=True)
 _EXTEND = load("extend", even_full=True)
@@ -76,7 +85,7 @@ class RedisBackend:
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         answers: list[Answer] = []
         for part in parts_of(transitions):
-            replies = await self._run(_script_for(part), encode(part))
+            replies = await self._run(*_asked(part))
             answers += map(answer_of, replies)
         return answers
 
@@ -190,10 +199,13 @@ class RedisBackend:
         return await self._link.wait(names, timeout)
 
 
-def _script_for(part: Sequence[Transition]) -> Script:
+def _asked(part: Sequence[Transition]) -> tuple[Script, Args]:
+    """The script for a part of a commit: what is usual has one of its own, which begins quicker."""
     if all(map(is_message, part)):
-        return _PUBLISH
-    return _SETTLE if all(map(is_settle, part)) else _COMMIT
+        return _PUBLISH, encode_messages(part)
+    if all(map(is_settle, part)):
+        return _SETTLE, encode_settles(part)
+    return _COMMIT, encode(part)
 
 
 def _claim_args(claims: Sequence[Claim], holder: str, lease: float) -> Args:

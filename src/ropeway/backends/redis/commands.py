@@ -1,4 +1,4 @@
-"""What `commit` sends to the server, and what it makes of the answers. See lua/commit.lua."""
+"""What the scripts `publish`, `settle` and `commit` are sent, and what is made of their answers."""
 
 from __future__ import annotations
 
@@ -88,8 +88,25 @@ def is_message(transition: Transition) -> bool:
     )
 
 
+def encode_messages(transitions: Sequence[Transition]) -> Args:
+    """Return the arguments of `publish`."""
+    args: Args = []
+    for transition in transitions:
+        args += message_parts(transition.publish[0])
+    return args
+
+
+def encode_settles(transitions: Sequence[Transition]) -> Args:
+    """Return the arguments of `settle`."""
+    args: Args = []
+    for transition in transitions:
+        _add_fence(args, transition)
+        _add_settle(args, transition.settle)
+    return args
+
+
 def encode(transitions: Sequence[Transition]) -> Args:
-    """Return the arguments of the script."""
+    """Return the arguments of `commit`."""
     args: Args = [repr(FIRED_KEPT), repr(OPEN_KEPT), len(transitions)]
     for transition in transitions:
         if is_message(transition):

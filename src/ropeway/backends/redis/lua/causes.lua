@@ -1,6 +1,6 @@
 -- causes: what jobs of some states ended for.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: the most causes, the ids from which and before which, then the states.
 -- Reply: the causes, each with its state, its fingerprint, how many, the newest and the oldest id;
 --   and 1 if those are all.

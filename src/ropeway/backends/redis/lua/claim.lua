@@ -1,6 +1,6 @@
 -- claim: lease messages to a holder; or say in how many seconds there may be some.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: holder, lease, AGEING, CHARGED_AFTER, the number of claims, and of each its queue, n,
 --   lowest and highest band, and the letters of its kinds.
 -- Reply: seconds until something may be found, if nothing was (0: look again at once), the states,

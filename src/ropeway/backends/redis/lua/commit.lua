@@ -1,6 +1,6 @@
 -- commit: apply transitions in order, each whole or not at all, and answer for each.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends sending settling
 -- ARGV: the number of transitions, then for each a letter and what belongs to it (see commands.py):
 --   p  one message and nothing else    s  the settle of a fenced message and nothing else
 --   g  the general form: a flag for fence, settle and plain, how many there are of each kind of
@@ -8,9 +8,7 @@
 -- Reply: for each 0 (applied), 1 (repeated), {0, versions, offsets, fired, cancelled, flagged}
 --   with what there is to tell, or {2, reason, key, version} (refused).
 
-local COUNTS = {[0] = false, 'failures', 'losses', 'releases', 'unknown'}
 local FIRED_KEPT, OPEN_KEPT = take_number(), take_number()
-local serial, serial_changed
 
 local function record_key(key) return tag .. ':r:' .. key end
 local RECORDS, RECORDS_OVER = tag .. ':rk', tag .. ':rx'
@@ -67,46 +65,6 @@ end
 local function append(each)
   hint('log/' .. each.log)
   return call('RPUSH', tag .. ':g:' .. each.log, pack('<d', now) .. each.value)
-end
-
--- Messages.
-
-local function when(raw, enqueued)
-  local due, delay, expires, after = unpack_bytes(WHEN, raw)
-  if after == after then
-    local first = due == due and math.max(due, enqueued) or enqueued + delay
-    expires = first + after
-  end
-  return given(due) or enqueued + delay, expires
-end
-
-local function publish(each)
-  if get(each.id) then return end
-  if not serial then serial = tonumber(call('GET', tag .. ':n') or 0) end
-  serial, serial_changed = serial + 1, true
-  local due, expires = when(each.message, now)
-  local job = {
-    id = each.id, static = each.static, state = QUEUED, flags = 0, where = NOWHERE, version = 1,
-    attempt = 0, failures = 0, losses = 0, releases = 0, unknown = 0, serial = serial,
-    enqueued = now, due = due, place = due, started = 0, finished = 0, purge = 0,
-    expires = expires, holder = '', aside = '', error = '', digest = '', value = false,
-  }
-  jobs[each.id] = job
-  fresh[each.id] = each.message
-  gather('ZADD', IDS, 0, each.id)
-  if expires == expires then gather('ZADD', LATE, expires, each.id) end
-  enter(job)
-  hint('queue/' .. about(job).queue)
-end
-
-local function message_of(id)
-  return fresh[id] or call('GET', message_key(id))
-end
-
--- Whether exactly this message is there already.
-local function is_same(job, each)
-  if has(job, MOVED) or has(job, REWRITTEN) then return false end
-  return message_of(each.id) == each.message
 end
 
 -- Joins.
@@ -223,57 +181,7 @@ local function revive(each)
   hint('job/' .. each.id)
 end
 
--- Settling.
-
-local function release(job, each)
-  unlease(job)
-  job.state, job.error = QUEUED, each.error
-  local due = given(each.at) or (each.delay == each.delay and now + each.delay)
-  if due then job.due, job.place = due, due end
-  if job.expires == job.expires then gather('ZADD', LATE, job.expires, job.id) end
-  push(job)
-  local queue = about(job).queue
-  hint('queue/' .. queue)
-end
-
-local function settle(job, each, digest)
-  bump(job)
-  job.digest = digest
-  local counts = COUNTS[each.counts]
-  if counts then job[counts] = job[counts] + 1 end
-  if counts == 'unknown' then job.releases = job.releases + 1 end
-  hint('job/' .. job.id)
-  if each.kind == 1 and not has(job, CANCELLING) then return release(job, each) end
-  job.error = each.error
-  local state, keep = each.state, each.keep
-  if each.kind == 1 then state, keep = CANCELLED, job.purge end
-  job.value = each.kind == 0 and each.value
-  finish(job, state, keep)
-  if each.kind ~= 1 and keep <= 0 then
-    gather('ZREM', IDS, job.id)
-    forget(job)
-  else
-    index(job)
-  end
-end
-
 -- Reading what was asked for.
-
-local function take_message()
-  return {id = take(), message = take(), static = take()}
-end
-
-local function take_settle()
-  local kind, state, counts, has_value, keep, delay, at = unpack_bytes('<BBBBddd', take())
-  local found = {kind = kind, state = state, counts = counts, keep = keep, delay = delay, at = at}
-  found.error, found.value = take(), take()
-  if has_value == 0 then found.value = false end
-  return found
-end
-
-local function take_fence()
-  return {id = take(), attempt = take_number(), holder = take()}
-end
 
 local PARTS = {
   {'expect', function() return {key = take(), version = take_number()} end},
@@ -324,17 +232,8 @@ end
 
 -- Guards, then writes.
 
-local function refused(reason, key)
-  return {2, reason, key, version_of(key)}
-end
-
-local function guard_fence(fence, digest)
-  local job = get(fence.id)
-  if job and job.attempt == fence.attempt and job.holder == fence.holder then
-    if job.state == RUNNING then return nil end
-    if job.digest == digest then return 1 end
-  end
-  return refused('lost', 'job/' .. fence.id)
+local function conflict(key)
+  return {2, 'conflict', key, version_of(key)}
 end
 
 -- The id of a message that another one has taken, or whether any is new.
@@ -375,12 +274,12 @@ local function guard(t)
     if answer then return answer end
   end
   for _, each in ipairs(t.expect) do
-    if version_of(each.key) ~= each.version then return refused('conflict', each.key) end
+    if version_of(each.key) ~= each.version then return conflict(each.key) end
   end
   local duplicate, any_new = guard_publish(t.publish)
-  if duplicate then return refused('duplicate', 'job/' .. duplicate) end
+  if duplicate then return refused('duplicate', duplicate) end
   local late = late_one(t)
-  if late then return refused('conflict', 'job/' .. late) end
+  if late then return refused('conflict', late) end
   if not t.fence and t.plain and t.publish[1] and not any_new then return 1 end
 end
 
@@ -422,22 +321,6 @@ local function apply(t)
   return {0, versions, offsets, fired, cancelled, flagged}
 end
 
-local function apply_message(each)
-  local job = get(each.id)
-  if not job then
-    publish(each)
-    return 0
-  end
-  return is_same(job, each) and 1 or refused('duplicate', 'job/' .. each.id)
-end
-
-local function apply_settle(fence, digest, each)
-  local answer = guard_fence(fence, digest)
-  if answer then return answer end
-  settle(get(fence.id), each, digest)
-  return 0
-end
-
 local total = take_number()
 local shapes, ids = {}, {}
 for n = 1, total do
@@ -466,6 +349,5 @@ for n, each in ipairs(shapes) do
     answers[n] = apply(each)
   end
 end
-if serial_changed then call('SET', tag .. ':n', string.format('%.0f', serial)) end
 finish_up()
 return answers

@@ -1,6 +1,6 @@
 -- count: how many ids a set of them holds in a range.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: where and whose, as of `search`; the ids from which and before which.
 
 local where, in_state, cause, low, high = take(), take(), take(), take(), take()

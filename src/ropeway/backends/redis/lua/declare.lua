@@ -1,6 +1,6 @@
 -- declare: make limits, or change them; what is leased of them already counts.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: of each limit its name, in_flight, rate (both may be empty) and burst.
 
 for _ = 1, #ARGV / 4 do

@@ -1,6 +1,6 @@
 -- extend: renew leases.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: lease, and of each fence the id, the attempt and the holder.
 -- Reply: for each 0 (lost), 1 (held) or 2 (held, and to be cancelled).
 

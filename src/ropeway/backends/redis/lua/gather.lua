@@ -1,6 +1,6 @@
 -- gather: the ids of all jobs that run or wait, if they are few.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: the state (0: waiting, 1: running), whether and which queue, whether and which task, and how
 --   many are few. Reply: the ids in no order, or nothing if there are more.
 

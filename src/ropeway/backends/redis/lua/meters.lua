@@ -1,6 +1,6 @@
 -- meters: what limits allow, and what of it is used.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: names. Reply: for each in_flight, rate, burst, leased and spent, as far as they are known.
 
 local found = {}

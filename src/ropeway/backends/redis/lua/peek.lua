@@ -1,6 +1,6 @@
 -- peek: what waits in a queue, by due time.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: queue, limit. Reply: as of `get`, for each job.
 
 local queue, limit = take(), take_number()

@@ -1,6 +1,6 @@
 -- prune: end what waits past its `expires`, and remove what need not be kept.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: how many of each final state stay, seconds for which an expired job is kept, its error,
 --   and the most to be changed. Reply: how many were.
 

@@ -1,6 +1,6 @@
 -- search: ids of jobs, newest first, as far as a moment goes.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: where to look (ids: all; i: those of a final state that is no success; c: those of a cause),
 --   the state, the cause, the ids from which and before which, how many are wanted, how many may
 --   be looked at; then the state wanted (-1: any), and whether and which task and queue.

@@ -1,6 +1,6 @@
 -- stats: count what waits in queues, each up to a cap.
 --
--- uses: jobs line
+-- uses: jobs lanes limits ends
 -- ARGV: cap, then the names of queues; or none, for all that hold work.
 -- Reply: of each queue its name, ready, delayed, leased, and the oldest due time or nothing.
 
