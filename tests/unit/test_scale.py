@@ -9,6 +9,7 @@ import pytest
 from ropeway.backends.memory import MemoryBackend
 from ropeway.clock import ManualClock
 from ropeway.message import Message
+from ropeway.pauses import pause
 from ropeway.transition import Transition
 from ropeway.worker.scale import Gauge, Scaler
 
@@ -70,9 +71,13 @@ class Crowded:
         self.size = size
 
 
-async def grown(queues: list[str] | None, waiting: str, monkeypatch: pytest.MonkeyPatch) -> int:
+async def grown(
+    queues: list[str] | None, waiting: str, monkeypatch: pytest.MonkeyPatch, held: str = ""
+) -> int:
     clock, fleet = ManualClock(), Crowded()
     backend = MemoryBackend(clock)
+    if held:
+        await pause(backend, held, by="me")
     await backend.commit([Transition(publish=(Message(id="j", task="t", queue=waiting),))])
     clock.advance(60)
     monkeypatch.setattr("ropeway.worker.scale.time.monotonic", clock.boot)
@@ -98,3 +103,11 @@ async def test_what_more_children_can_help(
 ) -> None:
     """Only what waits in queues that are served, and does not wait for something else."""
     assert (await grown(queues, waiting, monkeypatch) > 1) is grows
+
+
+@pytest.mark.parametrize(("held", "grows"), [("mail", False), ("sms", True)])
+async def test_a_paused_queue_needs_nobody(
+    held: str, grows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits in a paused queue is not late: no child, old or new, would claim it."""
+    assert (await grown(None, "mail", monkeypatch, held) > 1) is grows

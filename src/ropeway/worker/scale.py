@@ -7,10 +7,11 @@ import logging
 import time
 from collections.abc import Sequence
 
-from ropeway.broker import Broker
 from ropeway.claims import serves
 from ropeway.errors import RopewayError
+from ropeway.pauses import Pauses
 from ropeway.resources import split
+from ropeway.store import Backend
 from ropeway.worker.fleet import Fleet
 
 log = logging.getLogger("ropeway.worker")
@@ -55,10 +56,11 @@ class Scaler:
     """Looks every second, and has the fleet grow or shrink between `least` and `most` children."""
 
     def __init__(
-        self, backend: Broker, fleet: Fleet, queues: Sequence[str] | None, least: int, most: int
+        self, backend: Backend, fleet: Fleet, queues: Sequence[str] | None, least: int, most: int
     ) -> None:
         self._backend, self._fleet, self._queues = backend, fleet, queues
         self._gauge = Gauge(least, most)
+        self._pauses = Pauses(backend)
 
     async def run(self) -> None:
         """Look for ever."""
@@ -73,14 +75,9 @@ class Scaler:
         """Look once, and change the number of children if it should."""
         stats = await self._backend.stats()
         now = await self._backend.now()
-        late = max(
-            (
-                now - each.oldest_due
-                for each in stats
-                if each.oldest_due is not None and self._is_ours(each.queue)
-            ),
-            default=0,
-        )
+        waiting = {each.queue: each.oldest_due for each in stats if self._is_ours(each.queue)}
+        claimed = await self._pauses.open_ones(list(waiting))
+        late = max((now - due for each in claimed if (due := waiting[each]) is not None), default=0)
         size = self._fleet.size
         wanted = self._gauge.look(time.monotonic(), size, self._fleet.load(), late)
         if wanted != size:
