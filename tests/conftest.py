@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 import pytest
 
@@ -34,9 +34,10 @@ class Eventually(Protocol):
 class AsyncEventually(Protocol):
     """The same without blocking the loop; `predicate` is a plain or an async function."""
 
-    async def __call__(
-        self, predicate: Callable[[], T | Awaitable[T]], timeout: float = 10.0
-    ) -> T: ...
+    @overload
+    async def __call__(self, predicate: Callable[[], Awaitable[T]], timeout: float = 10.0) -> T: ...
+    @overload
+    async def __call__(self, predicate: Callable[[], T], timeout: float = 10.0) -> T: ...
 
 
 def _pauses(timeout: float) -> Iterator[float]:

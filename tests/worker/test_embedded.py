@@ -17,8 +17,10 @@ import pytest
 
 from ropeway import RetryPolicy, Ropeway, TaskFailed, current
 from ropeway.claims import Claim
+from ropeway.results import Job
 from ropeway.stepping import step
-from ropeway.worker import local
+from ropeway.worker import alone, local
+from tests.conftest import AsyncEventually
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -241,3 +243,208 @@ def test_what_is_killed_is_taken_over_at_once(program: subprocess.Popen[bytes]) 
             return await job.aresult(20)
 
     assert asyncio.run(work()) == 2
+
+
+# -- seen and steered from outside -----------------------------------------------------------------
+
+
+async def test_it_is_on_record(app: Ropeway) -> None:
+    """Others see what it is and what it does, until it ends."""
+
+    @app.task(name="plain")
+    def plain() -> None: ...
+
+    async with app.worker(queues=["mail", "default"], loop_slots=3, offers={"gpu": 1}):
+        await (await plain.asend()).aresult(10)
+        (found,) = await app.workers.als()
+        assert (found.pid, found.children, found.state) == (
+            os.getpid(),
+            (os.getpid(),),
+            "consuming",
+        )
+        assert found.queues == ("mail", "default")
+        assert found.offers == {"gpu": 1}
+        assert found.slots == {"loop": 3, "threads": 8, "cpu": 1}
+        assert list(found.tasks) == ["plain"]
+        assert found.app.startswith("(inside ")
+    assert await app.workers.als() == []
+    await app.aclose()
+
+
+async def test_it_does_what_it_is_told(app: Ropeway, aeventually: AsyncEventually) -> None:
+    """Quiet, it claims nothing; then it goes on, says what it is doing, and stops."""
+    began, gate = asyncio.Event(), asyncio.Event()
+
+    @app.task(name="patient")
+    async def patient() -> None:
+        began.set()
+        await gate.wait()
+
+    @app.task(name="quick")
+    async def quick() -> int:
+        return 1
+
+    async with app.worker():
+        (worker,) = await aeventually(app.workers.als)
+        held = await patient.asend()
+        await began.wait()
+        stacks = await app.workers.astack(worker.holder)
+        assert "patient" in stacks
+        assert stacks.count("== ") == 1
+        await app.workers.aquiet(worker.holder)
+        waiting = await quick.asend()
+        gate.set()
+        await held.aresult(10)
+        assert await waiting.astatus() == "queued"
+        assert (await app.workers.aget(worker.holder)).state == "quiet"
+        await app.workers.aresume(worker.holder)
+        assert await waiting.aresult(10) == 1
+        await app.workers.astop(worker.holder)
+
+        async def nobody() -> bool:
+            return await app.workers.als() == []
+
+        await aeventually(nobody)
+        left = await quick.asend()
+    assert await left.astatus() == "queued"
+    await app.aclose()
+
+
+# -- poison ----------------------------------------------------------------------------------------
+
+POISON = """
+import os, signal, sys, time
+from ropeway import Ropeway, current
+
+app = Ropeway(sys.argv[1], lease=1)
+
+
+def witness(word):
+    with open(sys.argv[2], "a") as file:
+        file.write(f"{word} {current.attempt}\\n")
+
+
+@app.task
+def poison() -> None:
+    witness("poison")
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task
+def neighbour(seconds: float) -> None:
+    witness("neighbour")
+    time.sleep(seconds)
+
+
+sys.exit(app.worker(thread_slots=4).run())
+"""
+
+
+def test_a_task_that_kills_its_program_again_and_again(tmp_path: Path) -> None:
+    """It is found, program after program, and ends in quarantine; its neighbours end well."""
+    program, url = tmp_path / "program.py", f"sqlite:///{tmp_path / 'jobs.db'}"
+    program.write_text(POISON)
+    app = Ropeway(url)
+
+    @app.task(name="program.poison")
+    def poison() -> None: ...
+
+    @app.task(name="program.neighbour")
+    def neighbour(seconds: float) -> None: ...
+
+    bad = poison.send()
+    good = [neighbour.send(0.5) for _ in range(3)]
+    command = [sys.executable, str(program), url, str(tmp_path / "witness")]
+    deaths = 0
+    for _ in range(12):
+        with subprocess.Popen(command) as process:
+            _until_it_dies(process, [bad, *good])
+            deaths += process.returncode == -signal.SIGKILL
+        if process.returncode == 0:
+            break
+    assert bad.status() == "quarantined"
+    assert {job.status() for job in good} == {"succeeded"}
+    assert all(job.record().losses == 0 for job in good)
+    assert bad.record().losses == 3
+    lines = (tmp_path / "witness").read_text().split("\n")
+    assert deaths == sum(line.startswith("poison") for line in lines)
+
+
+def _until_it_dies(process: subprocess.Popen[bytes], jobs: list[Job[None]]) -> None:
+    """Wait for the end of a program, which is told to stop when all is done."""
+    while process.poll() is None:
+        if all(job.status().final for job in jobs):
+            process.terminate()
+            process.wait(20)
+        time.sleep(0.02)
+
+
+async def test_what_runs_alone_waits_for_others(app: Ropeway) -> None:
+    """A suspect begins when nothing else runs, others after it; while it waits for one, they run."""
+    told: list[str] = []
+
+    @app.task(name="inner")
+    async def inner() -> int:
+        told.append("inner")
+        return 1
+
+    @app.task(name="suspect")
+    async def suspect() -> int:
+        told.append("suspect")
+        return await (await inner.asend()).aresult(10) + 1
+
+    @app.task(name="long")
+    async def long() -> None:
+        await asyncio.sleep(0.2)
+        told.append("long")
+
+    job = await suspect.asend()
+    for _ in range(2):  # abandoned twice: whoever held it said nothing more
+        assert await app.store.receive([Claim("default", 1)], "dead", 0.01, 1.0)
+        await asyncio.sleep(0.02)
+    beside = await long.asend()
+    async with app.worker():
+        assert await job.aresult(10) == 2
+        await beside.aresult(10)
+    assert told in (["long", "suspect", "inner"], ["suspect", "inner", "long"])
+    assert (await job.arecord()).attempt == 3
+    await app.aclose()
+
+
+async def test_a_suspect_is_given_back_where_others_do_not_end(
+    app: Ropeway, monkeypatch: pytest.MonkeyPatch, aeventually: AsyncEventually
+) -> None:
+    """It does not keep the others waiting for ever."""
+    monkeypatch.setattr(alone, "PATIENCE", 0.05)
+    began, gate = asyncio.Event(), asyncio.Event()
+
+    @app.task(name="endless")
+    async def endless() -> None:
+        began.set()
+        await gate.wait()
+
+    @app.task(name="suspect")
+    async def suspect() -> None: ...
+
+    @app.task(name="other")
+    async def other() -> int:
+        return 1
+
+    job = await suspect.asend()
+    for _ in range(2):
+        assert await app.store.receive([Claim("default", 1)], "dead", 0.01, 1.0)
+        await asyncio.sleep(0.02)
+    held = await endless.using(priority=9).asend()
+    async with app.worker():
+        await began.wait()
+
+        async def released() -> bool:
+            return (await job.arecord()).releases > 0
+
+        await aeventually(released)
+        assert await (await other.asend()).aresult(10) == 1
+        gate.set()
+        await held.aresult(10)
+        await job.aresult(10)
+    await app.aclose()

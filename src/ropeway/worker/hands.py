@@ -36,13 +36,19 @@ class Hands:
     """Made on the event loop that runs the coroutine functions, on which `ended` is called too."""
 
     def __init__(
-        self, app: Application, slots: Mapping[Kind, int], trace: Trace, ended: Ended
+        self,
+        app: Application,
+        slots: Mapping[Kind, int],
+        trace: Trace,
+        ended: Ended,
+        solo_waits: Waits | None = None,
     ) -> None:
         self._app, self._tell = app, ended
         self._running: dict[int, tuple[Kind, Running]] = {}
         self._reports = Reports()
         self._surroundings = Surroundings(app.hooks)
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._solo_waits = solo_waits
         self._waits = {kind: Waits(count) for kind, count in slots.items()}
         self._executors = {
             kind: _executor(kind, count, trace, self._ended) for kind, count in slots.items()
@@ -143,7 +149,7 @@ class Hands:
             trace=start.trace,
             report=Reporter(self._reports, source, fence, not early),
             # One that runs alone takes no slot from what it waits for.
-            waits=None if start.solo else self._waits[kind],
+            waits=self._solo_waits if start.solo else self._waits[kind],
         )
 
     def _is_kept(self, terms: Terms) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ropeway.message import Delivery, Fence, Kind, Outcome
+from ropeway.store import Backend
+from ropeway.worker.alone import Alone, Lending
 from ropeway.worker.frames import Start
 from ropeway.worker.hands import Hands
 from ropeway.worker.locate import Application
@@ -32,14 +36,29 @@ class _Untraced:
 
 
 class LocalPlaces:
-    """Runs calls on the event loop it is made on, and in threads beside it."""
+    """Runs calls on the event loop it is made on, and in threads beside it.
 
-    def __init__(self, app: Application, slots: Mapping[Kind, int], on_ended: OnEnded) -> None:
+    With a `backend`, which is told so, it runs those alone that may have taken a process down.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        slots: Mapping[Kind, int],
+        on_ended: OnEnded,
+        backend: Backend | None = None,
+    ) -> None:
         self.freed = asyncio.Event()
         self._slots, self._tell = slots, on_ended
-        self._hands = Hands(app, slots, _Untraced(), self._ended)
+        self._loop = asyncio.get_running_loop()
+        self._lending = Lending(self._lent)
+        self._hands = Hands(app, slots, _Untraced(), self._ended, self._lending)
         self._handed: dict[int, tuple[Delivery, Kind]] = {}
         self._numbers = itertools.count()
+        self._alone: Alone | None = None
+        if backend is not None:
+            company = self._handed.__len__
+            self._alone = Alone(backend, company, self._begin, self._given_back)
 
     async def begin(self) -> None:
         """Do what the app wants done before the first call; what that raises comes through."""
@@ -47,25 +66,47 @@ class LocalPlaces:
 
     @property
     def busy(self) -> int:
-        return len(self._handed)
+        return len(self._handed) + (self._alone.waiting if self._alone is not None else 0)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that run calls: this one."""
+        return [os.getpid()]
+
+    def slots(self) -> dict[Kind, int]:
+        """How many calls of each kind run at once."""
+        return dict(self._slots)
+
+    def held(self) -> dict[Kind, int]:
+        """How many calls of each kind run."""
+        held = Counter(kind for _, kind in self._handed.values())
+        return {kind: held[kind] for kind in self._slots}
 
     def room(self) -> dict[Kind, int]:
-        held = Counter(kind for _, kind in self._handed.values())
+        if self._alone is not None and self._alone.wanted and not self._lending.lent:
+            return dict.fromkeys(self._slots, 0)
+        held = self.held()
         return {kind: slots - held[kind] for kind, slots in self._slots.items()}
 
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
         room, excess = self.room(), list[Delivery]()
         for delivery, kind in deliveries:
-            if room[kind] <= 0:
+            if delivery.solo and self._alone is not None:
+                self._alone.admit(delivery, kind)
+            elif room[kind] <= 0:
                 excess.append(delivery)
-                continue
-            room[kind] -= 1
-            slot = next(self._numbers)
-            self._handed[slot] = (delivery, kind)
-            self._start(slot, delivery)
+            else:
+                room[kind] -= 1
+                self._begin(delivery, kind)
         return excess
 
+    async def stacks(self) -> dict[int, str]:
+        """Say what this process is doing, under its pid."""
+        return {os.getpid(): self._hands.stacks()}
+
     def interrupt(self, lost: frozenset[Fence]) -> None:
+        if self._alone is not None:
+            self._alone.drop(lost)
         newest = {fence.id: fence.attempt for fence in lost}
         self._hands.interrupt(
             slot
@@ -74,6 +115,8 @@ class LocalPlaces:
         )
 
     async def recall(self) -> None:
+        if self._alone is not None:
+            self._alone.close()
         for slot in self._hands.recall():
             self._ended(slot, Outcome(ending="interrupted"))
 
@@ -82,6 +125,8 @@ class LocalPlaces:
 
         Its lease is not given back, since it may still be running: it ends by itself.
         """
+        if self._alone is not None:
+            self._alone.close()
         if kill:
             self._hands.interrupt(list(self._handed))
         self._hands.close()
@@ -98,10 +143,25 @@ class LocalPlaces:
         """Do what the app wants done after the last call."""
         await self._hands.end(FAREWELL)
 
+    def _begin(self, delivery: Delivery, kind: Kind) -> None:
+        slot = next(self._numbers)
+        self._handed[slot] = (delivery, kind)
+        self._start(slot, delivery)
+
     def _start(self, slot: int, delivery: Delivery) -> None:
         self._hands.start(Start.of(slot, delivery))
 
     def _ended(self, slot: int, outcome: Outcome) -> None:
         delivery, _ = self._handed.pop(slot)
         self._tell([(delivery, outcome)])
+        if self._alone is not None:
+            self._alone.ended()
+        self.freed.set()
+
+    def _lent(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            self._loop.call_soon_threadsafe(self.freed.set)
+
+    def _given_back(self, ended: list[tuple[Delivery, Outcome]]) -> None:
+        self._tell(ended)
         self.freed.set()

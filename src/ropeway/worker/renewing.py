@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from ropeway.connect import Connecting
 from ropeway.message import Fence
@@ -23,9 +24,11 @@ class RenewingThread:
         holder: str,
         lease: float,
         interrupt: Callable[[frozenset[Fence]], None],
+        bells: Mapping[str, Callable[[], None]],
     ) -> None:
         self._connection, self._held = connection, held
         self._holder, self._lease, self._interrupt = holder, lease, interrupt
+        self._bells = bells
         self._stop: Callable[[], object] | None = None
         self._stopping = False
 
@@ -37,10 +40,12 @@ class RenewingThread:
         def tell(lost: frozenset[Fence]) -> None:
             loop.call_soon_threadsafe(self._interrupt, lost)
 
+        bells = {name: partial(_call_soon, loop, ring) for name, ring in self._bells.items()}
+
         def work() -> None:
             error: Exception | None = None
             try:
-                asyncio.run(self._renew(tell))
+                asyncio.run(self._renew(tell, bells))
             except Exception as found:  # noqa: BLE001  whoever started the thread raises it
                 error = found
             with contextlib.suppress(RuntimeError):  # the loop has not waited for this
@@ -56,7 +61,11 @@ class RenewingThread:
                 self._stop()
             await asyncio.wait([ended])
 
-    async def _renew(self, tell: Callable[[frozenset[Fence]], None]) -> None:
+    async def _renew(
+        self,
+        tell: Callable[[frozenset[Fence]], None],
+        bells: Mapping[str, Callable[[], None]],
+    ) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
@@ -65,7 +74,8 @@ class RenewingThread:
         backend = self._connection.looped(own=True)
         try:
             await backend.open()
-            await Renewer(backend, self._held, self._holder, self._lease, tell).run()
+            renewer = Renewer(backend, self._held, self._holder, self._lease, tell, bells)
+            await renewer.run()
         except asyncio.CancelledError:
             pass
         finally:
@@ -77,3 +87,7 @@ def _settle(ended: asyncio.Future[None], error: Exception | None) -> None:
         ended.set_result(None)
     else:
         ended.set_exception(error)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
+    loop.call_soon_threadsafe(ring)

@@ -28,7 +28,7 @@ from ropeway.worker.options import WorkerOptions
 from ropeway.worker.orders import Orders
 from ropeway.worker.registry import Registry
 from ropeway.worker.renew import Renewer
-from ropeway.worker.reporting import Reporter
+from ropeway.worker.reporting import Reporter, Serves
 from ropeway.worker.scale import Scaler
 from ropeway.worker.telling import telling
 from ropeway.worker.told import log_stacks, verbs
@@ -49,7 +49,8 @@ class Supervisor:
         self._orders = Orders()
         self._held = Held(dict(options.offers))
         self._fleet = Fleet(options, self._ended)
-        self._reporter = Reporter(self._holder, options, self._fleet, self._orders, self._held)
+        serves = Serves(app=options.target, queues=options.queues, offers=dict(options.offers))
+        self._reporter = Reporter(self._holder, serves, self._fleet, self._orders, self._held)
         self._orders.on_describe = self._describe
         self._work: Work | None = None
         self._code = 0
@@ -89,7 +90,8 @@ class Supervisor:
             await bring_into_force(backend, manifest.limits)
             fleet.serve(shared)
             self._greet(settings, manifest)
-            self._reporter.manifest = manifest
+            self._reporter.code = manifest.code
+            self._reporter.tasks = {name: each.digest for name, each in manifest.tasks.items()}
             return await self._at_work(backend, settings, manifest)
         finally:
             await fleet.close(kill=True)

@@ -8,10 +8,9 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
-from ropeway.errors import RopewayError
-from ropeway.message import Delivery, Fence, Kind, Outcome, solo_key, solo_mark
+from ropeway.message import Delivery, Fence, Kind, Outcome
 from ropeway.store import Backend
-from ropeway.transition import Put, Transition
+from ropeway.worker.alone import begun_alone
 from ropeway.worker.blame import INTERRUPTED
 from ropeway.worker.crew import Crew, StartFailed
 from ropeway.worker.places import OnEnded
@@ -25,8 +24,6 @@ _LINGER = 10.0
 _LONGEST_LINE = 100
 _LATER = Outcome(ending="interrupted", after=2.0)
 """What becomes of a call that finds the line too long, or for which no child can be had."""
-
-_MARK_KEPT = 7 * 86_400.0
 
 _BEDS_EACH = 4
 """Children here for each that shares its calls: most calls wait for others, and hardly use them."""
@@ -116,14 +113,9 @@ class Ward:
 
     async def _begin(self, child: ChildProcess, delivery: Delivery, kind: Kind) -> None:
         assert self._backend is not None
-        fence = delivery.fence
-        mark = Put(solo_key(fence.id), solo_mark(fence.attempt), ttl=_MARK_KEPT)
         begins = False
         try:
-            (answer,) = await self._backend.commit([Transition(fence=fence, put=(mark,))])
-            begins = answer.ok
-        except RopewayError as error:
-            log.warning("job %s cannot begin to run alone: %s", fence.id, error.fact)
+            begins = await begun_alone(self._backend, delivery.fence)
         finally:
             del self._beginning[child]
             if begins and child.working and not self._closed:
