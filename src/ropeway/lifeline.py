@@ -14,10 +14,16 @@ from pathlib import Path
 def make(path: Path) -> int:
     """Make the file, locked from its first moment; returns the descriptor that keeps the lock."""
     beginning = path.with_name(f".{path.name}")
-    descriptor = os.open(beginning, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    os.rename(beginning, path)
-    return descriptor
+    while True:
+        descriptor = os.open(beginning, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        try:
+            os.rename(beginning, path)
+        except FileNotFoundError:
+            # Before it was locked somebody took it for what a dead process has left.
+            os.close(descriptor)
+        else:
+            return descriptor
 
 
 def join(path: Path | str) -> int | None:

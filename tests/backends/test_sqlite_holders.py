@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -164,3 +165,24 @@ def test_the_death_of_a_solo_run_is_charged(backend: SqliteBackend, eventually: 
     eventually(take_all, 2)
     assert {each.fence.id: each.losses for each in taken if each.solo} == {found[0].fence.id: 1}
     assert sum(each.losses for each in taken) == 1
+
+
+def test_a_lifeline_that_is_buried_before_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks for the dead may take what is just being made for theirs: it is made again."""
+    usual, path = fcntl.flock, tmp_path / "me"
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", usual)
+        lock = lifeline.take(tmp_path / ".me")
+        assert lock is not None
+        (tmp_path / ".me").unlink()
+        os.close(lock)
+        usual(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    mine = lifeline.make(path)
+    assert lifeline.take(path) is None
+    os.close(mine)
+    assert [each.name for each in tmp_path.iterdir()] == ["me"]
