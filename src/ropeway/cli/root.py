@@ -12,6 +12,7 @@ from ropeway import __version__
 from ropeway.cli.failures import INTERRUPTED, report, report_usage
 from ropeway.cli.groups import Lazy
 from ropeway.cli.shared import Shared, options
+from ropeway.cli.streams import cannot_be_written, prepare
 from ropeway.errors import RopewayError
 
 _COMMANDS = {
@@ -80,6 +81,17 @@ _JSON_ASKED = "ropeway.cli.json"
 
 class Root(Lazy):
     """The outermost group: a command's return value is the exit code, and errors are shown here."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command line, on streams that can be written to."""
+        prepare()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if not cannot_be_written():
+                raise
+            Shared().say(f"cannot write to standard output: {error.strerror}")
+            sys.exit(1)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the common options, and note early whether errors shall be JSON."""

@@ -10,6 +10,7 @@ import msgspec
 from ropeway.cli.apps import import_app
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import Drawn, print_list
+from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.table import Column
 from ropeway.config import Settings, load, origins, refuse_unknown_variables
@@ -62,7 +63,10 @@ def validate(shared: Shared) -> None:
     """
     refuse_unknown_variables()
     Connection.of(load(_given(shared)))
-    shared.say("the settings can be used")
+    if shared.json:
+        print_json({"valid": True})
+    else:
+        shared.say("the settings can be used")
 
 
 def _given(shared: Shared) -> dict[str, Any]:
