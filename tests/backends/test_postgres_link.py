@@ -232,10 +232,11 @@ async def test_more_than_the_pool_holds_wait_their_turn(make: MakeLink, postgres
     """And those that wait too long hear of it."""
     link = make(postgres_url, 10.0)
     assert await asyncio.gather(*(link.run(_one, write=True) for _ in range(50))) == [1] * 50
-    short = make(postgres_url, 0.5)
+    short = make(postgres_url, 2.0)
+    await asyncio.gather(*(short.run(_one, write=True) for _ in range(8)))  # all are connected
 
     async def slow(connection: Connection) -> None:
-        await connection.execute("select pg_sleep(0.4)")
+        await connection.execute("select pg_sleep(1.2)")
 
     told = await asyncio.gather(
         *(short.run(slow, write=False) for _ in range(12)), return_exceptions=True
