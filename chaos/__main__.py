@@ -13,6 +13,7 @@ from typing import NoReturn
 from chaos import report
 from chaos.campaign import torture
 from chaos.errors import HarnessError
+from chaos.failover.campaign import fail_over
 from chaos.places import BACKENDS, Durability
 from chaos.power.campaign import cut_power, line
 from chaos.power.disk import refuse_where_impossible
@@ -40,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     power.add_argument("--durability", choices=("disk", "process"), default="disk")
     power.add_argument("--seed", dest="seeds", default="1", help="of the first cut (1)")
     _add_place(power)
+    failover = verbs.add_parser("failover", help="have a standby take the place of a server")
+    failover.add_argument("--backend", choices=("redis", "postgres"), required=True)
+    failover.add_argument("--seed", "--seeds", dest="seeds", default="1", help="N or A..B (1)")
+    _add_place(failover)
     both = verbs.add_parser("torture", help="the standard runs, then power cuts")
     _add_run(both, seeds="1..20")
     both.add_argument("--cuts", type=int, default=10, help="with durability=disk (10)")
@@ -93,6 +98,8 @@ def _run(options: argparse.Namespace, base: Path) -> list[Word]:
     match options.verb:
         case "run":
             return _torture(options, base)
+        case "failover":
+            return fail_over(_seeds(options.seeds), options.backend, base, keep=options.keep)
         case "power":
             return _cut(options, base, options.durability, options.cuts)
         case _:

@@ -107,6 +107,7 @@ class Evidence(Struct, kw_only=True, dict=True):
     """Everything that is known of a run; most of it by the id of the job.
 
     `pressed`: when a sender was told that there is no room. `whole`: the witness missed nothing.
+    `moments`: when each phase of the run began.
     """
 
     profile: Profile = field(default_factory=Profile)
@@ -123,6 +124,7 @@ class Evidence(Struct, kw_only=True, dict=True):
     pressed: list[int] = field(default_factory=list)
     began: int = 0
     healed: int = 0
+    moments: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def _by_process(self) -> dict[int, list[Run]]:
@@ -183,6 +185,7 @@ def load(folder: Path) -> Evidence:
         pressed=[record.t for record in records if record.note == "Backpressure"],
         began=moments.get("began", 0),
         healed=moments.get("healed", 0),
+        moments=moments,
     )
 
 

@@ -165,10 +165,14 @@ class LockStore:
     patience = 5.0
 
     def inject(self, stage: Stage, draw: float) -> int:
-        return os.getpid() if stage.witness.block() else 0
+        if stage.place.struck or not stage.witness.block():
+            return 0
+        stage.place.struck = True
+        return os.getpid()
 
     def heal(self, stage: Stage, pid: int) -> None:
         stage.witness.unblock()
+        stage.place.struck = False
 
     def effective(self, strike: Strike, evidence: Evidence) -> bool:
         moments = (claim.t for claims in evidence.claims.values() for claim in claims)

@@ -1,9 +1,9 @@
-"""A store that is locked again and again: when a worker consumes again, and what that costs.
+"""A store that is away again and again: when a worker consumes again, and what that costs.
 
-    python -m chaos.outages --times 10 --seconds 30
+    python -m chaos.outages --backend redis --times 12 --seconds 5
 
 Prints one line for each outage, and a verdict; the exit code is 1 if anything was lost, run twice, late, or kept
-in memory.
+in memory. A file is locked; a server is killed, stopped, and cut off in several ways.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
-import apsw
-
+from chaos.places import BACKENDS, place_of
+from chaos.places.place import Place
+from chaos.places.servers import ServerPlace
+from chaos.places.strikes import KINDS
 from chaos.processes import Started, environment, until
+from chaos.public import Public
 
 _TASKS = """
 import os, time
@@ -50,29 +54,37 @@ print("in", flush=True)
 sys.stdin.read()
 """
 
+_STRIKES = ("server killed", "server shut down", "server stopped", "network held", "network gone")
 _JOBS = 3_000
-_LATE = 2.0
+_LATE, _LATEST = 2.0, 5.0
+"""Seconds within which a worker consumes again: half of the times, and always."""
+
 _GROWTH = 8 * 2**20
 
 
-class Place:
-    """A folder with an app, its database and a worker."""
+class Scene:
+    """A folder with an app, and a worker with all its children on one place."""
 
-    def __init__(self, folder: Path) -> None:
-        self.database, self.witness = folder / "jobs.db", folder / "witness"
+    def __init__(self, folder: Path, place: Place) -> None:
+        self.place, self.witness = place, folder / "witness"
         (folder / "tasks.py").write_text(_TASKS)
         self._folder = folder
-        self._env = environment(ROPEWAY_URL=f"sqlite:///{self.database}", WITNESS=str(self.witness))
-        self._env["PYTHONPATH"] += os.pathsep + str(folder)
         self.send(1)
         command = ["ropeway", "worker", "tasks:app", "--children", "1"]
-        self.worker = Started(command, folder / "worker.log", self._env)
+        env = self._environment(place.worker_url(0))
+        self.worker = Started(command, folder / "worker.log", env)
         until(lambda: len(self.runs()) == 1, "the worker starts", 20)
+
+    def _environment(self, url: str) -> dict[str, str]:
+        env = environment(ROPEWAY_URL=url, WITNESS=str(self.witness))
+        env["PYTHONPATH"] += os.pathsep + str(self._folder)
+        return env
 
     def send(self, count: int) -> None:
         """Send so many calls, from a process of their own."""
         command = [sys.executable, "-c", _SENDER, str(count)]
-        subprocess.run(command, env=self._env, cwd=self._folder, check=True)
+        env = self._environment(self.place.url)
+        subprocess.run(command, env=env, cwd=self._folder, check=True)
 
     def runs(self) -> list[tuple[float, str]]:
         """When each run began, and of which job."""
@@ -81,34 +93,48 @@ class Place:
         lines = (line.split() for line in self.witness.read_text().splitlines())
         return [(float(when), job) for when, job in lines]
 
-    def unended(self) -> int:
-        """How many jobs have not ended."""
-        connection = apsw.Connection(str(self.database), flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            rows = connection.execute("select id from job where state < 2").fetchall()
-            return len(rows)
-        finally:
-            connection.close()
+    def has_work(self) -> bool:
+        """Whether any job has not ended."""
+        with Public(self.place.url) as public:
+            return public.has_work()
 
-    @contextmanager
-    def locked(self, *, by_one_of_ours: bool) -> Iterator[None]:
-        """Keep everybody from writing."""
-        if not by_one_of_ours:
-            connection = apsw.Connection(str(self.database))
-            connection.set_busy_timeout(20_000)
-            connection.execute("begin immediate")
-            yield
-            connection.execute("rollback")
-            connection.close()
-            return
-        command = [sys.executable, "-c", _KEEPER, str(self.database)]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, env=self._env, stdin=pipe, stdout=pipe) as keeper:
-            assert keeper.stdout is not None
-            keeper.stdout.readline()
-            keeper.send_signal(signal.SIGSTOP)
-            yield
-            keeper.kill()
+
+Outage = tuple[str, Callable[[], AbstractContextManager[None]]]
+"""Its name, and how to make it: while it is entered nothing can be had."""
+
+
+def _outages(scene: Scene) -> list[Outage]:
+    place = scene.place
+    if isinstance(place, ServerPlace):
+        return [(name, partial(_struck, place, name)) for name in _STRIKES]
+    return [("locked", partial(_locked, scene)), ("locked by ropeway", partial(_kept, scene))]
+
+
+@contextmanager
+def _struck(place: ServerPlace, name: str) -> Iterator[None]:
+    KINDS[name].strike(place, 0.0)
+    yield
+    KINDS[name].heal(place, 0.0)
+
+
+@contextmanager
+def _locked(scene: Scene) -> Iterator[None]:
+    witness = scene.place.witness(Path(), 0.0)
+    until(witness.block, "the database is locked", 20)
+    yield
+    witness.unblock()
+
+
+@contextmanager
+def _kept(scene: Scene) -> Iterator[None]:
+    command = [sys.executable, "-c", _KEEPER, scene.place.url.removeprefix("sqlite:///")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe) as keeper:
+        assert keeper.stdout is not None
+        keeper.stdout.readline()
+        keeper.send_signal(signal.SIGSTOP)
+        yield
+        keeper.kill()
 
 
 def _memory(pid: int) -> int:
@@ -116,45 +142,57 @@ def _memory(pid: int) -> int:
     return pages * os.sysconf("SC_PAGESIZE")
 
 
-def _outage(place: Place, number: int, seconds: float) -> tuple[float, int]:
-    place.send(_JOBS)
-    with place.locked(by_one_of_ours=number % 2 == 1):
+def _measure(scene: Scene, outage: Outage, seconds: float) -> tuple[float, int]:
+    name, make = outage
+    scene.send(_JOBS)
+    with make():
         time.sleep(seconds)
-        back = time.time()
-    until(lambda: bool([when for when, _ in place.runs() if when > back]), "it consumes", 60)
-    pause = min(when for when, _ in place.runs() if when > back) - back
-    until(lambda: not place.unended(), "all is done", 300)
-    return pause, _memory(place.worker.pid)
+    back = time.time()
+    until(lambda: bool([when for when, _ in scene.runs() if when > back]), name, 60)
+    pause = min(when for when, _ in scene.runs() if when > back) - back
+    until(lambda: not scene.has_work(), "all is done", 300)
+    return pause, _memory(scene.worker.pid)
+
+
+def _watch(scene: Scene, times: int, seconds: float) -> bool:
+    outages = _outages(scene)
+    pauses, sizes = [], []
+    for number in range(times):
+        outage = outages[number % len(outages)]
+        pause, size = _measure(scene, outage, seconds)
+        pauses.append(pause)
+        sizes.append(size)
+        words = f"{number + 1:3}  {outage[0]:<18}consumes after {pause:5.2f} s"
+        print(f"{words}  {size / 2**20:6.1f} MiB", flush=True)
+    jobs = [job for _, job in scene.runs()]
+    lines = len(scene.worker.said().splitlines())
+    lost, again = times * _JOBS + 1 - len(set(jobs)), len(jobs) - len(set(jobs))
+    growth = sizes[-1] - sizes[0]
+    print(
+        f"lost {lost}, run again {again}, grown by {growth / 2**20:.1f} MiB, {lines} lines of log"
+    )
+    late = sorted(pauses)[len(pauses) // 2] > _LATE or max(pauses) > _LATEST
+    return bool(lost or again or late or growth > _GROWTH)
 
 
 def main() -> int:
     """Run the outages and print the verdict."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--backend", choices=BACKENDS, default="sqlite")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=30.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder))
-        pauses, sizes = [], []
+        place = place_of(given.backend, Path(folder))
         try:
-            for number in range(given.times):
-                pause, size = _outage(place, number, given.seconds)
-                pauses.append(pause)
-                sizes.append(size)
-                print(
-                    f"{number + 1:3}  consumes after {pause:5.2f} s  {size / 2**20:6.1f} MiB",
-                    flush=True,
-                )
-            jobs = [job for _, job in place.runs()]
-            lines = len(place.worker.said().splitlines())
+            place.start()
+            scene = Scene(Path(folder), place)
+            try:
+                return int(_watch(scene, given.times, given.seconds))
+            finally:
+                scene.worker.kill()
         finally:
-            place.worker.kill()
-    lost, again = given.times * _JOBS + 1 - len(set(jobs)), len(jobs) - len(set(jobs))
-    growth = sizes[-1] - sizes[0]
-    print(
-        f"lost {lost}, run again {again}, grown by {growth / 2**20:.1f} MiB, {lines} lines of log"
-    )
-    return int(bool(lost or again or max(pauses) > _LATE or growth > _GROWTH))
+            place.end()
 
 
 if __name__ == "__main__":

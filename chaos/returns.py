@@ -13,7 +13,7 @@ from chaos.places.strikes import KINDS
 _DISTURBING = ("kill supervisor", "kill at", "stop", "freeze", "restart", "lock")
 """Strikes that keep a worker from its work for a while."""
 
-_WHILE = 5_000_000_000
+_WHILE = 3_000_000_000
 """Nanoseconds in which a worker is surely back after such a strike has ended."""
 
 

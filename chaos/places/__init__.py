@@ -33,7 +33,9 @@ def _server(backend: str, data: Path, *, synchronous: bool) -> Place:
     if backend == "postgres":
         from chaos.places.postgres import PostgresDatabase
 
-        return ServerPlace(PostgresDatabase(data, synchronous=synchronous))
+        # It is the sessions that say it, whatever the server is set to.
+        durability = "disk" if synchronous else "process"
+        return ServerPlace(PostgresDatabase(data), {"durability": durability})
     from chaos.places.redis import RedisDatabase
 
-    return ServerPlace(RedisDatabase(data, synchronous=synchronous))
+    return ServerPlace(RedisDatabase(data, synchronous=synchronous), {})

@@ -15,6 +15,7 @@ class FilePlace:
     def __init__(self, data: Path, durability: str, disk: SmallDisk | None = None) -> None:
         self.url = f"sqlite:///{data / 'jobs.db'}"
         self.settings = {"durability": durability}
+        self.struck = False
         self._disk = disk
 
     def start(self) -> None:

@@ -9,7 +9,9 @@ from chaos.witness import Witness
 
 
 class Place(Protocol):
-    """One backend, made for one run."""
+    """One backend, made for one run. Whoever strikes the whole of it says so in `struck`."""
+
+    struck: bool
 
     @property
     def url(self) -> str:

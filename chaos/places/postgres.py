@@ -37,12 +37,11 @@ _LOCK = f"""
 
 
 class PostgresDatabase:
-    """A cluster of its own. `synchronous` says whether a commit is on the disk when it returns."""
+    """A cluster of its own, set as it comes: a commit is on the disk when it returns."""
 
-    def __init__(self, data: Path, *, synchronous: bool = True) -> None:
+    def __init__(self, data: Path) -> None:
         self._folder = data / "postgres"
-        commit = "on" if synchronous else "off"
-        self._postgres = Postgres(self._folder, synchronous_commit=commit)
+        self._postgres = Postgres(self._folder)
         self._locker: subprocess.Popen[bytes] | None = None
 
     @property

@@ -19,10 +19,9 @@ _HOURS = 2 * 3600.0
 class ServerPlace:
     """A server of its own, with a lane to it for every second worker, and one for producers."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, database: Database, settings: dict[str, str]) -> None:
+        self.database, self.settings = database, settings
         self.proxy = Proxy(database.port, _WORKERS + 1)
-        self.settings: dict[str, str] = {}
         self.struck = False
 
     @property

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from chaos import history
 from chaos.errors import HarnessError
-from chaos.places.database import Database
 from chaos.public import Public
 from chaos.witness import Row, Sightings
 from chaos.witnesses.intervals import sightings
 
 
+class Lockable(Protocol):
+    """What a witness wants of a server."""
+
+    def lock(self) -> bool:
+        """Keep everybody from writing; False if that cannot be had soon."""
+        ...
+
+    def unlock(self) -> None:
+        """Let them write again. May be called again."""
+        ...
+
+    def damage(self) -> str:
+        """What is wrong with what it keeps; empty if nothing is."""
+        ...
+
+
 class NotedWitness:
     """Reads the notes in `folder`; `url` is a way to the server past all faults."""
 
-    def __init__(self, database: Database, url: str, folder: Path, lease: float) -> None:
+    def __init__(self, database: Lockable, url: str, folder: Path, lease: float) -> None:
         self._database, self._url = database, url
         self._folder, self._lease = folder, lease
 

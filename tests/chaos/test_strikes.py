@@ -58,7 +58,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[ServerPlace]:
     # Not below the folder of pytest, which lets no other user in, as which a server may run.
     with tempfile.TemporaryDirectory(prefix="strikes-") as folder:
         try:
-            made = ServerPlace(make(Path(folder)))
+            made = ServerPlace(make(Path(folder)), {})
         except Missing as missing:
             pytest.skip(str(missing))
         try:

@@ -46,6 +46,15 @@ class Postgres:
             self._call("initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-E", "UTF8")
         self.server.start(self._answers)
 
+    def copy(self, other: Postgres) -> None:
+        """Make the cluster as a standby of another server, which runs."""
+        if self._user is not None:
+            os.chown(self._folder, self._user, self._user)
+        source = ["-h", HOST, "-p", str(other.port), "-U", _USER]
+        self._call(
+            "pg_basebackup", "-D", str(self._data), *source, "-R", "-X", "stream", "-c", "fast"
+        )
+
     def stop(self) -> None:
         """Stop the server."""
         self.server.stop()
