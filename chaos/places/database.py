@@ -45,6 +45,10 @@ class Database(Protocol):
         """Do to it what its own kind suffers from; False if that is impossible now."""
         ...
 
+    def recover(self) -> None:
+        """Wait until it has recovered from that."""
+        ...
+
     def lock(self) -> bool:
         """Keep everybody from writing; False if that cannot be had soon."""
         ...

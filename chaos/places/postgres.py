@@ -84,6 +84,10 @@ class PostgresDatabase:
         os.kill(int(pids[int(draw * len(pids))]), signal.SIGKILL)
         return True
 
+    def recover(self) -> None:
+        """Wait until it takes connections."""
+        until(self._postgres.answers, "the server recovers", 60)
+
     def lock(self) -> bool:
         """Lock every table, as a migration or a person might."""
         command = [str(programs() / "psql"), "-qAt", "-d", self.url_at(self.port), "-c", _LOCK]

@@ -55,6 +55,9 @@ class RedisDatabase:
         self._ask("SCRIPT", "FLUSH")
         return True
 
+    def recover(self) -> None:
+        """Nothing is to be waited for."""
+
     def lock(self) -> bool:
         """Have it answer no write."""
         self._ask("CLIENT", "PAUSE", _LONG, "WRITE")

@@ -41,7 +41,11 @@ KINDS: dict[str, Kind] = {
     "server killed": Kind(lambda place, _: place.kill(), _start),
     "server shut down": Kind(lambda place, _: place.database.shut_down(), _start),
     "server stopped": Kind(lambda place, _: place.freeze(), lambda place, _: place.thaw()),
-    "server hurt": Kind(lambda place, draw: place.database.hurt(draw), lasts=False),
+    "server hurt": Kind(
+        lambda place, draw: place.database.hurt(draw),
+        lambda place, _: place.database.recover(),
+        lasts=False,
+    ),
     "sessions ended": Kind(lambda place, _: place.database.end_sessions(), lasts=False),
     "network cut": Kind(lambda place, _: place.proxy.cut(place.proxy.every()), lasts=False),
     "network deaf": Kind(lambda place, _: place.proxy.deafen(place.proxy.every()), lasts=False),

@@ -57,7 +57,8 @@ def sightings(records: Sequence[Record], lease: float, rows: Mapping[str, Row]) 
     """Conclude which claims and which settles there were; `rows` is what is stored at the end."""
     notes = [record for record in records if record.op in {CLAIM, EXTEND, SETTLE, CUT}]
     asks = _asks(notes)
-    released = {(each.id, each.attempt): each for each in asks if _gave_back(each)}
+    # The first one that was asked for counts.
+    released = {(each.id, each.attempt): each for each in reversed(asks) if _gave_back(each)}
     ends = _lease_ends(notes, round(lease * 1e9))
     claims: defaultdict[str, list[_Claim]] = defaultdict(list)
     for note in notes:
@@ -121,7 +122,7 @@ def _claimed(
         for attempt in (*unheard, claim.attempt):
             known = attempt == claim.attempt
             before = (claim.id, attempt - 1)
-            waited = attempt == 1 or before in released
+            waited = attempt == 1 or (before in released and released[before].asked < claim.had)
             end = ends.get(before)
             yield Claimed(
                 order=claim.had,

@@ -113,6 +113,14 @@ def test_what_was_given_back_is_queued(notes: Notes) -> None:
     assert notes.seen().settles == []
 
 
+def test_what_was_given_back_too_late(notes: Notes) -> None:
+    """Another had taken it over by then, as its lease was over."""
+    notes.claim(1, 1.1, 1)
+    notes.claim(4, 4.1, 2, TWO)
+    notes.settle(5, 0, 1, "", state="queued")
+    assert [each.before_state for each in notes.seen().claims] == ["queued", "running"]
+
+
 @pytest.mark.parametrize(
     ("answers", "count"),
     [

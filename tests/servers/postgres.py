@@ -44,7 +44,7 @@ class Postgres:
             if self._user is not None:
                 os.chown(self._folder, self._user, self._user)
             self._call("initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-E", "UTF8")
-        self.server.start(self._answers)
+        self.server.start(self.answers)
 
     def copy(self, other: Postgres) -> None:
         """Make the cluster as a standby of another server, which runs."""
@@ -72,7 +72,8 @@ class Postgres:
         """Run a statement, as an administrator would; returns what it says."""
         return self._call("psql", "-qAt", "-d", self.url(database), "-c", statement)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it takes connections."""
         command = [str(self._programs / "pg_isready"), "-q", "-h", HOST, "-p", str(self.port)]
         return subprocess.run(command, env=plain(), check=False).returncode == 0
 
