@@ -52,6 +52,17 @@ class Watched:
         told = said(self.ports[0], f"SENTINEL GET-MASTER-ADDR-BY-NAME {self.NAME}").split("\r\n")
         return next(node for node in self.nodes if str(node.port) in told)
 
+    def promoted(self, old: Valkey) -> None:
+        """Return when every Sentinel names another master than `old`."""
+        name = f"SENTINEL GET-MASTER-ADDR-BY-NAME {self.NAME}"
+        _until(lambda: all(str(old.port) not in said(port, name) for port in self.ports))
+
+    def whole(self) -> None:
+        """Return when the master has its replica, and both know which they are."""
+        _until(lambda: all(self._knows_all(port) for port in self.ports))
+        _until(lambda: sorted(_role(node) for node in self.nodes) == ["master", "slave"])
+        _until(lambda: "online" in said(self.master().port, "INFO replication"))
+
     def _knows_all(self, port: int) -> bool:
         told = said(port, "INFO sentinel")
         return "status=ok" in told and "slaves=1,sentinels=3" in told
@@ -96,15 +107,33 @@ class Cluster:
             node.stop()
 
     def owner(self, slot: int) -> Valkey:
-        """The master of a slot, as the node says that is its replica or itself."""
-        for node in self.nodes:
-            told = said(node.port, "CLUSTER NODES")
-            mine = next((line for line in told.splitlines() if "myself,master" in line), "")
-            for part in mine.split()[8:]:
-                low, _, high = part.partition("-")
-                if int(low) <= slot <= int(high or low):
-                    return node
-        raise LookupError(f"nobody owns slot {slot}")
+        """The master of a slot, as it says itself."""
+        return next(node for node in self.nodes if self._owned_by(node, slot))
+
+    def replica(self, owner: Valkey) -> Valkey:
+        """The replica of a node."""
+        told = said(owner.port, "INFO replication")
+        return next(node for node in self.nodes if f"port={node.port}," in told)
+
+    def promoted(self, old: Valkey) -> None:
+        """Return when another node than `old` serves the slot, and says so."""
+        _until(lambda: any(self._serves(node) for node in self.nodes if node is not old))
+
+    def whole(self) -> None:
+        """Return when all is well, and the master of the slot has its replica."""
+        _until(lambda: all(self._knows(node, "cluster_state:ok") for node in self.nodes))
+        _until(lambda: any(self._serves(node) for node in self.nodes))
+        _until(lambda: "online" in said(self.owner(self._slot).port, "INFO replication"))
+
+    def _serves(self, node: Valkey) -> bool:
+        return self._owned_by(node, self._slot) and _role(node) == "master"
+
+    @staticmethod
+    def _owned_by(node: Valkey, slot: int) -> bool:
+        told = said(node.port, "CLUSTER NODES")
+        mine = next((line for line in told.splitlines() if "myself,master" in line), "")
+        ranges = [part.partition("-") for part in mine.split()[8:]]
+        return any(int(low) <= slot <= int(high or low) for low, _, high in ranges)
 
     @staticmethod
     def _knows(node: Valkey, what: str) -> bool:
@@ -122,6 +151,10 @@ def said(port: int, command: str) -> str:
             return told.decode(errors="replace")
     except OSError:
         return ""
+
+
+def _role(node: Valkey) -> str:
+    return said(node.port, "INFO replication").partition("role:")[2].partition("\r")[0]
 
 
 def _sentinel(folder: Path, port: int, master: int) -> Server:

@@ -108,7 +108,7 @@ class BlockingWire:
                 raise TimeoutError
             data = self._socket.recv(_SIZE)
             if not data:
-                raise ConnectionResetError(0, "the server closed the connection")
+                raise ConnectionResetError("the server closed the connection")
             self._reader.feed(data)
         return reply
 

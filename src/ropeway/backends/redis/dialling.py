@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import hiredis
 
 from ropeway.backends.redis import guards
-from ropeway.backends.redis.address import Address, Host, Login
+from ropeway.backends.redis.address import Address, Host, Login, Tls
 from ropeway.backends.redis.names import slot
 from ropeway.backends.redis.refusals import refusal
 from ropeway.backends.redis.wire import Lost, Reply, Wire
@@ -34,21 +34,26 @@ def pack(*words: Word) -> bytes:
     return packed
 
 
-async def ask(wire: Wire, *words: Word, doing: str = "") -> Reply:
+async def ask(wire: Wire, *words: Word) -> Reply:
     """Run one command; raises `BackendUnavailable` where it is refused or its reply is lost."""
     reply = await _call(wire, pack(*words))
     if isinstance(reply, Exception):
-        raise refusal(reply, str(wire.host), doing or str(words[0]))
+        raise refusal(reply, str(wire.host), str(words[0]))
     return reply
 
 
-async def _call(wire: Wire, packed: bytes) -> Reply:
+_SILENT = (
+    "is it running, and does the URL name it?",
+    "is it running, and does it ask for a client's certificate (cert= and key=)?",
+)
+
+
+async def _call(wire: Wire, packed: bytes, hint: str = _SILENT[0]) -> Reply:
     try:
         return await wire.call(packed)
     except Lost as lost:
         raise BackendUnavailable(
-            f"the Redis server {wire.host} cannot be reached: {lost}",
-            hint="is it running, and does the URL name it?",
+            f"the Redis server {wire.host} cannot be reached: {lost}", hint=hint
         ) from None
 
 
@@ -104,7 +109,7 @@ class Dialler:
         raise BackendUnavailable(told, hint=problems[0].hint)
 
     async def _by_sentinel(self, wire: Wire) -> Host:
-        await hello(wire, self.address.sentinel_login)
+        await hello(wire, self.address.sentinel_login, self.address.tls)
         name = self.address.master
         found = await ask(wire, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
         if not found:
@@ -115,7 +120,7 @@ class Dialler:
         return Host(_text(found[0]), int(found[1]))
 
     async def _by_cluster(self, wire: Wire) -> Host:
-        greeting = await hello(wire, self.address.login)
+        greeting = await hello(wire, self.address.login, self.address.tls)
         if greeting.get("mode") != "cluster":
             raise BackendUnavailable(
                 f"the Redis server {wire.host} is not part of a cluster",
@@ -135,7 +140,7 @@ class Dialler:
     async def _master(self, connect: Connect[W], host: Host) -> W:
         wire = await connect(host, self._patience)
         try:
-            greeting = await hello(wire, self.address.login)
+            greeting = await hello(wire, self.address.login, self.address.tls)
             refuse_unusable(self.address, host, greeting)
             if self.address.database:
                 await ask(wire, "SELECT", self.address.database)
@@ -147,12 +152,16 @@ class Dialler:
         return wire
 
 
-async def hello(wire: Wire, login: Login) -> dict[str, Any]:
+async def hello(wire: Wire, login: Login, tls: Tls | None) -> dict[str, Any]:
     """Log in, and return what the server says about itself."""
     words: list[Word] = ["HELLO", 3]
     if login.password:
         words += ["AUTH", login.user or "default", login.password]
-    reply = await ask(wire, *words, "SETNAME", "ropeway")
+    reply = await _call(
+        wire, pack(*words, "SETNAME", "ropeway"), _SILENT[bool(tls and not tls.cert)]
+    )
+    if isinstance(reply, Exception):
+        raise refusal(reply, str(wire.host), "HELLO")
     return {_text(name): _plain(value) for name, value in reply.items()}
 
 
