@@ -256,6 +256,7 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (records.AppendsWhatIsRefused, "test_a_refused_transition_appends_nothing"),
     (records.AppendsWhatIsRepeated, "test_a_repeated_settle_appends_nothing_again"),
     (records.NumbersBeforeItCommits, "test_a_reader_beside_writers_misses_nothing"),
+    (records.NumbersBeforeItCommits, "test_a_reader_beside_a_slow_writer_misses_nothing"),
     # joins
     (records.FiresOneEarly, "test_the_last_arrival_fires"),
     (records.FiresWithTheNextCommit, "test_the_last_arrival_fires"),

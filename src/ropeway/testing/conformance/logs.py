@@ -8,7 +8,7 @@ from ropeway.states import State
 from ropeway.store import Backend
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import apply, claimer, put, sent, settled
-from ropeway.transition import Append, Finish, Transition
+from ropeway.transition import Append, Finish, Put, Transition
 
 _ALL = 1_000
 
@@ -107,3 +107,23 @@ class LogCases:
             offsets += [each.offset for each in await other.read("l", offsets[-1])]
         assert sorted(await writers) == list(range(1, 41))
         assert offsets == list(range(41))
+
+    async def test_a_reader_beside_a_slow_writer_misses_nothing(self, harness: Harness) -> None:
+        """A transition that takes long to write has its offsets in the order of commits as well.
+
+        Broken: of two that are written at the same time the first has the lower offset and the second
+        is seen earlier, so that a reader goes past what the first one appends.
+        """
+        other = await harness.second()
+        large = tuple(Put(f"large/{number}", b"\xfe" * 1_000_000) for number in range(12))
+        slow = Transition(append=(Append("l", b"slow"),), put=large)
+        writer = asyncio.ensure_future(harness.backend.commit([slow]))
+        offsets, quick = [0], 0
+        while not writer.done() or quick < 5:
+            await asyncio.sleep(0)
+            await _append(other, "l", b"quick")
+            quick += 1
+            offsets += [each.offset for each in await other.read("l", offsets[-1])]
+        await writer
+        offsets += [each.offset for each in await other.read("l", offsets[-1], _ALL)]
+        assert offsets == list(range(quick + 2))
