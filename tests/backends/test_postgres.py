@@ -2,92 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator, Callable
-
-import asyncpg
-import pytest
-
-from ropeway.backends.postgres import Address, Link
-from ropeway.backends.postgres.backend import PostgresBackend
-from ropeway.backends.postgres.sessions import Connection
-from ropeway.store import Backend
 from ropeway.testing.conformance import BackendSuite, DurableCases, MissedHintCases
-from tests.servers.postgres import Postgres
+from tests.backends.postgres_rig import database, harness, make, side
 
-_SHIFTED = """
-create table shift (seconds float8 not null);
-insert into shift values (0);
-create or replace function clock() returns float8 language sql volatile parallel safe
-as $$ select extract(epoch from clock_timestamp())::float8 + (select seconds from shift) $$;
-"""
-
-
-class ShiftedHarness:
-    """A harness on a server whose clock a test puts forward."""
-
-    unit = 60.0
-    backend: Backend
-
-    def __init__(self, make: Callable[[], PostgresBackend], side: Connection) -> None:
-        self._make, self._side = make, side
-        self._opened: list[PostgresBackend] = []
-
-    async def advance(self, seconds: float) -> None:
-        await self._side.execute("update shift set seconds = seconds + $1", seconds)
-
-    async def second(self) -> Backend:
-        backend = self._make()
-        await backend.open()
-        self._opened.append(backend)
-        return backend
-
-    def mute_hints(self) -> None:
-        for backend in self._opened:
-            backend.link.notify = _tell_nobody  # type: ignore[method-assign]
-
-    async def close(self) -> None:
-        for backend in reversed(self._opened):
-            await backend.close()
-
-
-async def _tell_nobody(names: object) -> None:
-    """Lose what others would hear."""
-
-
-@pytest.fixture(scope="module")
-def database(postgres: Postgres) -> str:
-    """Return the URL of a database in which each test has a schema of its own."""
-    return postgres.create(f"conformance_{uuid.uuid4().hex}")
-
-
-@pytest.fixture
-async def side(database: str) -> AsyncIterator[Connection]:
-    """Return a connection of the test's own, in a schema that is there for this test alone."""
-    schema = f"test_{uuid.uuid4().hex}"
-    side = await asyncpg.connect(database, server_settings={"search_path": schema})
-    yield side
-    await side.execute(f"drop schema if exists {schema} cascade")
-    await side.close()
-
-
-@pytest.fixture
-async def make(database: str, side: Connection) -> Callable[[], PostgresBackend]:
-    """Say how a backend is made; each is as another process would have it."""
-    schema = await side.fetchval("show search_path")
-    return lambda: PostgresBackend(Link(Address.of(f"{database}?schema={schema}")))
-
-
-@pytest.fixture
-async def harness(
-    make: Callable[[], PostgresBackend], side: Connection
-) -> AsyncIterator[ShiftedHarness]:
-    """Make an empty backend, with a hold on the server's clock."""
-    harness = ShiftedHarness(make, side)
-    harness.backend = await harness.second()
-    await side.execute(_SHIFTED)
-    yield harness
-    await harness.close()
+__all__ = ["database", "harness", "make", "side"]
 
 
 class TestPostgres(BackendSuite, DurableCases, MissedHintCases):

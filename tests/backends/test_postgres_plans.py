@@ -1,0 +1,133 @@
+"""Whatever PostgreSQL believes of its tables, each claim and settle goes by the index made for it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ropeway.backends.postgres.backend import PostgresBackend
+from ropeway.backends.postgres.sessions import Connection
+from ropeway.backends.postgres.statements import SQL
+from tests.backends.postgres_rig import database, make, side
+
+__all__ = ["database", "make", "side"]
+
+_BACKLOG = 200_000
+_FILL = """
+insert into job (serial, place, enqueued, band, kind, lane, id, task, queue, body)
+select n, clock() + {ahead}, clock(), 5, 0, 10, '{prefix}' || n, 't', 'default', '' from
+generate_series(1, {count}) n
+"""
+
+# Statement -> the indexes that it may go by; no table may be read through.
+_PLANS: dict[str, set[str]] = {
+    "look": {"lanes", "leased", "waking"},
+    "claim_due": {"lanes"},
+    "claim_expired": {"leased", "record_pkey"},
+    "candidates": {"lanes"},
+    "unpark": {"parked"},
+    "extend": {"job_pkey"},
+    "finish_unkept": {"job_pkey"},
+    "finish": {"job_pkey"},
+    "release": {"job_pkey"},
+    "load_open": {"job_pkey"},
+    "load_finished": {"finished_pkey"},
+    "open_lines": {"keyed"},
+    "free_next": {"job_pkey", "keyed"},
+    "flagged_over": {"flagged"},
+    "late": {"expiring"},
+    "prune": {"kept"},
+    "bounds": {"kept"},
+    "prune_records": {"record_expiring"},
+    "peek": {"lanes"},
+    "lanes": {"lanes"},
+    "queue_names": {"lanes", "leased"},
+    "count_queue": {"lanes", "leased"},
+    "search_open": {"job_pkey"},
+    "search_finished": {"finished_pkey"},
+    "search_ended": {"ended"},
+    "search_caused": {"caused"},
+    "causes": {"caused"},
+    "scan": {"record_pkey"},
+    "read": {"entry_pkey", "log_name_key"},
+}
+
+
+async def _plan(connection: Connection, name: str) -> list[dict[str, Any]]:
+    """Return the nodes of the plan that a session of ropeway's would go by, for any values."""
+    nulls = ", ".join("null" for _ in {*re.findall(r"\$\d+", SQL[name])})
+    await connection.execute(f"prepare {name} as {SQL[name]}")
+    call = f"execute {name}({nulls})" if nulls else f"execute {name}"
+    told = await connection.fetchval(f"explain (format json) {call}")
+    await connection.execute(f"deallocate {name}")
+    return [*_nodes(json.loads(told)[0]["Plan"])]
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)
+
+
+@pytest.fixture
+async def filled(make: Callable[[], PostgresBackend], side: Connection) -> PostgresBackend:
+    """A backend with a long queue that nobody has ever analysed."""
+    backend = make()
+    await backend.open()
+    await side.execute("alter table job set (autovacuum_enabled = off)")
+    return backend
+
+
+async def test_the_plans_of_a_table_that_was_never_analysed(
+    filled: PostgresBackend, side: Connection
+) -> None:
+    """No statement of daily work reads a table through, or sorts one, however long the queue."""
+    await side.execute(_FILL.format(ahead=0, prefix="a", count=20_000))
+    await _assert_plans(filled)
+
+
+async def test_the_plans_of_a_table_that_was_analysed_when_it_was_empty(
+    filled: PostgresBackend, side: Connection
+) -> None:
+    """The server believes that one look at the whole table is cheap; it is not."""
+    for table in ("job", "finished", "record", "wake", "join_point"):
+        await side.execute(f"vacuum analyze {table}")
+    await side.execute(_FILL.format(ahead=0, prefix="a", count=20_000))
+    await _assert_plans(filled)
+
+
+async def _assert_plans(backend: PostgresBackend) -> None:
+    async def work(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+        return {name: await _plan(connection, name) for name in _PLANS}
+
+    for name, nodes in (await backend.link.run(work, write=False)).items():
+        kinds = {node["Node Type"] for node in nodes}
+        assert not kinds & {"Seq Scan", "Hash Join", "Merge Join", "Bitmap Heap Scan"}, name
+        assert {node["Index Name"] for node in nodes if "Index Name" in node} <= _PLANS[name]
+        whole = [n for n in nodes if "Index Name" in n and "Index Cond" not in n]
+        assert name == "queue_names" or not whole, f"{name} reads {whole} from end to end"
+
+
+async def test_a_claim_beside_a_long_queue_reads_what_it_takes(
+    filled: PostgresBackend, side: Connection
+) -> None:
+    """The pages that a claim and a settle touch do not grow with what waits, or is delayed."""
+    await side.execute(_FILL.format(ahead=0, prefix="a", count=_BACKLOG))
+    await side.execute(_FILL.format(ahead=9e6, prefix="b", count=_BACKLOG))
+    touched = [await _touched(side, SQL["claim_due"], n) for n in (1, 100)]
+    assert touched[0] < 30
+    assert touched[1] < 30 * 100
+
+
+async def _touched(side: Connection, statement: str, n: int) -> int:
+    await side.execute("set enable_seqscan = off")
+    explained = f"explain (analyze, buffers, format json) {statement}"
+    now = await side.fetchval("select clock()")
+    told = await side.fetchval(explained, "w", 60.0, "default", 0, 10, now, n)
+    plan = json.loads(told)[0]["Plan"]
+    assert plan["Actual Rows"] == n
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
