@@ -15,6 +15,7 @@ from ropeway.events import Events
 from ropeway.safe import masked
 from ropeway.store import Backend
 from ropeway.wrappers.batched import Batched
+from ropeway.wrappers.clocked import Clocked
 from ropeway.wrappers.half import Half
 from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
@@ -54,7 +55,10 @@ def _redis(url: str, durability: Durability) -> Faces:
     del durability  # that of the server is in its own configuration
     address = parse(url)
     blocking = RedisBackend(BlockingLink(address))
-    return (lambda _: Batched(RedisBackend(LoopedLink(address)))), (lambda: blocking)
+    return (
+        lambda _: Clocked(Batched(RedisBackend(LoopedLink(address)))),
+        lambda: blocking,
+    )
 
 
 def _pair(broker: Faces, store: Faces) -> Faces:
