@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ropeway.stepping import step
+from tests.places import KINDS, url_of
 from tests.worker.rig import Worker, until
 
 Start = Callable[..., Worker]
@@ -33,12 +35,12 @@ class Place:
         self.folder.joinpath("gate").touch()
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+@pytest.fixture(params=KINDS)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Place:
     """Return the place, which is the working directory; leases are short there."""
     shutil.copy(Path(__file__).with_name("shop.py"), tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ROPEWAY_URL", f"sqlite:///{tmp_path / 'jobs.db'}")
+    monkeypatch.setenv("ROPEWAY_URL", url_of(request.param, tmp_path, request))
     monkeypatch.setenv("ROPEWAY_LEASE", "1")
     return Place(tmp_path)
 
@@ -48,7 +50,9 @@ def shop(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return the module with the tasks, imported where the database is."""
     monkeypatch.syspath_prepend(place.folder)
     monkeypatch.delitem(sys.modules, "shop", raising=False)
-    yield importlib.import_module("shop")
+    module = importlib.import_module("shop")
+    yield module
+    step(module.app.connection.blocking().close())
     sys.modules.pop("shop", None)
 
 

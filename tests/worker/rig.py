@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
+import msgspec
 import pytest
 
+from ropeway.connect import Connection
 from ropeway.envelope import STATES
 from ropeway.message import JobRecord, Message
 from ropeway.results import Job
 from ropeway.stepping import step
+from ropeway.store import Backend, Filter
 from ropeway.transition import Transition
+from tests.places import chosen_url
 
 PRELUDE = """
 import asyncio, os, signal, sys, threading, time
@@ -141,8 +145,10 @@ class Rig:
         self.module: Any = None
         self._patch = monkeypatch
         self._look: apsw.Connection | None = None
+        self._store: Backend | None = None
         monkeypatch.setenv("RIG", str(folder))
-        self.set(url=f"sqlite:///{self.database}", lease=1, grace=10)
+        self.url = chosen_url(folder)
+        self.set(url=self.url, lease=1, grace=10)
 
     # -- before ---------------------------------------------------------------------------
 
@@ -207,26 +213,41 @@ class Rig:
         return [each.mark for each in self.executions()]
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Run a statement on a connection of the test's own."""
+        """Run a statement on a connection of the test's own; only where a file is."""
+        if not self._in_file:
+            pytest.skip("looks into the file of SQLite")
         if self._look is None:
             self._look = apsw.Connection(str(self.database))
             self._look.set_busy_timeout(5000)
         return list(self._look.cursor().execute(statement, values).fetchall())
 
+    @property
+    def _in_file(self) -> bool:
+        return self.url.startswith("sqlite")
+
+    def jobs(self) -> list[JobRecord]:
+        """All that is kept of all jobs, in the order of sending, whatever keeps them."""
+        if self._store is None:
+            self._store = Connection(self.url).blocking()
+        return step(self._store.search(Filter(), None, 10_000)).jobs[::-1]
+
     def rows(self, jobs: Iterable[Job[Any]] | None = None) -> list[Row]:
         """What the database says of `jobs`, or of all, in the order of sending."""
-        found = self.sql(
-            "select id, task, state, attempt, failures, losses, releases, coalesce(due, place),"
-            " enqueued, error from job order by serial"
-        )
-        rows = [
-            Row._make([*row[:2], str(STATES[row[2]]), *row[3:9], (row[9] or b"").decode()])
-            for row in found
-        ]
+        rows = self._rows_of_file() if self._in_file else list(map(_row, self.jobs()))
         if jobs is None:
             return rows
         by_id = {row.id: row for row in rows}
         return [by_id[job.id] for job in jobs]
+
+    def _rows_of_file(self) -> list[Row]:
+        found = self.sql(
+            "select id, task, state, attempt, failures, losses, releases, coalesce(due, place),"
+            " enqueued, error from job order by serial"
+        )
+        return [
+            Row._make([*row[:2], str(STATES[row[2]]), *row[3:9], (row[9] or b"").decode()])
+            for row in found
+        ]
 
     def row(self, job: Job[Any]) -> Row:
         """What the database says of one job."""
@@ -234,11 +255,15 @@ class Rig:
 
     def states(self) -> Counter[str]:
         """How many jobs are in each state."""
+        if not self._in_file:
+            return Counter(str(each.state) for each in self.jobs())
         counts = self.sql("select state, count(*) from job group by state")
         return Counter({str(STATES[state]): count for state, count in counts})
 
     def settled(self) -> bool:
         """Whether no job is queued or running."""
+        if not self._in_file:
+            return all(each.state.final for each in self.jobs())
         return not self.sql("select 1 from job where state < 2 limit 1")
 
     def record(self, job: Job[Any]) -> JobRecord:
@@ -259,6 +284,8 @@ class Rig:
                 worker.kill()
         if self._look is not None:
             self._look.close()
+        if self._store is not None:
+            step(self._store.close())
         if self.module is not None and hasattr(self.module, "app"):
             step(self.module.app.connection.blocking().close())
 
@@ -279,6 +306,14 @@ def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     finally:
         rig.close()
         print(rig.logs())
+
+
+def _row(job: JobRecord) -> Row:
+    error = msgspec.json.encode(job.error).decode() if job.error else ""
+    counters = (job.attempt, job.failures, job.losses, job.releases)
+    return Row(
+        job.message.id, job.message.task, str(job.state), *counters, job.due, job.enqueued, error
+    )
 
 
 def _publishing(message: Message) -> Transition:
