@@ -214,7 +214,7 @@ class Rig:
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run a statement on a connection of the test's own; only where a file is."""
-        if not self._in_file:
+        if not self.in_file:
             pytest.skip("looks into the file of SQLite")
         if self._look is None:
             self._look = apsw.Connection(str(self.database))
@@ -222,18 +222,24 @@ class Rig:
         return list(self._look.cursor().execute(statement, values).fetchall())
 
     @property
-    def _in_file(self) -> bool:
+    def in_file(self) -> bool:
+        """Whether the jobs are in a file of SQLite."""
         return self.url.startswith("sqlite")
+
+    @property
+    def store(self) -> Backend:
+        """What keeps the jobs."""
+        if self._store is None:
+            self._store = Connection(self.url).blocking()
+        return self._store
 
     def jobs(self) -> list[JobRecord]:
         """All that is kept of all jobs, in the order of sending, whatever keeps them."""
-        if self._store is None:
-            self._store = Connection(self.url).blocking()
-        return step(self._store.search(Filter(), None, 10_000)).jobs[::-1]
+        return step(self.store.search(Filter(), None, 10_000)).jobs[::-1]
 
     def rows(self, jobs: Iterable[Job[Any]] | None = None) -> list[Row]:
         """What the database says of `jobs`, or of all, in the order of sending."""
-        rows = self._rows_of_file() if self._in_file else list(map(_row, self.jobs()))
+        rows = self._rows_of_file() if self.in_file else list(map(_row, self.jobs()))
         if jobs is None:
             return rows
         by_id = {row.id: row for row in rows}
@@ -255,15 +261,16 @@ class Rig:
 
     def states(self) -> Counter[str]:
         """How many jobs are in each state."""
-        if not self._in_file:
+        if not self.in_file:
             return Counter(str(each.state) for each in self.jobs())
         counts = self.sql("select state, count(*) from job group by state")
         return Counter({str(STATES[state]): count for state, count in counts})
 
     def settled(self) -> bool:
         """Whether no job is queued or running."""
-        if not self._in_file:
-            return all(each.state.final for each in self.jobs())
+        if not self.in_file:
+            still = (Filter(state=state) for state in STATES if not state.final)
+            return not any(step(self.store.count(each, 1)).number for each in still)
         return not self.sql("select 1 from job where state < 2 limit 1")
 
     def record(self, job: Job[Any]) -> JobRecord:
