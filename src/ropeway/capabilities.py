@@ -14,7 +14,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     publishes are one step. `durable`: what was acknowledged survives the death of its processes.
     `search`: jobs can be listed by state, task, queue and so on. `shared`: other processes see it.
     `recorded`: a job is on record, and its id known, from the moment it is sent; where that is
-    missing, from the moment it is first handed over.
+    missing, from the moment it is first handed over. `joint`: a send can be part of a transaction that
+    the caller has open in the same database.
     """
 
     broker: bool = True
@@ -24,12 +25,14 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     search: bool = True
     shared: bool = True
     recorded: bool = True
+    joint: bool = False
 
 
 _REMEDIES = {
     "durable": "use sqlite:// instead",
     "shared": "use sqlite:// instead, so that other processes can see the jobs",
     "recorded": "use sqlite:// instead, or send with a `delay`, so that the store has it at once",
+    "joint": "use postgresql://, or send after the commit",
     "search": "look the job up by its id",
 }
 

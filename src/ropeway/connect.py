@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from ropeway.clock import Clock, SystemClock
 from ropeway.config import Durability, Settings
 from ropeway.errors import BackendMissing, ConfigError
 from ropeway.events import Events
+from ropeway.message import Message
 from ropeway.safe import masked
 from ropeway.store import Backend
+from ropeway.transition import Answer, Transition
 from ropeway.wrappers.batched import Batched
 from ropeway.wrappers.clocked import Clocked
 from ropeway.wrappers.half import Half
 from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
+from ropeway.wrappers.ported import Ported
 
 LONGEST_WAIT = 30.0
 
@@ -61,6 +64,22 @@ def _redis(url: str, durability: Durability) -> Faces:
     )
 
 
+def _postgres(url: str, durability: Durability) -> Faces:
+    try:
+        from ropeway.backends.postgres import Address, Link, PostgresBackend
+    except ModuleNotFoundError as error:
+        raise BackendMissing(
+            f"{masked(url)} needs the package {error.name!r}, which is not installed",
+            hint="pip install 'ropeway[postgres]'",
+        ) from error
+    address = Address.of(url, durability)
+
+    def make() -> Backend:
+        return Batched(PostgresBackend(Link(address)))
+
+    return (lambda _: make()), (lambda: Ported(make, PostgresBackend.capabilities))
+
+
 def _pair(broker: Faces, store: Faces) -> Faces:
     return (
         lambda own: Paired(Half(broker[0](own)), store[0](own)),
@@ -70,6 +89,8 @@ def _pair(broker: Faces, store: Faces) -> Faces:
 
 _BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {
     "sqlite": _sqlite,
+    "postgresql": _postgres,
+    "postgres": _postgres,
     "memory": _memory,
     "redis": _redis,
     "rediss": _redis,
@@ -79,6 +100,43 @@ _BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {
     "redis+cluster": _redis,
     "rediss+cluster": _redis,
 }
+SCHEMES_OF_POSTGRES = ("postgresql", "postgres")
+
+
+def publishing(url: str, messages: Sequence[Message]) -> tuple[str, str]:
+    """Return the function that publishes in somebody else's transaction, and the text it takes.
+
+    For a backend with the capability `joint`.
+    """
+    from ropeway.backends.postgres.joint import publishing as postgres
+
+    return postgres(url, messages)
+
+
+class Own(Protocol):
+    """A transaction of a task's own, with which its job is settled."""
+
+    async def begin(self) -> Any:
+        """Connect, begin, and return what the task works with."""
+        ...
+
+    async def commit(self, transition: Transition) -> Answer:
+        """Settle, and commit if that is not refused. The connection is gone in any case."""
+        ...
+
+    async def rollback(self) -> None:
+        """Undo everything. May be called again."""
+        ...
+
+
+def own_transaction(url: str, *, blocking: bool) -> Own:
+    """Return what opens a transaction for a task; a `blocking` one never suspends.
+
+    For a backend with the capability `joint`.
+    """
+    from ropeway.backends.postgres.own import InThread, OnLoop
+
+    return InThread(url) if blocking else OnLoop(url)
 
 
 class Connecting(Protocol):
@@ -114,7 +172,7 @@ class Connecting(Protocol):
 def _faces(url: str, durability: Durability) -> Faces:
     scheme = urlsplit(url).scheme
     if scheme not in _BACKENDS:
-        known = ", ".join(f"{name}://" for name in _BACKENDS)
+        known = ", ".join(f"{name}://" for name in _BACKENDS if name != "postgres")
         said = scheme or masked(url)
         raise BackendMissing(f"no backend speaks {said!r}", hint=f"known: {known}")
     return _BACKENDS[scheme](url, durability)

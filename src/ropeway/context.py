@@ -8,11 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ropeway.errors import RopewayError, WaitRefused
+from ropeway.errors import RopewayError, Unsupported, WaitRefused
 from ropeway.message import DEFAULT_QUEUE, Fence
 from ropeway.progress import Progress, checked
 
@@ -50,6 +52,28 @@ class Waits:
                     del self._waiting[fence]
 
 
+class Transacting(Protocol):
+    """A transaction as a block, `with` in a plain function and `async with` in a coroutine."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    async def __aenter__(self) -> Any: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
 class Running(Struct, frozen=True, kw_only=True):
     """The job that runs in this context. `deadline` is in seconds since the Unix epoch."""
 
@@ -63,6 +87,7 @@ class Running(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     trace: str | None = None
     deadline: float | None = None
+    transact: Callable[[], Transacting] | None = None
 
     def until(self, timeout: float | None) -> Running:
         """Return the same for a run that starts now and may take so long."""
@@ -136,6 +161,23 @@ class Current:
         said = checked(done, of, note, found.fence.attempt)
         if found.report is not None:
             found.report(said)
+
+    def transaction(self) -> Transacting:
+        """Open a transaction that the job is settled with: what the task writes is done once.
+
+        `with current.transaction() as connection:` gives a plain function a connection of psycopg
+        to the database of the jobs, and `async with` a coroutine function one of asyncpg. When the
+        task returns, what it wrote is committed in one step with its result and the end of the job,
+        unless another attempt has taken it over; when it raises, all is undone. Raises
+        `Unsupported` for other backends than PostgreSQL.
+        """
+        found = self._running()
+        if found.transact is None:
+            raise Unsupported(
+                f"{found.task} cannot settle with a transaction of its own here",
+                hint='use postgresql:// for the jobs, without a broker beside it and ack="early"',
+            )
+        return found.transact()
 
     @property
     def deadline(self) -> float | None:

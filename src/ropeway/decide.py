@@ -121,14 +121,20 @@ def _with_progress(transition: Transition, last: bytes | None) -> Transition:
     return msgspec.structs.replace(transition, put=(*transition.put, put))
 
 
-def settle_early(
-    fence: Fence, body: bytes, own: Terms, terms: Terms, now: float, rules: Rules = DEFAULT_RULES
+def settle_here(
+    fence: Fence,
+    body: bytes,
+    own: Terms,
+    terms: Terms,
+    now: float,
+    rules: Rules = DEFAULT_RULES,
+    value: bytes | None = None,
 ) -> Transition:
-    """Return what settles a job before it runs.
+    """Return what settles a job as succeeded where it runs, before it does or at its end.
 
     `own` are its message's terms, `terms` its task's, and `body` is what the message holds.
     """
-    return _ended(fence, body, own, _succeeded(own, terms, None, rules), now)
+    return _ended(fence, body, own, _succeeded(own, terms, value, rules), now)
 
 
 def _succeeded(own: Terms | None, terms: Terms, value: bytes | None, rules: Rules) -> Finish:

@@ -43,7 +43,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class NotRun(Exception):
-    """Raised in place of a function's start: the call ends with this outcome instead."""
+    """Raised in place of a function's start, or of its return: the call ends with this outcome."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()

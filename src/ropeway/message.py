@@ -164,6 +164,7 @@ def fingerprint(task: str, type: str, where: str = "") -> str:
 
 Ending = Literal[
     "returned",
+    "settled",
     "raised",
     "timed_out",
     "interrupted",
@@ -178,7 +179,8 @@ Ending = Literal[
 class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How one run of a call ended, as its executor saw it.
 
-    "crashed" is the death of its process that it is charged with, "abandoned" one that it may have
+    "settled" says that the call has settled its job itself, with what it wrote. "crashed" is the
+    death of its process that it is charged with, "abandoned" one that it may have
     caused. `value` is the encoded result. `after` is the delay that a task asked for with `Retry`, or
     that something given back has to wait. `retryable` is the child's judgement, where the
     exception's class is known. `progress` is the last report of the call, encoded.

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from ropeway.config import seconds, size
 from ropeway.errors import BadArguments, ConfigError
+from ropeway.foreign import checked
 from ropeway.limiting import LimitValue
 from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Terms
 from ropeway.resources import Needs, is_usable, queue_for, split
@@ -52,6 +53,7 @@ class Using(Common, total=False):
 
     delay: Duration | None
     at: datetime | None
+    connection: Any
 
 
 class ForTask(Common, total=False):
@@ -77,6 +79,7 @@ class Options(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = field(default_factory=dict)
     terms: Terms | None = None
     unique: Unique | None = None
+    connection: Any = None
 
 
 def changed(old: Options, policy: RetryPolicy, given: Mapping[str, Any]) -> Options:
@@ -196,6 +199,7 @@ _CHECKS: dict[str, tuple[str, Any]] = {
     "priority": ("band", checked_priority),
     "key": ("key", _key),
     "unique": ("unique", unique_of),
+    "connection": ("connection", checked),
 }
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from ropeway.blobs import Parcel, packed, unpack
 from ropeway.capabilities import require
 from ropeway.errors import Backpressure, Refused, RopewayError
+from ropeway.joint import send_jointly
 from ropeway.message import Message
 from ropeway.middleware import Hooks
 from ropeway.reference import HEADS
@@ -36,12 +37,23 @@ class Source(Stores, Protocol):
 class Call(Generic[R_co]):
     """A task with its arguments, checked and encoded, not yet sent; hand it to `send_many`."""
 
-    __slots__ = ("message", "result_type", "unique")
+    __slots__ = ("connection", "message", "result_type", "unique")
 
-    def __init__(self, message: Message, result_type: Any, unique: Unique | None = None) -> None:
+    def __init__(
+        self,
+        message: Message,
+        result_type: Any,
+        unique: Unique | None = None,
+        connection: Any = None,
+    ) -> None:
         self.message = message
         self.result_type = result_type
         self.unique = unique
+        self.connection = connection
+
+    def of(self, message: Message) -> Call[R_co]:
+        """Return the same call with another message."""
+        return Call(message, self.result_type, self.unique, self.connection)
 
     def __repr__(self) -> str:
         body = self.message.body
@@ -58,7 +70,7 @@ def spread_out(calls: Sequence[Call[R]], seconds: float) -> list[Call[R]]:
             message = replace(message, delay=message.delay + later)
         else:
             message = replace(message, due=message.due + later)
-        found.append(Call(message, call.result_type, call.unique))
+        found.append(call.of(message))
     return found
 
 
@@ -68,12 +80,13 @@ async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
         return await _send_all(app, calls)
     with app.hooks.sending([call.message for call in calls]) as messages:
         changed = zip(calls, messages, strict=True)
-        return await _send_all(
-            app, [Call(message, call.result_type, call.unique) for call, message in changed]
-        )
+        return await _send_all(app, [call.of(message) for call, message in changed])
 
 
 async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
+    if any(call.connection is not None for call in calls):
+        await send_jointly(app, calls)
+        return [Job(app, call.message.id, call.result_type) for call in calls]
     alone = [call for call in calls if call.unique is not None]
     if alone:
         return await _send_unique(app, calls, alone)

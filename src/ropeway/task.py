@@ -26,7 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _DEFAULTS = {name: getattr(Options(), name) for name in Options.__struct_fields__}
-del _DEFAULTS["unique"]  # it is no field of a message
+del _DEFAULTS["unique"], _DEFAULTS["connection"]  # they are no fields of a message
 
 
 class Sender(Generic[P, R]):
@@ -54,7 +54,7 @@ class Sender(Generic[P, R]):
     async def asend(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """The same as `send`, for async code."""
         call = self.call(*args, **kwargs)
-        if call.unique is None and not self._app.hooks.sends:
+        if call.unique is None and call.connection is None and not self._app.hooks.sends:
             return await send_one(self._app, call)
         (job,) = await send_all(self._app, [call])
         return job
@@ -84,7 +84,7 @@ class Sender(Generic[P, R]):
         )
         if unique is not None:
             message = _only(message, unique, definition)
-        return Call(message, definition.signature.result_type, unique)
+        return Call(message, definition.signature.result_type, unique, options.connection)
 
     def using(self, **options: Unpack[Using]) -> Sender[P, R]:
         """Return this task with other options for sending; what is None stays as it is.
@@ -97,7 +97,9 @@ class Sender(Generic[P, R]):
         a `RetryPolicy`) says how often it is tried again. `unique` allows one live job. `keep` says
         how long the result stays, `store=False` keeps no record after success, and `ack="early"`
         settles the job before it runs, so that it runs at most once. `tags` and `headers` travel
-        with it. Raises `BadArguments`.
+        with it. `connection` is one of yours to the same PostgreSQL database, of asyncpg, psycopg,
+        SQLAlchemy or Django: the call is sent when its transaction commits, and not otherwise.
+        Raises `BadArguments`.
         """
         changes = changed(self._options, self._definition.policy, options)
         return Sender(self._definition, self._app, changes)

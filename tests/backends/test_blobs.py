@@ -14,7 +14,7 @@ from ropeway.backends.sqlite.room import MARGIN
 from ropeway.blobs import is_time_to_sweep, lay, load, packed, sweep, unpack
 from ropeway.claims import Claim
 from ropeway.clock import ManualClock
-from ropeway.decide import DEFAULT_RULES, NO_TERMS, Keep, Rules, decide, settle_early
+from ropeway.decide import DEFAULT_RULES, NO_TERMS, Keep, Rules, decide, settle_here
 from ropeway.errors import BackendUnavailable, Backpressure, BodyLost, Unsupported
 from ropeway.ids import new_id
 from ropeway.jobs import removal, revival, see
@@ -224,7 +224,7 @@ async def test_nothing_stays_of_what_is_not_kept(world: World) -> None:
     message = await world.sent(terms=Terms(early=True, store=False))
     delivery = await world.claimed()
     own = message.terms or NO_TERMS
-    await world.store.commit([settle_early(delivery.fence, message.body, own, NO_TERMS, now)])
+    await world.store.commit([settle_here(delivery.fence, message.body, own, NO_TERMS, now)])
     assert await world.keys() == []
 
 

@@ -250,6 +250,7 @@ async def test_hints_come_at_once(make: MakeLink, postgres_url: str) -> None:
     here, there = make(postgres_url), make(postgres_url)
     names = ["plain", "long" * 100, "two\nlines", "späť", "#abc"]
     assert await here.wait(names, 30.0) == names
+    assert await here.wait(["plain", "plain"], 0.01) == []
     waiting = [asyncio.create_task(here.wait([name], 0.9 * POLL)) for name in names * 2]
     await asyncio.sleep(0)
     await there.notify(names)

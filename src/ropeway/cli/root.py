@@ -62,6 +62,10 @@ _COMMANDS = {
     ),
     "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
     "prune": ("ropeway.cli.commands.prune:prune", "Remove what need not be kept."),
+    "db": (
+        "ropeway.cli.commands.db:db",
+        "Look at the tables in PostgreSQL and bring them up to date: status, migrate, sql.",
+    ),
     "backup": (
         "ropeway.cli.commands.backup:backup",
         "Copy the database to FILE while workers run.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ropeway.decide import NO_TERMS, Keep, Rules, settle_early
+from ropeway.decide import NO_TERMS, Keep, Rules, settle_here
 from ropeway.errors import RopewayError
 from ropeway.executor import NotRun
 from ropeway.message import Fence, Outcome
@@ -54,4 +54,4 @@ async def _transition(app: Source, start: Start, definition: Definition) -> Tran
     own = start.terms or NO_TERMS
     now = await app.store.now() if own.unique is not None else 0.0
     rules = Rules(keep=Keep(app.settings.keep, app.settings.keep_failed))
-    return settle_early(fence, start.body, own, definition.terms, now, rules)
+    return settle_here(fence, start.body, own, definition.terms, now, rules)

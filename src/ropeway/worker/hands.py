@@ -25,6 +25,7 @@ from ropeway.worker.around import Surroundings
 from ropeway.worker.early import settled_first
 from ropeway.worker.frames import Start, TaskInfo
 from ropeway.worker.locate import Application
+from ropeway.worker.owned import Owned, settled_with
 from ropeway.worker.reports import Reporter, Reports
 from ropeway.worker.stacks import stacks
 from ropeway.worker.versions import binder, too_new
@@ -69,8 +70,12 @@ class Hands:
             self._tell(start.slot, refusal)
             return
         function = self._around(definition)
+        owned = None
         if terms.early:
             function = settled_first(task.app, start, definition, function)
+        elif task.app.store.capabilities.joint:
+            owned = Owned(task.app, start, definition, self._encode, kept=self._is_kept(terms))
+            function = settled_with(owned, definition, function)
         bind = binder(definition, terms.version)
         if reference_of(start.body) is not None:
             on_loop = definition.kind == "loop"
@@ -79,7 +84,9 @@ class Hands:
         call = Call(
             slot=start.slot,
             task=start.task,
-            running=self._context(start, task.app, definition.kind, early=terms.early is True),
+            running=self._context(
+                start, task.app, definition.kind, owned, early=terms.early is True
+            ),
             function=function,
             bind=bind,
             encode=self._encode,
@@ -136,7 +143,9 @@ class Hands:
         for executor in self._executors.values():
             executor.close()
 
-    def _context(self, start: Start, source: Source, kind: Kind, *, early: bool) -> Running:
+    def _context(
+        self, start: Start, source: Source, kind: Kind, owned: Owned | None, *, early: bool
+    ) -> Running:
         """What the call can know of itself, and say."""
         fence = Fence(start.job_id, start.attempt, start.holder)
         return Running(
@@ -147,6 +156,7 @@ class Hands:
             tags=start.terms.tags if start.terms is not None else (),
             headers=start.headers or {},
             trace=start.trace,
+            transact=owned,
             report=Reporter(self._reports, source, fence, not early),
             # One that runs alone takes no slot from what it waits for.
             waits=self._solo_waits if start.solo else self._waits[kind],

@@ -59,6 +59,10 @@ class Settler:
         if delivery.fence in self._held.early and outcome.ending in _RAN:
             self._ran_settled(delivery, outcome)
             return
+        if outcome.ending == "settled":
+            self._held.drop(delivery.fence)
+            self.settled += 1
+            return
         self._ended.append((delivery, outcome))
         self._wake.set()
 

@@ -65,6 +65,7 @@ class Paired(Delegate):
             store,
             atomic=False,
             recorded=False,
+            joint=False,
             durable=store.durable and broker.durable,
             shared=store.shared and broker.shared,
         )

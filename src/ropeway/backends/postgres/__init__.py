@@ -1,6 +1,7 @@
 """PostgreSQL: shared by many machines, with both roles in one database."""
 
 from ropeway.backends.postgres.address import Address
+from ropeway.backends.postgres.backend import PostgresBackend
 from ropeway.backends.postgres.link import Link
 
-__all__ = ["Address", "Link"]
+__all__ = ["Address", "Link", "PostgresBackend"]

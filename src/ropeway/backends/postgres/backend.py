@@ -38,7 +38,7 @@ _STEP = 300
 class PostgresBackend:
     """Both roles in a database. What `commit` acknowledged is on the server's disk."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(joint=True)
 
     def __init__(self, link: Link) -> None:
         self.link = link

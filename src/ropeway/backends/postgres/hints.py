@@ -76,7 +76,8 @@ class Hints:
     async def _told(self, tokens: Sequence[str], timeout: float) -> bool:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        for each in tokens:
+        different = frozenset(tokens)  # several claims may name one queue
+        for each in different:
             self._waiters.setdefault(each, set()).add(waiter)
         timer = loop.call_later(timeout, waiter.cancel)
         try:
@@ -84,7 +85,7 @@ class Hints:
             return not waiter.cancelled()
         finally:
             timer.cancel()
-            for each in tokens:
+            for each in different:
                 waiting = self._waiters[each]
                 waiting.discard(waiter)
                 if not waiting:

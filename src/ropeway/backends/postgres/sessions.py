@@ -76,7 +76,7 @@ class Opener:
         try:
             if self.pooled is None:
                 self.pooled = await self._is_pooled()
-            connection = await self._connect(prepares=not self.pooled)
+            connection = await self.connect(prepares=not self.pooled)
             try:
                 if not self.pooled:
                     await connection.execute(self._set("set"))
@@ -85,11 +85,11 @@ class Opener:
                 raise
         except Exception as error:
             raise translated(error, self.address, unknown=False) from error
-        begin = f"begin isolation level read committed; {self._set('set local')}"
+        begin = f"begin isolation level read committed; {self.within()}"
         return Session(connection, begin if self.pooled else "begin", pooled=self.pooled)
 
     async def _is_pooled(self) -> bool:
-        connection = await self._connect(prepares=False)
+        connection = await self.connect(prepares=False)
         try:
             # A pooler gives its clients numbers of its own making. No parameters: it would prepare.
             asked = f"select 1 where pg_backend_pid() = {connection.get_server_pid()}"
@@ -97,7 +97,12 @@ class Opener:
         finally:
             connection.terminate()
 
-    async def _connect(self, *, prepares: bool) -> Connection:
+    def within(self) -> str:
+        """Return what makes the settings in a transaction, for the rest of it."""
+        return self._set("set local")
+
+    async def connect(self, *, prepares: bool) -> Connection:
+        """Connect, with the server's own settings; raises what asyncpg does."""
         return await asyncpg.connect(
             self.address.dsn,
             timeout=CONNECT,

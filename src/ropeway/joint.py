@@ -1,0 +1,70 @@
+"""Sending in a transaction that the caller has open: with it, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ropeway.capabilities import require
+from ropeway.connect import publishing
+from ropeway.errors import BadArguments, MessageTooLarge, Unsupported
+from ropeway.foreign import execute
+from ropeway.message import Message
+from ropeway.source import Stores
+from ropeway.stepping import stepping
+from ropeway.unique import Unique
+
+
+class Joint(Protocol):
+    """A call that is to be sent over a connection of the caller's."""
+
+    @property
+    def message(self) -> Message:
+        """What is sent."""
+        ...
+
+    @property
+    def unique(self) -> Unique | None:
+        """Whether it is to be the only one."""
+        ...
+
+    @property
+    def connection(self) -> Any:
+        """Over what."""
+        ...
+
+
+async def send_jointly(source: Stores, calls: Sequence[Joint]) -> None:
+    """Publish in the transaction that is open on the one connection that all calls name."""
+    require(source.store.capabilities, "joint", "a send in your own transaction")
+    connection = calls[0].connection
+    if any(call.connection is not connection for call in calls):
+        raise BadArguments(
+            "calls that are sent together have different connections", hint="send them apart"
+        )
+    for call in calls:
+        _refuse_unfit(call, source.settings.max_message)
+    function, text = publishing(source.settings.url, [call.message for call in calls])
+    await execute(connection, function, text, stepping=stepping())
+
+
+def _refuse_unfit(call: Joint, most: int) -> None:
+    message = call.message
+    if message.key is not None:
+        raise Unsupported(
+            f"{message.task} has the key {message.key!r}: all calls of a key would wait for the end "
+            "of your transaction, those that run too",
+            hint="send it after the commit, or without a key",
+        )
+    if call.unique is not None:
+        raise Unsupported(
+            f"{message.task} is unique: whether it is the only one is not known before your "
+            "transaction has ended",
+            hint="send it after the commit, or without unique",
+        )
+    if len(message.body) > most:
+        raise MessageTooLarge(
+            f"the arguments of {message.task} take {len(message.body):,} bytes, more than "
+            f"max_message={most:,}, and larger ones are no part of your transaction",
+            hint="keep the data in a table of yours, and pass its key",
+        )
