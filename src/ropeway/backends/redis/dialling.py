@@ -169,7 +169,7 @@ async def _examine(address: Address, wire: Wire) -> None:
     info = await _call(wire, pack(*guards.INFO))
     # A user who may not ask is not refused for it: `ropeway doctor` says what is unknown.
     if isinstance(info, bytes):
-        guards.refuse_unsafe(address, wire.host, guards.keeping(info))
+        guards.refuse_unsafe(address, wire.host, guards.keeping(guards.told(info)))
 
 
 def refuse_unusable(address: Address, host: Host, greeting: dict[str, Any]) -> None:

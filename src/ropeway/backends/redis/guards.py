@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -26,13 +27,17 @@ class Keeping(Struct, frozen=True):
     appends: bool | None = None
 
 
-def keeping(info: bytes) -> Keeping:
-    """Read the reply to `INFO`."""
+def told(info: bytes) -> dict[str, str]:
+    """Read a reply to `INFO`: what a server tells about itself."""
     lines = info.decode(errors="replace").splitlines()
-    told = dict(line.split(":", 1) for line in lines if ":" in line)
-    policy = told.get("maxmemory_policy", "")
-    evicts = policy.startswith("allkeys-") and told.get("maxmemory") != "0"
-    appends = told.get("aof_enabled")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def keeping(facts: Mapping[str, str]) -> Keeping:
+    """Pick from what a server tells what it does with what it is given."""
+    policy = facts.get("maxmemory_policy", "")
+    evicts = policy.startswith("allkeys-") and facts.get("maxmemory") != "0"
+    appends = facts.get("aof_enabled")
     return Keeping(
         evicts=policy if evicts else None, appends=None if appends is None else appends == "1"
     )

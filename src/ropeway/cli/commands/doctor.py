@@ -9,7 +9,7 @@ import msgspec
 
 from ropeway import safe
 from ropeway.capabilities import require
-from ropeway.cli.checks import application, database, programs, storage
+from ropeway.cli.checks import application, database, programs, redis, storage
 from ropeway.cli.checks.check import Check, failed
 from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
@@ -66,6 +66,10 @@ def _backend(settings: Settings) -> Iterator[Check]:
     if path is None:
         require(connection.blocking().capabilities, "shared", f"{settings.where} for workers")
         yield Check("url", "ok", settings.where)
+        for url in filter(None, (settings.broker, settings.url)):
+            if url.startswith("redis"):
+                yield from redis.examine(url)
+        yield database.queues(settings)
         return
     yield Check("url", "ok", settings.where)
     yield storage.writable(path)
