@@ -210,6 +210,60 @@ async def test_a_commit_that_is_swallowed_is_indeterminate(
         await link.run(swallow, write=True)
 
 
+async def test_a_dead_connection_is_found_out_long_before_the_deadline(
+    make: MakeLink, postgres: Postgres, postgres_url: str, proxy: Proxy
+) -> None:
+    """The server is asked whether it works for it; what was not committed is tried again."""
+    database = _table(postgres, postgres_url)
+    link = make(proxy.url(postgres_url), deadline=600.0)
+    tries = 0
+
+    async def deaf(connection: Connection) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            proxy.swallow()
+            proxy.forget()
+        return await _add(connection)
+
+    async with asyncio.timeout(30):
+        assert await link.run(deaf, write=True) == 1
+    assert tries == 2
+    assert postgres.sql("select count(*) from t", database) == "1"
+
+
+async def test_a_dead_connection_at_the_commit_is_indeterminate(
+    make: MakeLink, postgres_url: str, proxy: Proxy
+) -> None:
+    """It is found out as soon."""
+    link = make(proxy.url(postgres_url), deadline=600.0)
+
+    async def deaf(connection: Connection) -> None:
+        await _one(connection)
+        proxy.swallow()
+        proxy.forget()
+
+    async with asyncio.timeout(30):
+        with pytest.raises(Indeterminate):
+            await link.run(deaf, write=True)
+        assert await link.run(_one, write=False) == 1
+
+
+async def test_what_is_slow_is_not_dead(make: MakeLink, postgres_url: str) -> None:
+    """The server works for it, so its answer is waited for."""
+    link = make(postgres_url, deadline=600.0)
+    tries = 0
+
+    async def slow(connection: Connection) -> Any:
+        nonlocal tries
+        tries += 1
+        await connection.execute("select pg_sleep(4)")
+        return await _one(connection)
+
+    assert await link.run(slow, write=True) == 1
+    assert tries == 1
+
+
 async def test_who_is_cancelled_leaves_no_harm(
     make: MakeLink, postgres_url: str, aeventually: AsyncEventually
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, TypeVar
 
 from ropeway.backends.postgres.address import Address
+from ropeway.backends.postgres.doubt import Doubts
 from ropeway.backends.postgres.failures import gone, rolled_back, translated
 from ropeway.backends.postgres.hints import POLL, Hints, token
 from ropeway.backends.postgres.listener import Listener, notify
@@ -59,6 +60,7 @@ class Link:
         self.opener = Opener(address)
         self.hints = Hints()
         self._pool = Pool(self.opener)
+        self._doubts = Doubts(self.opener)
         self._listener = Listener(self.opener, self.hints)
         self._untold: set[str] = set()
         self._teller: asyncio.Task[None] | None = None
@@ -106,6 +108,7 @@ class Link:
         session = attempt.session
         connection = session.connection
         watchdog = asyncio.get_running_loop().call_at(deadline, attempt.expire)
+        self._doubts.watch(session)
         try:
             if plain and not session.pooled:
                 attempt.committing = write
@@ -126,6 +129,7 @@ class Link:
             raise
         finally:
             watchdog.cancel()
+            self._doubts.forget(session)
             self._pool.give(session)
 
     def _again(self, attempt: _Attempt, error: Exception, tries: int) -> bool:
@@ -189,6 +193,7 @@ class Link:
             async with asyncio.timeout(1.0):
                 await self.flush()
         await self._listener.close()
+        await self._doubts.close()
         await self._pool.close()
 
 

@@ -8,6 +8,7 @@ import asyncpg
 
 from ropeway.backends.postgres.address import Address
 from ropeway.backends.postgres.failures import translated
+from ropeway.backends.postgres.hedge import hedged
 
 CONNECT = 5.0
 """Seconds within which a session must be open."""
@@ -103,6 +104,9 @@ class Opener:
 
     async def connect(self, *, prepares: bool) -> Connection:
         """Connect, with the server's own settings; raises what asyncpg does."""
+        return await hedged(lambda: self._dial(prepares=prepares), lambda late: late.terminate())
+
+    async def _dial(self, *, prepares: bool) -> Connection:
         return await asyncpg.connect(
             self.address.dsn,
             timeout=CONNECT,
