@@ -7,16 +7,23 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 
 from ropeway.backends.postgres.backend import PostgresBackend
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
+from ropeway.claims import Claim
+from ropeway.states import State
+from ropeway.testing.conformance.steps import Claimer, ids, message, settled
+from ropeway.transition import Finish, Release, Transition
 from tests.backends.postgres_rig import database, make, side
+from tests.conftest import AsyncEventually
 
 __all__ = ["database", "make", "side"]
 
 _BACKLOG = 200_000
+_CLAIM = Claim("default", 9)
 _FILL = """
 insert into job (serial, place, enqueued, band, kind, lane, id, task, queue, body)
 select n, clock() + {ahead}, clock(), 5, 0, 10, '{prefix}' || n, 't', 'default', '' from
@@ -26,6 +33,7 @@ generate_series(1, {count}) n
 # Statement -> the indexes that it may go by; no table may be read through.
 _PLANS: dict[str, set[str]] = {
     "look": {"lanes", "leased", "waking"},
+    "look_from": {"lanes", "leased", "waking"},
     "claim_due": {"lanes"},
     "claim_expired": {"leased", "record_pkey"},
     "candidates": {"lanes"},
@@ -127,7 +135,54 @@ async def _touched(side: Connection, statement: str, n: int) -> int:
     await side.execute("set enable_seqscan = off")
     explained = f"explain (analyze, buffers, format json) {statement}"
     now = await side.fetchval("select clock()")
-    told = await side.fetchval(explained, "w", 60.0, "default", 0, 10, now, n)
+    told = await side.fetchval(explained, "w", 60.0, "default", 0, 10, now, n, -1.0)
     plan = json.loads(told)[0]["Plan"]
     assert plan["Actual Rows"] == n
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+async def test_claims_beside_a_snapshot_that_is_held_open(
+    filled: PostgresBackend, side: Connection, database: str
+) -> None:
+    """What others may still see of rows that are gone is not read at every claim."""
+    other = await asyncpg.connect(database)
+    await other.execute("begin isolation level repeatable read; select 1")
+    await side.execute(_FILL.format(ahead=0, prefix="gone", count=20_000))
+    await side.execute(
+        "update job set state = 1, lease_until = clock() - 1, holder = 'w'; delete from job"
+    )
+    me = Claimer(filled, "me", 60.0)
+    read: list[int] = []
+    for _ in range(40):
+        new = [message() for _ in range(3)]
+        await filled.commit([Transition(publish=(each,)) for each in new])
+        looked = await filled.link.run(lambda c: filled._since.look(c, [_CLAIM]), write=False)
+        read.append(looked.entries)
+        found = await me.take(9)
+        assert ids(found) == ids(new)
+        await filled.commit([settled(each, Finish(State.SUCCEEDED, keep=0.0)) for each in found])
+    await other.close()
+    assert max(read) > 20_000
+    assert sorted(read)[len(read) // 2] < 1_000
+
+
+async def test_what_comes_back_beside_a_snapshot_is_found(
+    filled: PostgresBackend, side: Connection, database: str, aeventually: AsyncEventually
+) -> None:
+    """Given back to its old place, where claims do not look any more, a message is found later."""
+    other = await asyncpg.connect(database)
+    await other.execute("begin isolation level repeatable read; select 1")
+    first, second = message(), message()
+    await filled.commit([Transition(publish=(each,)) for each in (first, second)])
+    me = Claimer(filled, "me", 60.0)
+    held = await me.take(1)
+    await side.execute(_FILL.format(ahead=0, prefix="gone", count=20_000))
+    await side.execute("delete from job where id like 'gone%'")
+    assert ids(await me.take(1)) == [second.id]
+    await filled.commit([settled(held[0], Release("releases"))])
+
+    async def found() -> list[str]:
+        return ids(await me.take(1))
+
+    assert await aeventually(found) == [first.id]
+    await other.close()

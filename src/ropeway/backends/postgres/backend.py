@@ -10,12 +10,13 @@ from typing import TypeVar
 
 from ropeway.backends.postgres import plain, query, retain, search
 from ropeway.backends.postgres.apply import end_flagged, expire
-from ropeway.backends.postgres.claim import Claiming, Look, deliveries, look
+from ropeway.backends.postgres.claim import Claiming, deliveries
 from ropeway.backends.postgres.commit import commit, decided
 from ropeway.backends.postgres.hints import POLL
 from ropeway.backends.postgres.limits import declare, meters_of
 from ropeway.backends.postgres.link import Link
 from ropeway.backends.postgres.locks import LIMITS
+from ropeway.backends.postgres.look import Look, Since
 from ropeway.backends.postgres.model import Model, Names
 from ropeway.backends.postgres.rows import Job, Row
 from ropeway.backends.postgres.sessions import Connection
@@ -43,6 +44,7 @@ class PostgresBackend:
     def __init__(self, link: Link) -> None:
         self.link = link
         self._excess = retain.Excess()
+        self._since = Since()
 
     async def open(self) -> None:
         await self.link.open()
@@ -74,7 +76,7 @@ class PostgresBackend:
         deadline = time.monotonic() + wait
         names = [queue_name(claim.queue) for claim in claims]
         while True:
-            looked = await self._look(lambda connection: look(connection, claims))
+            looked = await self._look(lambda connection: self._since.look(connection, claims))
             soon = looked.ready_in(claims)
             if soon <= 0 and (found := await self._claim(claims, looked, holder, lease)):
                 return found
@@ -92,11 +94,21 @@ class PostgresBackend:
                 pass
         while True:
             rows, finished = await self.link.run(
-                partial(_claim, claims=claims, looked=looked, lessee=(holder, lease)), write=True
+                partial(self._take, claims, looked, (holder, lease)), write=True
             )
             if rows or finished:
                 return deliveries(rows, holder)
-            looked = await self._look(lambda connection: look(connection, claims))
+            looked = await self._look(lambda connection: self._since.look(connection, claims))
+
+    async def _take(
+        self,
+        claims: Sequence[Claim],
+        looked: Look,
+        lessee: tuple[str, float],
+        connection: Connection,
+    ) -> tuple[list[Row], bool]:
+        claiming = Claiming(connection, self._since, looked, lessee)
+        return await claiming.run(claims), claiming.finished
 
     async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
         if not fences:
@@ -193,13 +205,6 @@ class PostgresBackend:
                 break
             done += await decided(self.link, partial(_named, found), (), partial(_end_all, end))
         return done
-
-
-async def _claim(
-    connection: Connection, claims: Sequence[Claim], looked: Look, lessee: tuple[str, float]
-) -> tuple[list[Row], bool]:
-    claiming = Claiming(connection, looked, *lessee)
-    return await claiming.run(claims), claiming.finished
 
 
 async def _ids(connection: Connection, name: str, limit: int) -> list[str]:

@@ -78,10 +78,12 @@ returning job.id, job.attempt, job.holder, job.keep_cancelled is not null;
 
 -- name: look
 -- What claims have to see to, now: ends of leases, limits that may have room, and of each lane in
--- which something waits its first place.
--- in: queues, kinds   out: now, queue, kind, lane or null, place, end of a lease, wake
+-- which something waits its first place. And how many entries of indexes were read for it: those of
+-- rows that are gone count, until nobody can see them any more and they are cleared away.
+-- in: queues, kinds, places from which to look for leases
+-- out: now, queue, kind, lane or null, place, end of a lease, wake, entries read so far
 with recursive wanted as (
-    select * from unnest($1::text[], $2::smallint[]) as w (queue, kind)),
+    select * from unnest($1::text[], $2::smallint[], $3::float8[]) as w (queue, kind, since)),
 heads as (
     select w.queue, w.kind, h.lane, h.place from wanted w cross join lateral (
         select lane, place from job
@@ -92,24 +94,66 @@ heads as (
         select lane, place from job
         where state = 0 and queue = p.queue and kind = p.kind and lane > p.lane
         order by lane, place, serial limit 1) h)
-select clock(), queue, kind, lane, place, null::float8, null::float8 from heads
+select clock(), null, null::smallint, null::smallint, null::float8, null::float8, null::float8,
+    pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass)
+union all
+select clock(), queue, kind, lane, place, null, null, null from heads
 union all
 select clock(), w.queue, w.kind, null, null,
-    (select lease_until from job where state = 1 and queue = w.queue and kind = w.kind
+    (select lease_until from job
+        where state = 1 and queue = w.queue and kind = w.kind and lease_until >= w.since
+            and lease_until <= (select clock()) + 1
         order by lease_until limit 1),
     (select at from wake where queue = w.queue and kind = w.kind and at is not null
-        order by at limit 1)
-from wanted w;
+        order by at limit 1), null
+from wanted w
+union all
+select clock(), null, null, null, null, null, null,
+    pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass);
+
+-- name: look_from
+-- The same, in each lane from a place on.
+-- in: queues, kinds, places from which to look for leases; queues, kinds, lanes, places
+-- out: as above
+with wanted as (
+    select * from unnest($1::text[], $2::smallint[], $3::float8[]) as w (queue, kind, since)),
+lanes as (
+    select * from unnest($4::text[], $5::smallint[], $6::smallint[], $7::float8[])
+        as l (queue, kind, lane, since))
+select clock(), null, null::smallint, null::smallint, null::float8, null::float8, null::float8,
+    pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass)
+union all
+select clock(), l.queue, l.kind, l.lane, h.place, null, null, null
+from lanes l cross join lateral (
+    select place from job
+    where state = 0 and queue = l.queue and kind = l.kind and lane = l.lane and place >= l.since
+    order by place, serial limit 1) h
+union all
+select clock(), w.queue, w.kind, null, null,
+    (select lease_until from job
+        where state = 1 and queue = w.queue and kind = w.kind and lease_until >= w.since
+            and lease_until <= (select clock()) + 1
+        order by lease_until limit 1),
+    (select at from wake where queue = w.queue and kind = w.kind and at is not null
+        order by at limit 1), null
+from wanted w
+union all
+select clock(), null, null, null, null, null, null,
+    pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass);
 
 -- name: claim_due
 -- Leases what is due in one lane; who else claims just now is not waited for.
--- in, one each: holder, lease, queue, kind, lane, until, n   out: see rows.delivery_of
+-- in, one each: holder, lease, queue, kind, lane, until, n, since   out: see rows.delivery_of
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = $1,
     lease_until = m.at + $2::float8, started = m.at, settled = null
 from (select clock() as at offset 0) as m
 where ctid = any (array(
     select ctid from job
-    where state = 0 and queue = $3 and kind = $4 and lane = $5 and place <= $6
+    where state = 0 and queue = $3 and kind = $4 and lane = $5 and place <= $6 and place >= $8
     order by place, serial limit $7 for update skip locked))
 returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
     failures, losses, releases, unknown, head, body, limited_by;
@@ -134,9 +178,9 @@ returning lease_until, serial, coalesce(due, place), id, task, queue, band, key,
 
 -- name: candidates
 -- What may be claimed in one lane as far as its limits allow it: from now on nobody else may.
--- in, one each: queue, kind, lane, until, n   out: place, serial, id, limits or null, kind
+-- in, one each: queue, kind, lane, until, n, since   out: place, serial, id, limits or null, kind
 select place, serial, id, limited_by, kind from job
-where state = 0 and queue = $1 and kind = $2 and lane = $3 and place <= $4
+where state = 0 and queue = $1 and kind = $2 and lane = $3 and place <= $4 and place >= $6
 order by place, serial limit $5 for update skip locked;
 
 -- name: claim_chosen
