@@ -47,6 +47,7 @@ end
 
 -- Take a waiting job out of where it is.
 local function pull(job)
+  if job.where == NOWHERE then return end
   local what, member = about(job), member_of(job)
   if job.where == IN_LANE or job.where == FREED then
     gather('ZREM', lane_key(what), member)

@@ -57,17 +57,32 @@ end
 
 -- Whoever waits for one of these names is told when everything is written.
 local hints = {}
+local MANY = 8 -- of so many names it is asked first which ones anybody waits for
 
 local function hint(what)
   hints[what] = true
 end
 
+local function channel(what)
+  if #what > 64 then return tag .. ':hint#' .. redis.sha1hex(what) end
+  return tag .. ':hint:' .. what
+end
+
 local function tell()
+  local names, n = {}, 0
   for what in pairs(hints) do
-    if #what > 64 then
-      call('SPUBLISH', tag .. ':hint#' .. redis.sha1hex(what), '')
-    else
-      call('SPUBLISH', tag .. ':hint:' .. what, '')
+    n = n + 1
+    names[n] = channel(what)
+  end
+  for first = 1, n, MOST do
+    local last = math.min(first + MOST - 1, n)
+    -- A user of the server may not be allowed to ask: then all are told.
+    local heard = last - first >= MANY
+      and redis.pcall('PUBSUB', 'SHARDNUMSUB', unpack(names, first, last))
+    for at = first, last do
+      if not heard or heard.err or heard[2 * (at - first + 1)] ~= 0 then
+        call('SPUBLISH', names[at], '')
+      end
     end
   end
 end

@@ -9,8 +9,8 @@ local function release(job, each)
   if due then job.due, job.place = due, due end
   if job.expires == job.expires then gather('ZADD', LATE, job.expires, job.id) end
   push(job)
-  local queue = about(job).queue
-  hint('queue/' .. queue)
+  hint('job/' .. job.id)
+  hint('queue/' .. about(job).queue)
 end
 
 local function settle(job, each, digest)
@@ -19,7 +19,6 @@ local function settle(job, each, digest)
   local counts = COUNTS[each.counts]
   if counts then job[counts] = job[counts] + 1 end
   if counts == 'unknown' then job.releases = job.releases + 1 end
-  hint('job/' .. job.id)
   if each.kind == 1 and not has(job, CANCELLING) then return release(job, each) end
   job.error = each.error
   local state, keep = each.state, each.keep
