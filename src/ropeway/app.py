@@ -19,6 +19,7 @@ from ropeway.connect import Connecting, Connection
 from ropeway.control import Workers
 from ropeway.depends import refuse_asynchronous
 from ropeway.errors import BadTask, ConfigError
+from ropeway.exchanges import ExchangeHandle, Exchanges
 from ropeway.limiting import LimitValue
 from ropeway.limits import Limits
 from ropeway.message import Kind, Terms
@@ -27,6 +28,7 @@ from ropeway.options import Duration, ForTask, Options, duration, for_task
 from ropeway.quarantine import Quarantine
 from ropeway.results import Job
 from ropeway.retry import RetryPolicy
+from ropeway.routing import Exchange, ExchangeType
 from ropeway.sending import Call, send_all, spread_out
 from ropeway.stepping import step, stepping
 from ropeway.store import Backend
@@ -87,6 +89,7 @@ class Ropeway:
         self.tasks: dict[str, Task[..., Any]] = {}
         self.hooks = Hooks()
         self.limits = Limits(self, limits or {})
+        self.exchanges = Exchanges(self)
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()
         self.workers = Workers(self)
@@ -271,6 +274,29 @@ class Ropeway:
         while chunk := list(itertools.islice(remaining, _CHUNK)):
             jobs += await send_all(self, chunk)
         return jobs
+
+    # -- routing --------------------------------------------------------------------------
+
+    def exchange(
+        self,
+        name: str,
+        type: ExchangeType = "direct",
+        *,
+        alternate: str | ExchangeHandle | None = None,
+        auto_delete: bool = False,
+        internal: bool = False,
+    ) -> ExchangeHandle:
+        """Declare an exchange: "direct", "fanout", "topic" or "headers"; bind queues to it then.
+
+        `alternate` is the exchange that gets what no binding wants. One that is `auto_delete` goes
+        with the last binding from it; only exchanges can be bound to one that is `internal`.
+        """
+        other = alternate.name if isinstance(alternate, ExchangeHandle) else alternate
+        return self.exchanges.add(
+            Exchange(
+                name=name, type=type, alternate=other, auto_delete=auto_delete, internal=internal
+            )
+        )
 
     # -- working --------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from ropeway.wrappers.half import Half
 from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
 from ropeway.wrappers.ported import Ported
+from ropeway.wrappers.routed import Routed
 
 LONGEST_WAIT = 30.0
 
@@ -213,7 +214,7 @@ class Connection:
 
         `own` says that the loop is ropeway's, with no user code on it: short work may block it.
         """
-        return Observed(self._make_looped(own), self.events)
+        return Observed(Routed(self._make_looped(own)), self.events)
 
     def blocking(self) -> Backend:
         """Return the backend that works where it is asked, in the caller's own thread."""
@@ -221,7 +222,7 @@ class Connection:
         if self._blocking is None:
             with self._lock:
                 if self._blocking is None:
-                    self._blocking = Observed(self._make_blocking(), self.events)
+                    self._blocking = Observed(Routed(self._make_blocking()), self.events)
         return self._blocking
 
 

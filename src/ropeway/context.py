@@ -88,6 +88,8 @@ class Running(Struct, frozen=True, kw_only=True):
     trace: str | None = None
     deadline: float | None = None
     transact: Callable[[], Transacting] | None = None
+    exchange: str = ""
+    routing_key: str = ""
 
     def until(self, timeout: float | None) -> Running:
         """Return the same for a run that starts now and may take so long."""
@@ -130,6 +132,16 @@ class Current:
     def queue(self) -> str:
         """The queue that it came from."""
         return self._running().queue
+
+    @property
+    def exchange(self) -> str:
+        """The exchange that it was published to; empty if it was sent to its queue."""
+        return self._running().exchange
+
+    @property
+    def routing_key(self) -> str:
+        """The routing key that it was published with."""
+        return self._running().routing_key
 
     @property
     def key(self) -> str | None:

@@ -40,6 +40,9 @@ class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     signature: bytes | None = None
     limits: tuple[str, ...] = ()
     terms: Terms | None = None
+    exchange: str = ""
+    routing_key: str = ""
+    mandatory: bool | None = None
     version: int = ENVELOPE_VERSION
 
 
@@ -77,6 +80,9 @@ def _is_plain(message: Message) -> bool:
         and message.signature is None
         and not message.limits
         and message.terms is None
+        and not message.exchange
+        and not message.routing_key
+        and message.mandatory is None
         and message.content_type == _DEFAULT_HEAD.content_type
         and message.version == ENVELOPE_VERSION
     )

@@ -141,6 +141,18 @@ class NotUnique(Refused):
         self.job_id = job_id
 
 
+class Unroutable(Refused):
+    """No queue takes what was published to an exchange."""
+
+    code = "RW-222"
+
+
+class TopologyConflict(Refused):
+    """An exchange is there with other properties."""
+
+    code = "RW-223"
+
+
 class JobNotFound(RopewayError):
     """No job of that id is kept."""
 

@@ -10,6 +10,7 @@ from ropeway.connect import publishing
 from ropeway.errors import BadArguments, MessageTooLarge, Unsupported
 from ropeway.foreign import execute
 from ropeway.message import Message
+from ropeway.outbox import resting
 from ropeway.source import Stores
 from ropeway.stepping import stepping
 from ropeway.unique import Unique
@@ -36,7 +37,9 @@ class Joint(Protocol):
 
 async def send_jointly(source: Stores, calls: Sequence[Joint]) -> None:
     """Publish in the transaction that is open on the one connection that all calls name."""
-    require(source.store.capabilities, "joint", "a send in your own transaction")
+    url, outbox = source.settings.outbox or source.settings.url, bool(source.settings.outbox)
+    if not outbox:
+        require(source.store.capabilities, "joint", "a send in your own transaction")
     connection = calls[0].connection
     if any(call.connection is not connection for call in calls):
         raise BadArguments(
@@ -44,18 +47,15 @@ async def send_jointly(source: Stores, calls: Sequence[Joint]) -> None:
         )
     for call in calls:
         _refuse_unfit(call, source.settings.max_message)
-    function, text = publishing(source.settings.url, [call.message for call in calls])
+        if not outbox:
+            _refuse_without_outbox(call.message)
+    messages = [resting(call.message) if outbox else call.message for call in calls]
+    function, text = publishing(url, messages)
     await execute(connection, function, text, stepping=stepping())
 
 
 def _refuse_unfit(call: Joint, most: int) -> None:
     message = call.message
-    if message.key is not None:
-        raise Unsupported(
-            f"{message.task} has the key {message.key!r}: all calls of a key would wait for the end "
-            "of your transaction, those that run too",
-            hint="send it after the commit, or without a key",
-        )
     if call.unique is not None:
         raise Unsupported(
             f"{message.task} is unique: whether it is the only one is not known before your "
@@ -67,4 +67,19 @@ def _refuse_unfit(call: Joint, most: int) -> None:
             f"the arguments of {message.task} take {len(message.body):,} bytes, more than "
             f"max_message={most:,}, and larger ones are no part of your transaction",
             hint="keep the data in a table of yours, and pass its key",
+        )
+
+
+def _refuse_without_outbox(message: Message) -> None:
+    if message.key is not None:
+        raise Unsupported(
+            f"{message.task} has the key {message.key!r}: all calls of a key would wait for the end "
+            "of your transaction, those that run too",
+            hint="send it after the commit, without a key, or through an outbox",
+        )
+    if message.mandatory is not None:
+        raise Unsupported(
+            f"{message.task} is sent to exchange {message.exchange!r}: which queues that means is "
+            "not known before your transaction has ended",
+            hint="send it to a queue, after the commit, or through an outbox",
         )

@@ -67,6 +67,10 @@ class Message(Struct, frozen=True, gc=False, kw_only=True):
 
     Messages of one queue with the same `key` are handed out one at a time, in the order they were
     published, also through retries. `limits` names those that its runs are counted against.
+
+    One with `mandatory` set goes where its `exchange` sends it, by `routing_key` and `headers`, and
+    not to `queue`; if that is nowhere, it is refused (True) or dropped (False). On what rests in a
+    queue `mandatory` is None, and the other two tell how it came there.
     """
 
     id: str
@@ -86,6 +90,9 @@ class Message(Struct, frozen=True, gc=False, kw_only=True):
     signature: bytes | None = None
     limits: tuple[str, ...] = ()
     terms: Terms | None = None
+    exchange: str = ""
+    routing_key: str = ""
+    mandatory: bool | None = None
     version: int = ENVELOPE_VERSION
 
     def first_due(self, enqueued: float) -> float:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from ropeway.config import seconds, size
 from ropeway.errors import BadArguments, ConfigError
 from ropeway.foreign import checked
+from ropeway.exchanges import ExchangeHandle
 from ropeway.limiting import LimitValue
 from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Terms
 from ropeway.resources import Needs, is_usable, queue_for, split
@@ -24,6 +25,7 @@ Duration = float | str | timedelta
 
 Classes = tuple[type[BaseException], ...]
 _LONGEST_HEADERS = 16_384
+_LONGEST_KEY = 255
 _OF_THE_RUN = frozenset({"retries", "timeout", "hard_timeout", "memory", "keep", "ack", "store"})
 """What of a task's options its workers know, so that messages need not say it."""
 
@@ -51,6 +53,9 @@ class Common(TypedDict, total=False):
 class Using(Common, total=False):
     """What `using` takes."""
 
+    exchange: str | ExchangeHandle | None
+    routing_key: str | None
+    mandatory: bool | None
     delay: Duration | None
     at: datetime | None
     connection: Any
@@ -78,6 +83,9 @@ class Options(Struct, frozen=True, kw_only=True):
     policy: RetryPolicy | None = None
     headers: dict[str, str] = field(default_factory=dict)
     terms: Terms | None = None
+    exchange: str = ""
+    routing_key: str = ""
+    mandatory: bool | None = None
     unique: Unique | None = None
     connection: Any = None
 
@@ -95,7 +103,7 @@ def changed(old: Options, policy: RetryPolicy, given: Mapping[str, Any]) -> Opti
     for name in given.keys() & _CHECKS.keys():
         target, check = _CHECKS[name]
         changes[target] = check(given[name])
-    changes |= _dates(given) | _place(given, old.queue)
+    changes |= _dates(given) | _place(given, old.queue) | _route(given, old)
     if "limits" in given:
         changes["limits"] = _limit_names(given["limits"])
     if "headers" in given:
@@ -212,6 +220,30 @@ def _place(given: Mapping[str, Any], old: str) -> dict[str, str]:
     if "needs" in given:
         needs = _needs(given["needs"])
     return {"queue": _name(queue_for(queue, needs), "queue")}
+
+
+def _route(given: Mapping[str, Any], old: Options) -> dict[str, Any]:
+    if not given.keys() & {"exchange", "routing_key", "mandatory"}:
+        return {}
+    exchange = given.get("exchange", old.exchange)
+    exchange = exchange if isinstance(exchange, str) else getattr(exchange, "name", None)
+    if not isinstance(exchange, str) or not exchange:
+        raise BadArguments(
+            "routing_key and mandatory are for an exchange, and none is named",
+            hint='write using(exchange="logs", routing_key="eu.error")',
+        )
+    key = given.get("routing_key", old.routing_key)
+    if not isinstance(key, str) or (_size(key) or 0) > _LONGEST_KEY or _size(key) is None:
+        raise BadArguments(f"routing_key={key!r} is no text of at most {_LONGEST_KEY} bytes")
+    mandatory = given.get("mandatory", old.mandatory is not False)
+    if not isinstance(mandatory, bool):
+        raise BadArguments(f"mandatory={mandatory!r} is not True or False")
+    if given.keys() & {"queue", "needs", "unique"} or old.unique is not None:
+        raise BadArguments(
+            "an exchange chooses the queues, so queue, needs and unique cannot be given with it",
+            hint="leave them out, or send to the queue itself",
+        )
+    return {"exchange": _name(exchange, "exchange"), "routing_key": key, "mandatory": mandatory}
 
 
 def _needs(needs: Mapping[str, int]) -> Needs:

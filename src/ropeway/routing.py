@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct, field
@@ -52,7 +52,7 @@ class Binding(Struct, frozen=True, kw_only=True, omit_defaults=True):
     to: str
     to_exchange: bool = False
     key: str = ""
-    arguments: dict[str, Value] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)  # of `Value`, which msgspec cannot tell
 
 
 class Way(Struct, frozen=True):

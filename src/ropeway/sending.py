@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from ropeway.blobs import Parcel, packed, unpack
 from ropeway.capabilities import require
-from ropeway.errors import Backpressure, Refused, RopewayError
+from ropeway.errors import Backpressure, Refused, RopewayError, Unroutable
+from ropeway.exchanges import Exchanges
 from ropeway.joint import send_jointly
 from ropeway.message import Message
 from ropeway.middleware import Hooks
@@ -31,6 +32,11 @@ class Source(Stores, Protocol):
     @property
     def hooks(self) -> Hooks:
         """What goes around each send and each run."""
+        ...
+
+    @property
+    def exchanges(self) -> Exchanges:
+        """What it declares."""
         ...
 
 
@@ -90,6 +96,8 @@ async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
     alone = [call for call in calls if call.unique is not None]
     if alone:
         return await _send_unique(app, calls, alone)
+    if any(call.message.mandatory is not None for call in calls):
+        await app.exchanges.adeclare()
     most = app.settings.max_message
     if all(len(call.message.body) <= most for call in calls):
         answers = await app.store.commit([Transition(publish=(call.message,)) for call in calls])
@@ -100,6 +108,8 @@ async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
 
 async def send_one(app: Source, call: Call[R]) -> Job[R]:
     """Send a call that nothing goes around, and that need not be the only one."""
+    if call.message.mandatory is not None:
+        await app.exchanges.adeclare()
     if len(call.message.body) > app.settings.max_message:
         (answer,) = await _send_large(app, [call], app.settings.max_message)
     else:
@@ -124,8 +134,16 @@ async def _send_large(app: Source, calls: Sequence[Call[R]], most: int) -> list[
 
 def _sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
     if answer.status == "refused":
-        raise _refusal(answer)
+        raise _unroutable(call.message) if answer.reason == "unroutable" else _refusal(answer)
     return Job(app, call.message.id, call.result_type)
+
+
+def _unroutable(message: Message) -> Unroutable:
+    exchange, key = message.exchange, message.routing_key
+    return Unroutable(
+        f"exchange {exchange!r} has no queue for routing key {key!r} and its headers",
+        hint=f"see: ropeway route {exchange} {key}",
+    )
 
 
 async def _send_unique(

@@ -99,6 +99,9 @@ class Sender(Generic[P, R]):
         settles the job before it runs, so that it runs at most once. `tags` and `headers` travel
         with it. `connection` is one of yours to the same PostgreSQL database, of asyncpg, psycopg,
         SQLAlchemy or Django: the call is sent when its transaction commits, and not otherwise.
+        with it. With `exchange` the call goes to the queues that are bound for its `routing_key`
+        and headers, a job in each; if there is none, `Unroutable` is raised, or nothing happens
+        with `mandatory=False`. The job that `send` returns is that of the first queue by name.
         Raises `BadArguments`.
         """
         changes = changed(self._options, self._definition.policy, options)

@@ -254,7 +254,7 @@ def _size_of_the_rest(transition: Transition) -> int:
     )
 
 
-Refusal = Literal["lost", "conflict", "duplicate", "full", "cancelled"]
+Refusal = Literal["lost", "conflict", "duplicate", "full", "cancelled", "unroutable"]
 
 
 class Answer(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):

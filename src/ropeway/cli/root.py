@@ -43,6 +43,18 @@ _COMMANDS = {
         "ropeway.cli.commands.limits:limits",
         "Look at limits, and change them while workers run: ls, show, set, reset.",
     ),
+    "exchanges": (
+        "ropeway.cli.commands.exchanges:exchanges",
+        "Look at exchanges and change them: ls, bindings, declare, bind, unbind, rm.",
+    ),
+    "route": (
+        "ropeway.cli.commands.route:route",
+        "Say to which queues a message would go, and why; nothing is sent.",
+    ),
+    "topology": (
+        "ropeway.cli.commands.topology:topology",
+        "Take all exchanges and bindings to and from a file: export, diff, apply.",
+    ),
     "workers": (
         "ropeway.cli.commands.workers:workers",
         "Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack, check.",

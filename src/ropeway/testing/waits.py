@@ -13,6 +13,7 @@ from ropeway.events import Events
 from ropeway.store import Backend
 from ropeway.wrappers.delegate import Delegate
 from ropeway.wrappers.observed import Observed
+from ropeway.wrappers.routed import Routed
 
 _GLANCE = 0.002
 """Seconds between two looks at the clock, which gives no hint when it is moved."""
@@ -100,7 +101,7 @@ class SandboxConnection:
     def __init__(self, before: Connecting, backend: Backend, clock: ManualClock) -> None:
         self.events: Events = before.events
         self.clock, self.longest_wait = clock, math.inf
-        self._backend = Observed(backend, self.events)
+        self._backend = Observed(Routed(backend), self.events)
 
     def looped(self, *, own: bool = False) -> Backend:
         """Return the one backend; it belongs to no loop."""

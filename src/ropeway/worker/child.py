@@ -78,7 +78,17 @@ class Child:
     def _manifest(self) -> Manifest:
         tasks, limits = told_of(self._app), list(self._app.limits.declared.values())
         settings, code = msgspec.to_builtins(self._app.settings), code_digest(self._app)
-        return Manifest(os.getpid(), settings, tasks, self._slots, limits, code)
+        routes = self._app.exchanges
+        return Manifest(
+            os.getpid(),
+            settings,
+            tasks,
+            self._slots,
+            limits,
+            code,
+            routes.declared,
+            routes.bindings,
+        )
 
     def _on_frame(self, hands: Hands, payload: bytes) -> None:
         frame = decode_to_child(payload)

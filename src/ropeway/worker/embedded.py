@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ropeway import lifeline
+from ropeway import lifeline, topology
 from ropeway.control import bell
 from ropeway.limiting import bring_into_force
 from ropeway.message import Delivery, Kind, Outcome
@@ -111,6 +111,7 @@ class EmbeddedWorker:
             path = await backend.lifeline(holder)
             alive = None if path is None else lifeline.join(path)
             await bring_into_force(backend, app.limits.declared.values())
+            await topology.declare(backend, app.exchanges.declared, app.exchanges.bindings)
             places = LocalPlaces(app, self._slots, self._ended, backend)
             await places.begin()
             return await self._at_work(backend, places, held, holder, ready)

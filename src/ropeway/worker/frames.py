@@ -10,6 +10,7 @@ from msgspec import Struct
 from ropeway.claims import Limit
 from ropeway.message import Delivery, Kind, Outcome, Terms
 from ropeway.retry import RetryPolicy
+from ropeway.routing import Binding, Exchange
 
 
 class TaskInfo(Struct, frozen=True, kw_only=True):
@@ -31,6 +32,8 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     slots: dict[Kind, int]
     limits: list[Limit] = []
     code: str = ""
+    exchanges: list[Exchange] = []
+    bindings: list[Binding] = []
 
 
 class Start(Struct, frozen=True, array_like=True, gc=False):
@@ -50,6 +53,8 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
     terms: Terms | None = None
     solo: bool = False
     trace: str | None = None
+    exchange: str = ""
+    routing_key: str = ""
 
     @classmethod
     def of(cls, slot: int, delivery: Delivery) -> Self:
@@ -70,6 +75,8 @@ class Start(Struct, frozen=True, array_like=True, gc=False):
             message.terms,
             delivery.solo,
             message.trace,
+            message.exchange,
+            message.routing_key,
         )
 
 

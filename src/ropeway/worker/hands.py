@@ -155,6 +155,8 @@ class Hands:
             key=start.key,
             tags=start.terms.tags if start.terms is not None else (),
             headers=start.headers or {},
+            exchange=start.exchange,
+            routing_key=start.routing_key,
             trace=start.trace,
             transact=owned,
             report=Reporter(self._reports, source, fence, not early),

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from ropeway.config import Settings, project_table
 from ropeway.connect import Connecting
 from ropeway.errors import AppNotFound
+from ropeway.exchanges import Exchanges
 from ropeway.limits import Limits
 from ropeway.middleware import Hooks
 
@@ -26,6 +27,7 @@ class Application(Protocol):
     settings: Settings
     tasks: dict[str, Any]
     limits: Limits
+    exchanges: Exchanges
     connection: Connecting
     hooks: Hooks
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ropeway import topology
 from ropeway.capabilities import require
 from ropeway.config import Settings
 from ropeway.connect import Connection
@@ -88,6 +89,7 @@ class Supervisor:
             fleet.hold(await backend.lifeline(self._holder))
             require(backend.capabilities, "shared", "a worker of several processes")
             await bring_into_force(backend, manifest.limits)
+            await topology.declare(backend, manifest.exchanges, manifest.bindings)
             fleet.serve(shared)
             self._greet(settings, manifest)
             self._reporter.code = manifest.code
