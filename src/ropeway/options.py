@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from ropeway.config import seconds, size
 from ropeway.errors import BadArguments, ConfigError
-from ropeway.foreign import checked
 from ropeway.exchanges import ExchangeHandle
+from ropeway.foreign import checked
 from ropeway.limiting import LimitValue
 from ropeway.message import DEFAULT_BAND, DEFAULT_QUEUE, HIGHEST_BAND, LOWEST_BAND, Terms
 from ropeway.resources import Needs, is_usable, queue_for, split
