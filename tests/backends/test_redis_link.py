@@ -82,6 +82,7 @@ async def test_replies_reach_those_who_asked(valkey: Valkey) -> None:
     async def echo(n: int) -> Any:
         return int(await link.command("ECHO", n))
 
+    wire = await link.take()
     tasks = [asyncio.create_task(echo(n)) for n in range(60)]
     await asyncio.sleep(0)
     for task in tasks[::3]:
@@ -90,6 +91,7 @@ async def test_replies_reach_those_who_asked(valkey: Valkey) -> None:
     for n, answer in enumerate(told):
         assert answer == n or (n % 3 == 0 and isinstance(answer, asyncio.CancelledError))
     assert await echo(7) == 7
+    assert await link.take() is wire
     await link.close()
 
 
