@@ -29,7 +29,7 @@ _COMMANDS = {
     "tasks": ("ropeway.cli.commands.tasks:tasks", "Look at registered functions: ls."),
     "jobs": (
         "ropeway.cli.commands.jobs:jobs",
-        "Look at jobs and change them: ls, show, result, cancel, retry, edit, rm.",
+        "Look at jobs and change them: ls, show, result, logs, cancel, retry, edit, rm.",
     ),
     "quarantine": (
         "ropeway.cli.commands.quarantine:quarantine",

@@ -8,6 +8,7 @@ import click
 
 from ropeway.cli import jobview
 from ropeway.cli.commands import changes
+from ropeway.cli.commands.logs import logs
 from ropeway.cli.complete import job_ids
 from ropeway.cli.find import find_job
 from ropeway.cli.following import followed
@@ -31,7 +32,7 @@ NONE = Found(jobs=[])
 @click.group(cls=Suggesting)
 @options(*LOOKING)
 def jobs() -> None:
-    """Look at jobs and change them: ls, show, result, cancel, retry, edit, rm.
+    """Look at jobs and change them: ls, show, result, logs, cancel, retry, edit, rm.
 
     No app is imported: the jobs are those at --url, else ROPEWAY_URL, else the url of
     pyproject.toml, else .ropeway/ropeway.db.
@@ -133,5 +134,5 @@ def result(shared: Shared, job: str, wait: bool, follow: bool, timeout: float | 
     print_json(value)
 
 
-for command in (changes.cancel, changes.retry, changes.edit, changes.rm):
+for command in (logs, changes.cancel, changes.retry, changes.edit, changes.rm):
     jobs.add_command(command)
