@@ -78,7 +78,7 @@ def _postgres(url: str, durability: Durability) -> Faces:
     def make() -> Backend:
         return Batched(PostgresBackend(Link(address)))
 
-    return (lambda _: make()), (lambda: Ported(make, PostgresBackend.capabilities))
+    return (lambda _: Clocked(make())), (lambda: Ported(make, PostgresBackend.capabilities))
 
 
 def _pair(broker: Faces, store: Faces) -> Faces:

@@ -8,9 +8,11 @@ import pytest
 
 from ropeway.backends.memory import MemoryBackend
 from ropeway.clock import ManualClock
+from ropeway.connect import Connection
 from ropeway.store import Backend
 from ropeway.testing.conformance import BackendSuite, ManualHarness, MissedHintCases
 from ropeway.wrappers.clocked import Clocked
+from ropeway.wrappers.observed import Observed
 
 
 class Asked(MemoryBackend):
@@ -39,6 +41,14 @@ class TestClocked(BackendSuite, MissedHintCases):
 
         async with ManualHarness(handle(), clock, another=handle, mute=mute) as harness:
             yield harness
+
+
+@pytest.mark.parametrize("url", ["redis://localhost", "postgresql://localhost/jobs"])
+async def test_a_worker_of_each_server_saves_round_trips(url: str) -> None:
+    """Nothing connects before it is used."""
+    watched = Connection(url).looped()
+    assert isinstance(watched, Observed)
+    assert isinstance(watched.inner, Clocked)
 
 
 async def test_the_server_is_asked_once_in_a_second() -> None:
