@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
 
-KINDS = ("sqlite", "redis")
+KINDS = ("sqlite", "redis", "postgres")
 
 
 def url_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
@@ -18,6 +19,9 @@ def url_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
     if kind == "redis":
         server: Valkey = request.getfixturevalue("valkey")
         return f"{server.url}?namespace=t{uuid.uuid4().hex}"
+    if kind == "postgres":
+        database: Postgres = request.getfixturevalue("postgres")
+        return f"{database.url('postgres')}?schema=t{uuid.uuid4().hex}"
     return f"sqlite:///{folder / 'jobs.db'}"
 
 

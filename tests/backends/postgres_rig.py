@@ -14,6 +14,8 @@ from ropeway.backends.postgres.sessions import Connection
 from ropeway.store import Backend
 from tests.servers.postgres import Postgres
 
+Make = Callable[[], Backend]
+
 _SHIFTED = """
 create table shift (seconds float8 not null);
 insert into shift values (0);
@@ -28,9 +30,9 @@ class ShiftedHarness:
     unit = 60.0
     backend: Backend
 
-    def __init__(self, make: Callable[[], PostgresBackend], side: Connection) -> None:
+    def __init__(self, make: Make, side: Connection) -> None:
         self._make, self._side = make, side
-        self._opened: list[PostgresBackend] = []
+        self._opened: list[Backend] = []
 
     async def advance(self, seconds: float) -> None:
         await self._side.execute("update shift set seconds = seconds + $1", seconds)
@@ -43,6 +45,7 @@ class ShiftedHarness:
 
     def mute_hints(self) -> None:
         for backend in self._opened:
+            assert isinstance(backend, PostgresBackend)
             backend.link.notify = _tell_nobody  # type: ignore[method-assign]
 
     async def close(self) -> None:
@@ -71,16 +74,20 @@ async def side(database: str) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-async def make(database: str, side: Connection) -> Callable[[], PostgresBackend]:
-    """Say how a backend is made; each is as another process would have it."""
+async def schema_url(database: str, side: Connection) -> str:
+    """Return the URL of a schema that opening makes."""
     schema = await side.fetchval("show search_path")
-    return lambda: PostgresBackend(Link(Address.of(f"{database}?schema={schema}")))
+    return f"{database}?schema={schema}"
 
 
 @pytest.fixture
-async def harness(
-    make: Callable[[], PostgresBackend], side: Connection
-) -> AsyncIterator[ShiftedHarness]:
+def make(schema_url: str) -> Make:
+    """Say how a backend is made; each is as another process would have it."""
+    return lambda: PostgresBackend(Link(Address.of(schema_url)))
+
+
+@pytest.fixture
+async def harness(make: Make, side: Connection) -> AsyncIterator[ShiftedHarness]:
     """Make an empty backend, with a hold on the server's clock."""
     harness = ShiftedHarness(make, side)
     harness.backend = await harness.second()

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
 import pytest
 
-from ropeway.backends.postgres.backend import PostgresBackend
+from ropeway.backends.postgres import Address, Link, PostgresBackend
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.claims import Claim
 from ropeway.states import State
 from ropeway.testing.conformance.steps import Claimer, ids, message, settled
 from ropeway.transition import Finish, Release, Transition
-from tests.backends.postgres_rig import database, make, side
+from tests.backends.postgres_rig import database, schema_url, side
 from tests.conftest import AsyncEventually
 
-__all__ = ["database", "make", "side"]
+__all__ = ["database", "schema_url", "side"]
 
 _BACKLOG = 200_000
 _CLAIM = Claim("default", 9)
@@ -82,12 +82,13 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-async def filled(make: Callable[[], PostgresBackend], side: Connection) -> PostgresBackend:
+async def filled(schema_url: str, side: Connection) -> AsyncIterator[PostgresBackend]:
     """A backend with a long queue that nobody has ever analysed."""
-    backend = make()
+    backend = PostgresBackend(Link(Address.of(schema_url)))
     await backend.open()
     await side.execute("alter table job set (autovacuum_enabled = off)")
-    return backend
+    yield backend
+    await backend.close()
 
 
 async def test_the_plans_of_a_table_that_was_never_analysed(
