@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     power.add_argument("--seed", dest="seeds", default="1", help="of the first cut (1)")
     _add_place(power)
     failover = verbs.add_parser("failover", help="have a standby take the place of a server")
-    failover.add_argument("--backend", choices=("postgres",), required=True)
+    failover.add_argument("--backend", choices=("redis", "postgres"), required=True)
     failover.add_argument("--seed", "--seeds", dest="seeds", default="1", help="N or A..B (1)")
     _add_place(failover)
     both = verbs.add_parser("torture", help="the standard runs, then power cuts")

@@ -50,7 +50,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     lock_leases: tuple[float, float] = (0.5, 2.5)
     full_every: float = 9.0
     full_leases: tuple[float, float] = (0.5, 1.0)
-    server_every: float = 7.0
+    server_every: float = 9.0
     server_leases: tuple[float, float] = (0.5, 2.5)
     patience: float = 90.0
     recovery: float = 10.0

@@ -54,6 +54,10 @@ def pair_of(backend: str, data: Path, *, synchronous: bool) -> Pair:
         from chaos.failover.standby import StandbyPair
 
         return StandbyPair(data, synchronous=synchronous)
+    if backend == "redis":
+        from chaos.failover.sentinels import SentinelPair
+
+        return SentinelPair(data, synchronous=synchronous)
     raise HarnessError(f"{backend} has no standby")
 
 
