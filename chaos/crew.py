@@ -77,7 +77,7 @@ class Crew:
     def retire(self, worker: Started) -> None:
         """Ask a worker to end, and start the one that follows it."""
         worker.signal(signal.SIGTERM)
-        self.workers.remove(worker)
+        self.workers = [each for each in self.workers if each is not worker]
         self.start()
 
     def heal(self) -> None:

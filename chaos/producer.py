@@ -15,7 +15,9 @@ from chaos.workload import Item, draw, share
 from ropeway.errors import BackendUnavailable, Backpressure, RopewayError
 from ropeway.sending import Call
 
-_TRIES = 20
+_PATIENCE = 60.0
+"""Seconds for which a call is asked for again: longer than any outage lasts."""
+
 _LARGEST = 50
 
 
@@ -28,9 +30,8 @@ class Producer:
     async def send(self, items: Sequence[Item]) -> None:
         """Send calls, again and unchanged until there is an answer."""
         calls = [(item, _call(item)) for item in items]
-        for _ in range(_TRIES):
-            if await self._try(calls):
-                return
+        deadline = time.monotonic() + _PATIENCE
+        while not await self._try(calls) and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
 
     async def _try(self, calls: Sequence[tuple[Item, Call[str]]]) -> bool:
