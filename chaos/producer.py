@@ -31,7 +31,9 @@ class Producer:
         """Send calls, again and unchanged until there is an answer."""
         calls = [(item, _call(item)) for item in items]
         deadline = time.monotonic() + _PATIENCE
-        while not await self._try(calls) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if await self._try(calls):
+                return
             await asyncio.sleep(0.2)
 
     async def _try(self, calls: Sequence[tuple[Item, Call[str]]]) -> bool:
