@@ -336,7 +336,11 @@ class Ropeway:
 
     def job(self, job_id: str) -> Job[Any]:
         """Return the handle of a job that was sent before, by its id."""
-        return Job(self, job_id)
+        return Job(self, job_id, type_of=self._result_type)
+
+    def _result_type(self, name: str) -> Any:
+        task = self.tasks.get(name)
+        return Any if task is None else task.definition.signature.result_type
 
 
 def default_name(function: Callable[..., Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from ropeway import jobs
@@ -36,15 +36,22 @@ R_co = TypeVar("R_co", covariant=True)
 class Job(Generic[R_co]):
     """One call that was sent; made by `send`, or for a known id by `Ropeway.job`.
 
-    Keeps no connection and no state: every verb asks the store.
+    Keeps no connection and no state: every verb asks the store. What it returns is read as a
+    `type`, or as what `type_of` says of its task.
     """
 
-    __slots__ = ("_source", "_type", "id")
+    __slots__ = ("_source", "_type", "_type_of", "id")
 
-    def __init__(self, source: Stores, job_id: str, type: Any = Any) -> None:
+    def __init__(
+        self,
+        source: Stores,
+        job_id: str,
+        type: Any = Any,
+        type_of: Callable[[str], Any] | None = None,
+    ) -> None:
         self.id = job_id
         self._source = source
-        self._type = type
+        self._type, self._type_of = type, type_of
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -244,10 +251,13 @@ class Job(Generic[R_co]):
             )
         if job.value is None:
             return None  # type: ignore[return-value]  # what a task without a value returns
-        value = JSON.decode(await self._load(job.value), self._type)
+        kind = self._type
+        if self._type_of is not None:
+            kind = self._type_of(job.message.task)
+        value = JSON.decode(await self._load(job.value), kind)
         if isinstance(value, Undecodable):
             raise ResultMismatch(
-                f"the result of job {self.id} is not a {self._type}: {value.reason}",
+                f"the result of job {self.id} is not a {kind}: {value.reason}",
                 hint="the task's return annotation says otherwise than what it returned",
             )
         result: R_co = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import typing
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
@@ -15,6 +16,7 @@ from ropeway.codec import Codec, Undecodable
 from ropeway.codecs import codec_for
 from ropeway.depends import sent_parameters
 from ropeway.errors import BadArguments, BadTask, NotEncodable
+from ropeway.exact import Check, check_of
 
 Arguments = tuple[list[Any], dict[str, Any]]
 _Kinds = inspect.Parameter
@@ -65,6 +67,17 @@ class Signature:
     def result_type(self) -> Any:
         """What results are decoded as: the return annotation, or anything."""
         return self._hints.get("return", Any)
+
+    @functools.cached_property
+    def check_result(self) -> Check | None:
+        """What finds, in a result, what the return annotation leaves to be changed."""
+        return check_of(self.result_type)
+
+    @functools.cached_property
+    def _checks(self) -> dict[str, Check]:
+        """The same for each parameter that is not annotated, or not down to the last item."""
+        kinds = typing.get_type_hints(self._struct)
+        return {name: each for name in self._names if (each := check_of(kinds[name])) is not None}
 
     @functools.cached_property
     def _struct(self) -> type[msgspec.Struct]:
@@ -130,6 +143,12 @@ class Signature:
         checked = codec.decode(body, self._struct)
         if isinstance(checked, Undecodable):
             raise BadArguments(f"{self}: {checked.reason}", hint="nothing was sent")
+        for name, check in self._checks.items():
+            if (value := getattr(values, name)) is not UNSET:
+                try:
+                    check(value, f"$.{name}", codec)
+                except NotEncodable as error:
+                    raise NotEncodable(f"{self.task}: {error.fact}", hint=error.hint) from None
         return body
 
     def decode(self, body: bytes, content_type: str) -> Arguments:

@@ -40,7 +40,7 @@ def add(x: int, y: int = 1) -> int:
 
 @app.task
 def echo(text: str | None, *more: float, **named: object) -> dict[str, object]:
-    return {"text": text, "more": more, **named}
+    return {"text": text, "more": list(more), **named}
 
 
 @app.task(retries=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from ropeway.blobs import refuse_larger
 from ropeway.codecs import JSON
 from ropeway.context import Running, Waits
 from ropeway.decide import NO_TERMS
+from ropeway.exact import Check
 from ropeway.executor import Call, Ended, Executor, Trace
 from ropeway.executors.loop import LoopExecutor
 from ropeway.executors.threads import ThreadExecutor
@@ -81,6 +83,7 @@ class Hands:
             on_loop = definition.kind == "loop"
             function = fetched_first(task.app, start, bind, function, on_loop=on_loop)
             bind = already_bound
+        kept = self._is_kept(terms)
         call = Call(
             slot=start.slot,
             task=start.task,
@@ -89,9 +92,9 @@ class Hands:
             ),
             function=function,
             bind=bind,
-            encode=self._encode,
+            encode=partial(self._encode, definition.signature.check_result if kept else None),
             inline=self._app.settings.max_message,
-            set_apart=setting_apart(task.app, start) if self._is_kept(terms) else not_kept,
+            set_apart=setting_apart(task.app, start) if kept else not_kept,
             body=start.body,
             content_type=start.content_type,
             policy=start.policy or definition.policy,
@@ -169,8 +172,10 @@ class Hands:
         keep = self._app.settings.keep if terms.keep is None else terms.keep
         return keep > 0 and terms.store is not False and not terms.early
 
-    def _encode(self, value: Any) -> bytes:
+    def _encode(self, check: Check | None, value: Any) -> bytes:
         data = JSON.encode(value)
+        if check is not None:
+            check(value, "$", JSON)
         refuse_larger(len(data), self._app.settings, "it takes")
         return data
 
