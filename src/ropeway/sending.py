@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ropeway.blobs import Parcel, packed, unpack
 from ropeway.capabilities import require
-from ropeway.errors import Backpressure, Refused, RopewayError, Unroutable
+from ropeway.errors import Backpressure, MessageTooLarge, Refused, RopewayError, Unroutable
 from ropeway.exchanges import Exchanges
 from ropeway.joint import send_jointly
 from ropeway.message import Message
@@ -119,6 +119,13 @@ async def send_one(app: Source, call: Call[R]) -> Job[R]:
 
 async def _send_large(app: Source, calls: Sequence[Call[R]], most: int) -> list[Answer]:
     """Send calls of which some have bodies that are kept apart."""
+    for call in calls:
+        if call.message.mandatory is not None and len(call.message.body) > most:
+            raise MessageTooLarge(
+                f"the arguments of {call.message.task} take {len(call.message.body):,} bytes, more "
+                f"than max_message={most:,}, and what is sent to an exchange may have many copies",
+                hint="store the data elsewhere and pass a reference (a path, a key)",
+            )
     store, parcels = app.store, list[Parcel]()
     try:
         for call in calls:

@@ -239,6 +239,16 @@ def test_a_large_call_for_one_purpose(rig: Rig, tasks: Any) -> None:
     assert second.result(20) == hashlib.sha1(DATA[::-1]).hexdigest()
 
 
+def test_what_is_sent_to_an_exchange_has_to_fit_into_its_message(rig: Rig, tasks: Any) -> None:
+    """Each copy would need a body of its own: it is refused, and nothing is left behind."""
+    logs = tasks.app.exchange("logs", "fanout")
+    logs.bind("one")
+    logs.bind("two")
+    with pytest.raises(MessageTooLarge, match="exchange"):
+        tasks.digest.using(exchange=logs).send(DATA)
+    assert (kept(rig), rig.rows()) == ((0, 0), [])
+
+
 def test_what_is_lost_goes_into_quarantine(rig: Rig, tasks: Any) -> None:
     """A job whose arguments are gone does not run: a person hears of it, and can give others."""
     job = tasks.digest.send(DATA)

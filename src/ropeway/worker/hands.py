@@ -72,18 +72,21 @@ class Hands:
             self._tell(start.slot, refusal)
             return
         function = self._around(definition)
+        kept = self._is_kept(terms)
+        # A result that nobody can ask for may be anything that can be written.
+        check = definition.signature.check_result if kept else None
+        encode = partial(self._encode, check)
         owned = None
         if terms.early:
             function = settled_first(task.app, start, definition, function)
         elif task.app.store.capabilities.joint:
-            owned = Owned(task.app, start, definition, self._encode, kept=self._is_kept(terms))
+            owned = Owned(task.app, start, definition, encode, kept=kept)
             function = settled_with(owned, definition, function)
         bind = binder(definition, terms.version)
         if reference_of(start.body) is not None:
             on_loop = definition.kind == "loop"
             function = fetched_first(task.app, start, bind, function, on_loop=on_loop)
             bind = already_bound
-        kept = self._is_kept(terms)
         call = Call(
             slot=start.slot,
             task=start.task,
@@ -92,7 +95,7 @@ class Hands:
             ),
             function=function,
             bind=bind,
-            encode=partial(self._encode, definition.signature.check_result if kept else None),
+            encode=encode,
             inline=self._app.settings.max_message,
             set_apart=setting_apart(task.app, start) if kept else not_kept,
             body=start.body,
