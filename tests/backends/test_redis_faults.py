@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import hiredis
 import pytest
 
+from ropeway import Ropeway
 from ropeway.backends.redis import guards
 from ropeway.backends.redis.refusals import ScriptFailed, refusal
+from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
+from ropeway.store import Filter
 from tests.backends.redis_faces import ADD, FACES, KEY, LOOK, SET, MakeLink, links, script
 from tests.conftest import AsyncEventually
 from tests.servers.proxy import Proxy
@@ -275,6 +280,26 @@ async def test_a_missing_right_is_named(make: MakeLink, server: Valkey) -> None:
     with pytest.raises(BackendUnavailable, match="access a key") as caught:
         await link.run(ADD, [KEY], [1])
     assert "ACL SETUSER" in caught.value.hint
+
+
+async def test_the_user_of_the_documentation_can_do_everything(server: Valkey) -> None:
+    """An app with the rights that the page on Redis gives can send, work, wait and look."""
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "run-on-redis.md").read_text()
+    (rights,) = re.findall(r"^ACL SETUSER shop .*$", page, re.MULTILINE)
+    assert said(server.port, rights).startswith("+OK")
+    app = Ropeway(server.url.replace("//", "//shop:password@") + "?namespace=shop")
+
+    @app.task(name="add")
+    def add(x: int) -> int:
+        return x + 1
+
+    async with app.worker():
+        assert await (await add.using(key="k").asend(1)).aresult(10) == 2
+    assert (await app.store.search(Filter(task="add"))).jobs
+    assert await app.store.prune(Keep(), 10) == 0
+    await app.aclose()
+    with pytest.raises(BackendUnavailable, match="refuses"):
+        await Ropeway(server.url.replace("//", "//shop:password@")).store.now()
 
 
 async def test_replicas_that_are_not_there_leave_a_change_in_doubt(
