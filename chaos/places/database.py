@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from typing import Protocol
 
-from chaos.processes import children_of
+from chaos.processes import children_of, state, until
 from tests.servers.process import Server
 
 
@@ -77,9 +77,12 @@ def signal_all(server: Server, number: int) -> list[int]:
 def kill_all(server: Server) -> None:
     """Kill a server and all that it has started. May be called again."""
     # Stopped it starts nobody, and what it has started is still to be found.
-    for pid in signal_all(server, signal.SIGSTOP):
+    pids = signal_all(server, signal.SIGSTOP)
+    for pid in pids:
         _send(pid, signal.SIGKILL)
     server.kill()
+    # While one of them is there its successor does not start.
+    until(lambda: all(state(pid) in {"", "Z", "X"} for pid in pids), "the server is gone", 20)
 
 
 def _send(pid: int, number: int) -> None:
