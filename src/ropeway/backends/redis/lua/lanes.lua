@@ -18,17 +18,14 @@ local function member_of(job) return pack('>I8', job.serial) .. job.id end
 
 local known = {}
 
--- Have a queue, and a lane of it, be found by whoever looks for them.
+-- Have a queue, and a lane of it, be found by whoever looks for them. A queue stays, once it is there.
 local function enlist(what)
-  local found = known[what.queue]
-  if not found then
-    found = {}
-    known[what.queue] = found
-    call('SADD', QUEUES, what.queue)
-  end
+  local lanes = lanes_key(what.queue)
+  local found = known[lanes] or {}
+  known[lanes] = found
   if not found[what.lane] then
     found[what.lane] = true
-    call('SADD', lanes_key(what.queue), what.lane)
+    if call('SADD', lanes, what.lane) == 1 then call('SADD', QUEUES, what.queue) end
   end
 end
 
