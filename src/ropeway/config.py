@@ -138,6 +138,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 _DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace")
 
 
+IN_MEMORY = 100_000
+"""How many records of each final state stay where they are kept in memory, unless it is said."""
+
+
 def load(given: dict[str, Any]) -> Settings:
     """Build the settings: `ROPEWAY_*`, else `given`, else `[tool.ropeway]`, else the defaults.
 
@@ -158,6 +162,8 @@ def load(given: dict[str, Any]) -> Settings:
             merged[name] = seconds(merged[name], name)
     if not merged.get("url"):
         merged["url"] = default_url()
+    if str(merged["url"]).startswith("redis"):
+        merged.setdefault("keep_count", IN_MEMORY)
     try:
         return msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:

@@ -89,7 +89,7 @@ class World(ManualClock):
         """Move the clock of the namespace; nothing waits."""
         self.client.incrbyfloat(f"{{{self.namespace}}}:ahead", seconds)
 
-    def keys(self) -> list[bytes]:
+    def all_keys(self) -> list[bytes]:
         """Return every key that the backend has in the namespace, by name."""
         own = f"{{{self.namespace}}}:".encode()
         found = self.client.scan_iter(match=own + b"*", count=1000)

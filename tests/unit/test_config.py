@@ -183,3 +183,12 @@ def test_a_file_that_cannot_be_read(project: Path, text: bytes) -> None:
     (project / "pyproject.toml").write_bytes(text)
     with pytest.raises(ConfigError, match=r"pyproject\.toml"):
         load({})
+
+
+def test_less_is_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many records stay depends on where they are, unless it is said."""
+    assert load({}).keep_count == 1_000_000
+    assert load({"url": "redis://host"}).keep_count == 100_000
+    assert load({"url": "redis://host", "keep_count": 7}).keep_count == 7
+    monkeypatch.setenv("ROPEWAY_URL", "rediss://host")
+    assert load({}).keep_count == 100_000

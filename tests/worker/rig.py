@@ -235,7 +235,13 @@ class Rig:
 
     def jobs(self) -> list[JobRecord]:
         """All that is kept of all jobs, in the order of sending, whatever keeps them."""
-        return step(self.store.search(Filter(), None, 10_000)).jobs[::-1]
+        found, before = list[JobRecord](), None
+        while True:
+            page = step(self.store.search(Filter(), before, 1000))
+            found += page.jobs
+            before = page.older
+            if before is None:
+                return found[::-1]
 
     def rows(self, jobs: Iterable[Job[Any]] | None = None) -> list[Row]:
         """What the database says of `jobs`, or of all, in the order of sending."""

@@ -1,0 +1,251 @@
+"""What the Redis backend leaves in the server, and what it does with odd names and large numbers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from ropeway.claims import Claim, Limit
+from ropeway.decide import Keep
+from ropeway.errors import Backpressure
+from ropeway.message import Failure, Message, Terms
+from ropeway.states import State
+from ropeway.store import Backend, Filter
+from ropeway.testing.conformance import ManualHarness
+from ropeway.testing.conformance.steps import Claimer, claimer, ids, job, message, send, sent
+from ropeway.transition import (
+    Append,
+    Arrive,
+    Cancel,
+    Finish,
+    Join,
+    Put,
+    Reject,
+    Release,
+    Remove,
+    Revive,
+    Settle,
+    Transition,
+    Update,
+)
+from tests.backends.redis_world import World
+from tests.servers.valkey import Valkey
+
+_DONE = Finish(State.SUCCEEDED, b"1")
+_ALWAYS = {b":n", b":q", b":ls:default", b":ls:another"}
+"""The number of the newest message, and the names of queues and lanes that have held something."""
+
+
+@pytest.fixture
+def world(valkey: Valkey) -> Iterator[World]:
+    world = World(valkey.url)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+async def harness(world: World) -> AsyncIterator[ManualHarness]:
+    async with ManualHarness(world.looped(), world, world.looped) as harness:
+        yield harness
+
+
+def _left(world: World) -> set[bytes]:
+    prefix = len(f"{{{world.namespace}}}")
+    return {key[prefix:] for key in world.all_keys()} - _ALWAYS
+
+
+async def _take_all(worker: Claimer) -> None:
+    """Finish whatever can be had, keeping nothing."""
+    while found := await worker.claim(Claim("default", 50), Claim("another", 50)):
+        for each in found:
+            await worker.settle(each, Finish(State.SUCCEEDED, b"1", keep=0.0))
+
+
+def _of_every_kind(now: float) -> list[Message]:
+    return [
+        *(message(key="k", band=band) for band in (1, 9, 5)),
+        *(message(limits=("l", "m")) for _ in range(3)),
+        message(delay=60.0, queue="another"),
+        message(expires=now + 1000.0, kind="loop"),
+        message(terms=Terms(expires=1000.0), kind="cpu"),
+    ]
+
+
+async def test_a_job_that_is_not_kept_leaves_nothing(harness: ManualHarness, world: World) -> None:
+    """Whatever it was: keyed, limited, delayed, rewritten, tried again, asked to be cancelled."""
+    backend, first = harness.backend, claimer(harness)
+    await backend.declare([Limit(name="l", in_flight=1), Limit(name="m", rate=1000.0)])
+    messages = _of_every_kind(await backend.now())
+    await send(backend, *messages)
+    body, moved = Update(messages[1].id, body=b"new"), Update(messages[2].id, queue="another")
+    await backend.commit([Transition(update=(body, moved))])
+    for each in await first.take(9):
+        await first.settle(each, Release("failures", delay=1.0))
+    await harness.advance(100.0)
+    held = await first.take_one()
+    await backend.commit([Transition(cancel=(Cancel(held.fence.id, 0.0),))])
+    await first.settle(held, Finish(State.SUCCEEDED, b"1", keep=0.0))
+    for _ in messages:
+        await _take_all(first)
+        await harness.advance(1.0)
+    assert _left(world) == {b":li:l", b":li:m"}
+    assert await backend.stats(cap=9) == []
+
+
+async def test_what_is_removed_leaves_no_entry(harness: ManualHarness, world: World) -> None:
+    """However a job ended, and whoever removed it: no index names what is not there any more."""
+    backend, first = harness.backend, claimer(harness)
+    now = await backend.now()
+    late = message(expires=now + 10.0, key="a")
+    messages = [late, *(message() for _ in range(6))]
+    await send(backend, *messages)
+    await harness.advance(20.0)
+    assert await backend.prune(Keep(failure=30.0), 9) == 1
+    error = Failure(type="E", message="x", fingerprint="aa")
+    ends: list[Settle] = [
+        Finish(State.SUCCEEDED, b"1", keep=30.0),
+        Finish(State.FAILED, None, error, 30.0),
+        Reject("bad", keep=30.0, fingerprint="bb"),
+        Release("failures", error=error),
+    ]
+    for end in ends:
+        await first.settle(await first.take_one(), end)
+    revive = Transition(revive=(Revive(messages[2].id, message=messages[2]),))
+    await backend.commit([revive, Transition(cancel=tuple(Cancel(m.id, 30.0) for m in messages))])
+    assert (await backend.count(Filter())).number == 7
+    assert len((await backend.causes(Filter())).found) == 4
+    gone = Remove(messages[5].id)
+    assert (await backend.commit([Transition(remove=(gone,))]))[0].ok
+    await harness.advance(31.0)
+    assert await backend.prune(Keep(), 100) == 6
+    assert _left(world) == set()
+
+
+async def test_records_joins_and_their_ends(harness: ManualHarness, world: World) -> None:
+    """What has a time to live leaves nothing when it is over; what has none, and logs, stay."""
+    backend = harness.backend
+    change = Transition(
+        put=(Put("a", b"1", ttl=10.0), Put("b", b"2")),
+        append=(Append("l", b"3"),),
+        join=(Join("j", 2, (message(),)),),
+        arrive=(Arrive("j", "x"), Arrive("k", "y")),
+    )
+    assert (await backend.commit([change]))[0].ok
+    await harness.advance(400 * 86_400.0)
+    assert await backend.prune(Keep(), 100) == 3
+    assert _left(world) == {b":r:b", b":rk", b":g:l"}
+
+
+async def test_names_of_any_characters_are_apart(harness: ManualHarness) -> None:
+    """Queues, keys, limits and records whose names, put together, would be the same."""
+    backend, first = harness.backend, claimer(harness)
+    await backend.declare([Limit(name="\0l", in_flight=1), Limit(name="l", in_flight=1)])
+    names = [("q\0", "k"), ("q", "\0k"), ("q\0k", ""), ("q", "k"), ("\U0001f6a1", "\0")]
+    messages = [message(queue=queue, key=key) for queue, key in names]
+    limited = [message(queue=q, limits=(name,)) for q in ("q\0", "q") for name in ("\0l", "l")]
+    await send(backend, *messages, *limited)
+    found = [each for queue in {q for q, _ in names} for each in await first.take(9, queue)]
+    assert len(found) == len(messages) + 2
+    shown = await backend.stats(cap=9)
+    assert {each.queue for each in shown} == {queue for queue, _ in names}
+    for each in found:
+        assert (await first.settle(each, _DONE)).ok
+    rest = [each for queue in ("q\0", "q") for each in await first.take(9, queue)]
+    assert len(rest) == 2
+    keys = ["\0", "a", "a\0", "a\0b", "b", "\U0001f6a1"]
+    await backend.commit([Transition(put=tuple(Put(key, key.encode()) for key in keys))])
+    assert [each.key for each in await backend.scan("")] == keys
+    assert [each.key for each in await backend.scan("a")] == ["a", "a\0", "a\0b"]
+
+
+async def test_thousands_that_wait_for_a_limit(harness: ManualHarness) -> None:
+    """They are put aside in several calls, and what needs no place is found behind them."""
+    backend, first = harness.backend, claimer(harness)
+    await backend.declare([Limit(name="l", in_flight=0)])
+    await sent(backend, 4500, limits=("l",))
+    (free,) = await sent(backend, band=0)
+    assert ids(await first.take(5)) == [free.id]
+    await backend.declare([Limit(name="l", in_flight=10_000)])
+    count = 0
+    while found := await first.take(200):
+        count += len(found)
+    assert count == 4500
+
+
+async def test_thousands_of_expired_leases(harness: ManualHarness) -> None:
+    """Those of other bands are passed by, however many have ended before."""
+    backend, first = harness.backend, claimer(harness)
+    await sent(backend, 900, band=1)
+    while await first.take(200):
+        pass
+    (wanted,) = await sent(backend, band=8)
+    await first.take(5)
+    await harness.advance(harness.unit)
+    found = await first.claim(Claim("default", 9, lowest=7))
+    assert [(each.message.id, each.fence.attempt) for each in found] == [(wanted.id, 2)]
+
+
+async def test_one_transition_with_thousands_of_messages(harness: ManualHarness) -> None:
+    """More than a script can hand to one command."""
+    messages = [message(key=str(n % 3) if n % 2 else None) for n in range(12_000)]
+    (answer,) = await harness.backend.commit([Transition(publish=tuple(messages))])
+    assert answer.ok
+    assert (await harness.backend.count(Filter())).number == 12_000
+    cancels = Transition(cancel=tuple(Cancel(each.id) for each in messages))
+    (answer,) = await harness.backend.commit([cancels])
+    assert len(answer.cancelled) == 12_000
+
+
+async def test_a_search_that_is_stopped_goes_on(
+    harness: ManualHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that has to examine job by job ends after a moment, and says where it goes on."""
+    monkeypatch.setattr("ropeway.backends.redis.looks.MOMENT", 0.0)
+    backend, first = harness.backend, claimer(harness)
+    (wanted,) = await sent(backend, task="rare")
+    await first.settle(await first.take_one(), _DONE)
+    await sent(backend, 2500)
+    which, before, looks = Filter(task="rare", state=State.SUCCEEDED), None, 0
+    while True:
+        found = await backend.search(which, before)
+        looks += 1
+        if found.jobs:
+            break
+        assert (found.examined, found.total) == (1000, 2501)
+        before = found.older
+    assert (looks, ids(found.jobs), found.older) == (3, [wanted.id], None)
+    assert (await backend.count(which)).whole is False
+
+
+@pytest.fixture
+def full(world: World) -> Iterator[None]:
+    """Have the server's memory be full."""
+    used = world.client.info("memory")["used_memory"]
+    world.client.config_set("maxmemory", used - 1)
+    yield
+    world.client.config_set("maxmemory", 0)
+
+
+async def _settle_one(backend: Backend, first: Claimer) -> str:
+    delivery = await first.take_one()
+    assert await backend.extend([delivery.fence], 60.0) == ["held"]
+    assert (await first.settle(delivery, _DONE)).ok
+    return delivery.message.id
+
+
+async def test_a_full_server(
+    harness: ManualHarness, request: pytest.FixtureRequest, world: World
+) -> None:
+    """A send is refused, and nothing of it is there; what runs is settled, and what is over goes."""
+    backend, first = harness.backend, claimer(harness)
+    messages = await sent(backend, 3)
+    await first.settle(await first.take_one(), Finish(State.SUCCEEDED, b"1", keep=1.0))
+    await harness.advance(2.0)
+    request.getfixturevalue("full")
+    with pytest.raises(Backpressure, match="maxmemory"):
+        await backend.commit([Transition(publish=(message(),))])
+    assert await _settle_one(backend, first) == messages[1].id
+    assert await backend.prune(Keep(), 9) == 1
+    assert (await job(backend, messages[1].id)).value == b"1"
+    assert (await backend.count(Filter())).number == 2
