@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from ropeway import Ropeway
 from ropeway.backends.redis.link import Link
 from ropeway.backends.redis.names import channel, slot
+from ropeway.decide import Keep
 from ropeway.errors import BackendUnavailable, Indeterminate
+from ropeway.store import Filter
 from tests.backends.redis_faces import FACES, KEY, SET, TELL, MakeLink, links, script
 from tests.servers.process import HOST
 from tests.servers.valkeys import Cluster, Watched, said
@@ -65,6 +68,41 @@ async def _grown(adding: Adding, by: int) -> None:
     enough = len(adding.sure) + by
     while len(adding.sure) < enough:  # noqa: ASYNC110  it changes in every turn of the loop
         await asyncio.sleep(0.01)
+
+
+async def _works(url: str) -> None:
+    """Send, run, order, delay and look: every script is run."""
+    app = Ropeway(url)
+
+    @app.task(name="add", limits={"few": 2})
+    def add(x: int) -> int:
+        return x + 1
+
+    async with app.worker():
+        jobs = [await add.using(key=f"k{n % 2}").asend(n) for n in range(10)]
+        assert [await job.aresult(20) for job in jobs] == list(range(1, 11))
+        later = await add.using(delay=0.2).asend(1)
+        assert await later.aresult(20) == 2
+    assert len((await app.store.search(Filter(task="add"))).jobs) == 11
+    assert (await app.store.count(Filter(task="add"))).number == 11
+    await app.store.stats(cap=10)
+    await app.store.peek("default")
+    await app.store.causes(Filter())
+    await app.store.scan("")
+    await app.store.read("log")
+    await app.store.prune(Keep(), 10)
+    assert add.send(5).status() == "queued"
+    await app.aclose()
+
+
+async def test_an_app_works_under_sentinels(watched: Watched) -> None:
+    """All that it does with one server."""
+    await _works(watched.url + "?namespace=app1")
+
+
+async def test_an_app_works_in_a_cluster(cluster: Cluster) -> None:
+    """Whatever a script touches is in the slot of its namespace."""
+    await _works(cluster.url + "?namespace=app1")
 
 
 # -- Sentinel --------------------------------------------------------------------------------------
