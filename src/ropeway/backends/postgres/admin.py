@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -69,6 +70,63 @@ def script(url: str) -> str:
 def whole_script(url: str) -> str:
     """Write all steps from the first on; no server is asked."""
     return migrations.script(Address.of(url).schema)
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """How a server is set, how far away it is, and how long a change takes there, in seconds.
+
+    `times` are what the clock was here, there, and here again.
+    """
+
+    settings: dict[str, str]
+    replicas: int
+    times: list[tuple[float, float, float]]
+    changes: list[float]
+
+
+_SETTINGS = (
+    "server_version",
+    "fsync",
+    "full_page_writes",
+    "synchronous_commit",
+    "synchronous_standby_names",
+    "idle_in_transaction_session_timeout",
+)
+_TIMES = 20
+
+
+def measured(url: str) -> Measured:
+    """Look at a server, and measure the way there; nothing is left there."""
+    return asyncio.run(_measured(Address.of(url)))
+
+
+async def _measured(address: Address) -> Measured:
+    async def look(connection: Connection) -> tuple[dict[str, str], int, list[Any]]:
+        rows = await connection.fetch(
+            "select name, reset_val from pg_settings where name = any($1)", list(_SETTINGS)
+        )
+        replicas = await connection.fetchval("select count(*) from pg_stat_replication")
+        times = []
+        for _ in range(_TIMES):
+            before = time.time()
+            there = await connection.fetchval("select extract(epoch from clock_timestamp())")
+            times.append((before, float(there), time.time()))
+        return {row["name"]: row["reset_val"] for row in rows}, replicas, times
+
+    async def change(connection: Connection) -> None:
+        await connection.execute("select pg_logical_emit_message(true, 'ropeway', '')")
+
+    link = Link(address, deadline=15.0, prepares=False)
+    try:
+        settings, replicas, times = await link.run(look, write=False)
+        changes = []
+        for _ in range(_TIMES):
+            start = time.perf_counter()
+            await link.run(change, write=True)
+            changes.append(time.perf_counter() - start)
+    finally:
+        await link.close()
+    return Measured(settings=settings, replicas=replicas, times=times, changes=changes)
 
 
 async def _once(address: Address, work: Callable[[Connection], Awaitable[T]], *, write: bool) -> T:

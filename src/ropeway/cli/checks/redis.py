@@ -30,7 +30,7 @@ def examine(url: str) -> Iterator[Check]:
         step(link.open())
         facts, settings = _facts(link), _settings(link)
         yield judged_server(facts)
-        yield from server.round_trip(lambda: step(backend.now()))
+        yield from server.judged_times(server.clocked(lambda: step(backend.now())))
         touch, keys = load("touch"), [f"{{{link.address.namespace}}}"]
         yield server.change(server.timed(lambda: step(link.run(touch, keys, ()))))
         yield judged_memory(facts, link.address)

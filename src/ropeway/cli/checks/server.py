@@ -24,19 +24,22 @@ def timed(ask: Callable[[], object]) -> list[float]:
     return taken
 
 
-def round_trip(now: Callable[[], float]) -> tuple[Check, Check]:
-    """Ask a server for its time, and judge how long that takes and how far off its clock is."""
-    offsets: list[tuple[float, float]] = []
-
-    def ask() -> None:
+def clocked(now: Callable[[], float]) -> list[tuple[float, float, float]]:
+    """Ask a server many times for its time; return that, and the time here before and after."""
+    times = []
+    for _ in range(_TIMES):
         before = time.time()
         there = now()
-        after = time.time()
-        offsets.append((after - before, there - (before + after) / 2))
+        times.append((before, there, time.time()))
+    return times
 
-    taken = timed(ask)
-    # The quickest answer bounds the error of its own offset the closest.
-    return judged_trip(taken), judged_clock(min(offsets)[1])
+
+def judged_times(times: list[tuple[float, float, float]]) -> tuple[Check, Check]:
+    """Judge how far away a server is, and how far off its clock."""
+    # The quickest answer bounds the error of what it says the closest.
+    before, there, after = min(times, key=lambda each: each[2] - each[0])
+    trips = [after - before for before, _, after in times]
+    return judged_trip(trips), judged_clock(there - (before + after) / 2)
 
 
 def judged_trip(taken: list[float]) -> Check:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import click
 import msgspec
 
 from ropeway import safe
 from ropeway.capabilities import require
-from ropeway.cli.checks import application, database, programs, redis, storage
+from ropeway.cli.checks import application, database, postgres, programs, redis, storage
 from ropeway.cli.checks.check import Check, failed
 from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
 from ropeway.cli.output import on_terminal
 from ropeway.cli.shared import Shared, options
 from ropeway.config import Settings, load
-from ropeway.connect import Connection
+from ropeway.connect import SCHEMES_OF_POSTGRES, Connection
 from ropeway.errors import RopewayError
 from ropeway.words import NOTHING
 
@@ -67,7 +68,9 @@ def _backend(settings: Settings) -> Iterator[Check]:
         require(connection.blocking().capabilities, "shared", f"{settings.where} for workers")
         yield Check("url", "ok", settings.where)
         for url in filter(None, (settings.broker, settings.url)):
-            if url.startswith("redis"):
+            if urlsplit(url).scheme in SCHEMES_OF_POSTGRES:
+                yield from postgres.examine(url)
+            elif url.startswith("redis"):
                 yield from redis.examine(url)
         yield database.queues(settings)
         return
