@@ -45,6 +45,11 @@ def often(rate: float) -> str:
     return f"{rate * 86_400:.3g} a day"
 
 
+def several(number: int, what: str = "job", *, more: bool = False) -> str:
+    """Say how many there are: "1 job", "1,000 figures"; with `more` "100,000+ jobs"."""
+    return f"{number:,}{'+' if more else ''} {what}{'' if number == 1 else 's'}"
+
+
 def date(instant: float) -> str:
     """Write an instant for people, in the time zone of this machine, which is named."""
     found = _date(instant)

@@ -137,7 +137,7 @@ def test_drain_waits_for_what_runs(jobs: dict[str, str]) -> None:
     """Its time can be over first; the queue stays paused."""
     found = call("queues", "drain", "running", "--timeout", "0.3")
     assert found.exit_code == 8
-    assert "1 jobs of running run still" in found.stderr
+    assert "1 job of running still in hand" in found.stderr
     assert json.loads(call("queues", "show", "running", "--json").stdout)["paused"]["why"]
 
 

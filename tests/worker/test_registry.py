@@ -164,7 +164,7 @@ def test_a_worker_is_stopped_from_afar(rig: Rig, eventually: Eventually, now: bo
         assert (rig.row(job).state, rig.row(job).releases) == ("queued", 1)
         return
     eventually(lambda: one(rig).state == "draining")
-    assert one(rig).why == "it was told to stop, with 1 jobs in hand"
+    assert one(rig).why == "it was told to stop, with 1 job in hand"
     rig.open_gate()
     assert worker.wait(5) == 0
     assert job.result(1) == "a"

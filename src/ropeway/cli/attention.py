@@ -13,7 +13,7 @@ from ropeway.cli.facts import Facts
 from ropeway.pauses import holding
 from ropeway.store import Cause
 from ropeway.why.queues import consuming, in_the_way
-from ropeway.words import duration
+from ropeway.words import duration, several
 
 LONG = 60.0
 """Seconds that a job may wait while workers serve its queue."""
@@ -71,8 +71,7 @@ def _failures(facts: Facts) -> Iterator[Remark]:
 
 
 def _of(cause: Cause, how: str) -> str:
-    plus = "" if cause.whole else "+"
-    jobs = "1 job" if cause.number == 1 else f"{cause.number:,}{plus} jobs"
+    jobs = several(cause.number, more=not cause.whole)
     error = cause.newest.error
     told = f": {error.type}: {error.message}".partition("\n")[0] if error else ""
     return f"{jobs} of {cause.newest.message.task} {how}{told}"

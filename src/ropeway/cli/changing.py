@@ -21,6 +21,7 @@ from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.words import several
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -115,11 +116,6 @@ def report(shared: Shared, verb: str, done: Done) -> None:
 def reasons(done: Done) -> str:
     """Return why jobs were left as they are, and how many for each reason."""
     return "; ".join(f"{number}: {reason}" for reason, number in done.skipped.items())
-
-
-def several(number: int) -> str:
-    """Say how many jobs."""
-    return "1 job" if number == 1 else f"{number:,} jobs"
 
 
 def _first(done: Done) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ropeway.cli.facts import Facts
 from ropeway.why.queues import consuming
+from ropeway.words import several
 
 Verdict = Literal[0, 1, 2, 3]
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -94,7 +95,7 @@ def worst(found: Sequence[Reading]) -> Verdict:
 def nagios(found: Sequence[Reading]) -> str:
     """Write a line for Nagios and those that read the same: verdict, what is wrong, figures."""
     wrong = [_sentence(reading) for reading in found if reading.verdict]
-    told = "; ".join(wrong) or f"{len(found)} figures within their limits"
+    told = "; ".join(wrong) or f"{several(len(found), 'figure')} within limits"
     data = " ".join(_performance(reading) for reading in found)
     line = f"ROPEWAY {WORDS[worst(found)]} - {told}".replace("|", "/")
     return f"{line} | {data}" if data else line

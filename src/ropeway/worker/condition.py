@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ropeway.control import Doing
+from ropeway.words import several
 
 SILENCE = 5.0
 """Seconds without an answer to its claims after which a worker no longer counts as consuming."""
@@ -36,7 +37,7 @@ class Condition(Struct, frozen=True):
 def condition(facts: Facts) -> Condition:
     """Say what follows from the facts; what a person asked for comes before what went wrong."""
     if facts.stopping:
-        return Condition("draining", f"it was told to stop, with {facts.held} jobs in hand")
+        return Condition("draining", f"it was told to stop, with {several(facts.held)} in hand")
     if facts.quiet:
         return Condition("quiet", "it was told to claim nothing more")
     if not facts.children:

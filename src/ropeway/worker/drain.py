@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from ropeway.words import several
 from ropeway.worker.held import Held
 from ropeway.worker.places import Places
 from ropeway.worker.settle import Settler
@@ -31,7 +32,7 @@ async def drain(
     lease: float,
 ) -> int:
     """Empty the worker, in at most `grace` seconds or until `now`; returns the exit code."""
-    log.info("stopping: %d jobs in hand", len(held))
+    log.info("stopping: %s in hand", several(len(held)))
     await _last_claim(fetching, now)
     try:
         async with asyncio.timeout(grace):

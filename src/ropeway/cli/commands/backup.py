@@ -16,6 +16,7 @@ from ropeway.cli.shared import LOOKING, Shared, options
 from ropeway.config import load
 from ropeway.errors import BackendUnavailable, Unsupported
 from ropeway.safe import masked
+from ropeway.words import several
 
 
 @click.command()
@@ -46,7 +47,7 @@ def backup(shared: Shared, file: Path, overwrite: bool) -> None:
     if shared.json:
         print_json(msgspec.to_builtins(made))
     elif on_terminal():
-        print(f"{made.file}: {made.jobs:,} jobs, {made.bytes / 2**20:,.1f} MiB")
+        print(f"{made.file}: {several(made.jobs)}, {made.bytes / 2**20:,.1f} MiB")
     else:
         print(made.file)
 
@@ -69,7 +70,7 @@ def restore(shared: Shared, file: Path, yes: bool) -> None:
     database = _database("restore")
     found = inspect(file)
     if exists(database):
-        confirm(f"replace {database} by {file}, which holds {found.jobs:,} jobs", yes=yes)
+        confirm(f"replace {database} by {file}, which holds {several(found.jobs)}", yes=yes)
     aside = put_back(file, database)
     if shared.json:
         told = {"database": str(database), "jobs": found.jobs}

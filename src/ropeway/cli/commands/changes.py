@@ -8,7 +8,7 @@ from typing import IO, Any
 import click
 
 from ropeway.bulk import cancelling, removing, retrying
-from ropeway.cli.changing import Asked, a_rate, change_all, choosing, chosen, several
+from ropeway.cli.changing import Asked, a_rate, change_all, choosing, chosen
 from ropeway.cli.complete import job_ids
 from ropeway.cli.confirm import confirm
 from ropeway.cli.editor import differences, edit_of, with_arguments
@@ -24,6 +24,7 @@ from ropeway.jobs import see
 from ropeway.states import FINAL, State
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.words import several
 
 UNSUCCESSFUL = (State.FAILED, State.QUARANTINED, State.CANCELLED, State.EXPIRED)
 A_RATE = click.option(

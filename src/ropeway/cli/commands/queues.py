@@ -26,6 +26,7 @@ from ropeway.pauses import resume as resume_queue
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.who import who
+from ropeway.words import several
 
 _HEARD = 1.5
 """Seconds after which every worker that is well has heard of a pause."""
@@ -160,10 +161,11 @@ def drain(shared: Shared, queue: str, why: str, timeout: float | None) -> None:
         while (leased := _stats(backend, queue).leased) or time.monotonic() - begun < _HEARD:
             if timeout is not None and time.monotonic() - begun > timeout:
                 raise ResultTimeout(
-                    f"{leased} jobs of {queue} run still", hint="wait again: repeat the command"
+                    f"{several(leased)} of {queue} still in hand",
+                    hint="wait again: repeat the command",
                 )
             if leased and leased != told:
-                shared.say(f"{leased} jobs of {queue} run still")
+                shared.say(f"{several(leased)} of {queue} still in hand")
                 told = leased
             time.sleep(_LOOK)
         waiting = _stats(backend, queue)
@@ -189,8 +191,8 @@ def purge(shared: Shared, queue: str, dry_run: bool, yes: bool) -> None:
         waiting = stats.ready + stats.delayed
         _question_the_name(shared, backend, stats)
         if not dry_run and waiting:
-            plus = "+" if max(stats.ready, stats.delayed) >= CAP else ""
-            confirm(f"cancel {waiting}{plus} jobs that wait in {queue}", yes=yes)
+            told = several(waiting, more=max(stats.ready, stats.delayed) >= CAP)
+            confirm(f"cancel {told} waiting in {queue}", yes=yes)
         ended = 0 if dry_run else purge_queue(backend, queue, load({}).keep_failed)
     if shared.json:
         print_json({"queue": queue, "waiting": waiting, "cancelled": ended})
