@@ -75,6 +75,10 @@ class Proxy:
         self._answering = True
         self._passing.set()
 
+    def changed(self, data: bytes) -> bytes:
+        """Return what an answer is passed on as."""
+        return data
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_reader, to_writer = await asyncio.open_connection(HOST, self._to)
         self._writers |= {writer, to_writer}
@@ -97,7 +101,7 @@ class Proxy:
                 await passing.wait()
                 if answers and not self._answering:
                     break
-                sink.write(data)
+                sink.write(self.changed(data) if answers else data)
                 await sink.drain()
                 if not answers:
                     self._said.set()
