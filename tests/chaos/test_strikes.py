@@ -73,7 +73,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[ServerPlace]:
 def test_every_strike_is_felt_and_over(place: ServerPlace, eventually: Eventually) -> None:
     """Those that last keep a new client of that lane from its answer; none does afterwards."""
     for name, kind in KINDS.items():
-        assert _asked(place), name
+        eventually(lambda: _asked(place), timeout=20)
         kind.strike(place, 0.0)
         if kind.lasts:
             assert not _asked(place), name
@@ -83,17 +83,17 @@ def test_every_strike_is_felt_and_over(place: ServerPlace, eventually: Eventuall
 
 def test_a_locked_server_takes_nothing(place: ServerPlace, eventually: Eventually) -> None:
     """Until it is unlocked, which may be done again."""
-    assert place.database.lock()
+    eventually(place.database.lock, timeout=20)
     assert not _asked(place)
     place.database.unlock()
     place.database.unlock()
-    eventually(lambda: _asked(place))
+    eventually(lambda: _asked(place), timeout=20)
 
 
-def test_what_it_keeps_is_sound_after_all_that(place: ServerPlace) -> None:
+def test_what_it_keeps_is_sound_after_a_kill(place: ServerPlace, eventually: Eventually) -> None:
     """It is started once more for that."""
-    assert _asked(place)
+    eventually(lambda: _asked(place), timeout=20)
     kill_all(place.database.server)
     place.start()
     assert place.database.damage() == ""
-    assert _asked(place)
+    eventually(lambda: _asked(place), timeout=20)
