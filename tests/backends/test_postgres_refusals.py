@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ropeway import Ropeway
+from ropeway.backends.postgres import sessions
 from ropeway.backends.postgres.address import Address
 from ropeway.backends.postgres.link import Link
 from ropeway.backends.postgres.sessions import Connection
@@ -118,6 +119,25 @@ async def test_a_server_that_only_reads(postgres: Postgres, postgres_url: str) -
     found = await _tried(postgres_url)
     assert isinstance(found, BackendUnavailable)
     assert "can write" in str(found)
+
+
+async def test_a_server_that_is_too_old(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told which would do."""
+    monkeypatch.setattr(sessions, "OLDEST", 99)
+    found = await _tried(postgres_url)
+    assert isinstance(found, BackendUnavailable)
+    assert "too old" in str(found)
+    assert found.hint == "use 99 or newer"
+
+
+async def test_a_database_that_cannot_hold_every_text(postgres: Postgres) -> None:
+    """Said at the first opening, and not at the first name with an accent."""
+    postgres.sql(
+        "create database narrow encoding 'LATIN1' locale 'C' template template0 locale_provider libc"
+    )
+    found = await _tried(postgres.url("narrow"))
+    assert isinstance(found, BackendUnavailable)
+    assert "LATIN1" in str(found)
 
 
 async def test_nobody_is_there(postgres: Postgres) -> None:

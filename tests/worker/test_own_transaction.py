@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from ropeway import Ropeway, current
+from ropeway.backends.postgres import own
 from ropeway.errors import TaskFailed
 from tests.conftest import Eventually
 from tests.servers.postgres import Postgres
+from tests.servers.proxy import Proxy
 from tests.worker.rig import Rig, results
 
 TASKS = """
@@ -189,6 +194,38 @@ def test_whatever_the_call_is_sent_with(
     assert paid.ask("select count(*) from ropeway.job") == "0"
     if "unique" in options:
         assert sender.send(1) == jobs[0]
+
+
+async def test_a_commit_without_an_answer_is_not_done_again(
+    paid: Paid, postgres_url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is cut while it is committed: the job is settled, whatever the task hears."""
+    async with Proxy(postgres.port) as proxy:
+        commit = own._commit
+
+        async def cut(committing: Any, address: Any) -> None:
+            proxy.cut_answers()
+            try:
+                await commit(committing, address)
+            finally:
+                proxy.pass_on()
+
+        monkeypatch.setattr(own, "_commit", cut)
+        app = Ropeway(proxy.url(postgres_url))
+        runs = 0
+
+        async def pay(n: int) -> int:
+            nonlocal runs
+            runs += 1
+            async with current.transaction() as connection:
+                await connection.execute("insert into public.paid values ($1)", n)
+            return n + 1
+
+        job = await app.task(name="pay")(pay).asend(1)
+        async with app.worker():
+            assert await job.aresult(timeout=30) == 2
+        assert (paid.rows(), runs) == ([1], 1)
+        await app.aclose()
 
 
 def test_who_lost_the_lease_commits_nothing(rig: Rig, paid: Paid, eventually: Eventually) -> None:

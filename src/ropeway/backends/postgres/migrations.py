@@ -114,6 +114,12 @@ async def migrate(connection: Connection, schema: str) -> list[int]:
 
 
 async def _make(connection: Connection, schema: str) -> None:
+    encoding = await connection.fetchval("show server_encoding")
+    if encoding != "UTF8":
+        raise BackendUnavailable(
+            f"the database holds texts as {encoding}, which cannot hold all that jobs may name",
+            hint="make one that can: createdb --encoding UTF8 --template template0",
+        )
     if await connection.fetchval("select to_regnamespace($1)", schema) is None:
         await connection.execute(f"create schema {schema}")
     if await _holds(connection, schema):

@@ -9,6 +9,10 @@ import asyncpg
 from ropeway.backends.postgres.address import Address
 from ropeway.backends.postgres.failures import translated
 from ropeway.backends.postgres.hedge import hedged
+from ropeway.errors import BackendUnavailable
+
+OLDEST = 14
+"""The oldest version of PostgreSQL that is worked with."""
 
 CONNECT = 5.0
 """Seconds within which a session must be open."""
@@ -86,6 +90,13 @@ class Opener:
                 raise
         except Exception as error:
             raise translated(error, self.address, unknown=False) from error
+        version = connection.get_server_version()
+        if version.major < OLDEST:
+            connection.terminate()
+            raise BackendUnavailable(
+                f"{self.address} is PostgreSQL {version.major}, which is too old",
+                hint=f"use {OLDEST} or newer",
+            )
         begin = f"begin isolation level read committed; {self.within()}"
         return Session(connection, begin if self.pooled else "begin", pooled=self.pooled)
 
