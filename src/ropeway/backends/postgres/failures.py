@@ -18,6 +18,7 @@ from ropeway.errors import (
 _ROLLED_BACK = ("40001", "40P01")
 _GONE = ("08", "57P01", "57P02", "57P03", "57P05", "25006", "25P03")
 _FULL = ("53100", "53200")
+_NO_TEXT = "22021"
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     ("28P01", "the server refuses the password", "check the url, or PGPASSWORD, or ~/.pgpass"),
@@ -89,6 +90,8 @@ def translated(error: Exception, address: Address, *, unknown: bool) -> Exceptio
 
 
 def _from_server(error: asyncpg.PostgresError, state: str, address: Address) -> Exception:
+    if state == _NO_TEXT:
+        return ValueError(f"PostgreSQL cannot store this text: {_text(error)}; take out the NUL")
     if state in _FULL:
         return Backpressure(
             f"{address} has no room left: {_text(error)}", hint="free disk or memory of the server"
