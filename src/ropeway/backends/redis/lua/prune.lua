@@ -58,4 +58,24 @@ for _, each in ipairs(done < limit and over(JOINS_OVER) or {}) do
   done = done + 1
 end
 finish_up()
+
+-- Forget queues that hold nothing, a few at random: their names are what is left of them.
+local function holds_work(queue)
+  local keys = {held_key(queue)}
+  for _, kind in ipairs(KINDS) do keys[#keys + 1] = lease_key(kind, queue) end
+  for _, lane in ipairs(call('SMEMBERS', lanes_key(queue))) do
+    keys[#keys + 1] = lane_key({lane = lane, queue = queue})
+  end
+  return call('EXISTS', unpack(keys)) > 0
+end
+
+for _, queue in ipairs(call('SRANDMEMBER', QUEUES, 20)) do
+  if not holds_work(queue) then
+    for _, each in ipairs(call('SMEMBERS', asides_key(queue))) do
+      call('SREM', asking_key(sub(each, 2)), queue)
+    end
+    call('DEL', lanes_key(queue), asides_key(queue))
+    call('SREM', QUEUES, queue)
+  end
+end
 return done
