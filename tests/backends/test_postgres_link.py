@@ -12,7 +12,7 @@ import pytest
 from ropeway.backends.postgres.address import Address
 from ropeway.backends.postgres.hints import POLL
 from ropeway.backends.postgres.link import Link
-from ropeway.backends.postgres.sessions import Connection
+from ropeway.backends.postgres.sessions import Connection, Session
 from ropeway.errors import BackendUnavailable, Indeterminate
 from tests.conftest import AsyncEventually
 from tests.servers.postgres import Postgres
@@ -329,3 +329,32 @@ async def test_a_lost_listener_listens_again(
     await asyncio.sleep(0)
     await there.notify(["a"])
     assert await waiting == ["a"]
+
+
+async def test_a_link_that_was_closed_can_be_used_again(make: MakeLink, postgres_url: str) -> None:
+    """For work and for hints."""
+    here, there = make(postgres_url), make(postgres_url)
+    for _ in range(2):
+        assert await here.run(_one, write=True) == 1
+        await here.wait(["a"], 0)
+        waiting = asyncio.create_task(here.wait(["a"], 0.9 * POLL))
+        await asyncio.sleep(0)
+        await there.notify(["a"])
+        assert await waiting == ["a"]
+        await here.close()
+
+
+async def test_an_odd_failure_does_not_end_the_listening(
+    make: MakeLink, postgres_url: str, monkeypatch: pytest.MonkeyPatch, aeventually: AsyncEventually
+) -> None:
+    """Whatever opening raises, it is tried again."""
+    here = make(postgres_url)
+    opened = here.opener.open
+
+    async def odd() -> Session:
+        monkeypatch.setattr(here.opener, "open", opened)
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(here.opener, "open", odd)
+    await here.wait(["a"], 0)
+    await aeventually(lambda: here._listener._session is not None)

@@ -14,7 +14,6 @@ from typing import Any
 
 from ropeway.backends.postgres.hints import Hints, payloads
 from ropeway.backends.postgres.sessions import CONNECT, Opener, Session
-from ropeway.errors import RopewayError
 
 _NOTIFY = "select pg_notify($1, payload) from unnest($2::text[]) as payload"
 _PROBE = 10.0
@@ -59,11 +58,12 @@ class Listener:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
             self._keeper = None
+            self._settled.clear()
 
     async def _keep(self) -> None:
         pause = _FIRST_PAUSE
         while True:
-            with contextlib.suppress(RopewayError):
+            with contextlib.suppress(Exception):  # whatever it is, it is tried again
                 session = await self._opener.open()
                 if session.pooled:
                     session.drop()
