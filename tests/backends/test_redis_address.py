@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ropeway.backends.redis.address import Address, Host, Login, Tls, parse
-from ropeway.errors import ConfigError
+from ropeway.backends.redis.dialling import refuse_unusable
+from ropeway.errors import BackendUnavailable, ConfigError
 
 GOOD = {
     "redis://": Address(kind="server", hosts=(Host("localhost", 6379),)),
@@ -79,3 +80,28 @@ def test_passwords_are_not_printed() -> None:
     """Neither by the address nor by anything that prints it."""
     address = parse("redis+sentinel://me:hunter2@a/m?sentinel_password=hunter3")
     assert "hunter" not in repr(address)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "told"),
+    [
+        ({"server": "redis", "version": "6.2.14"}, "redis 6.2.14, which is too old"),
+        ({"server": "valkey", "version": "7.2.5"}, "valkey 7.2.5, which is too old"),
+        ({"server": "redis", "version": "7.0.15", "role": "replica"}, "is a replica"),
+        ({"server": "redis", "version": "7.0.15", "mode": "sentinel"}, "is a Sentinel"),
+        ({"server": "redis", "version": "7.0.15", "mode": "cluster"}, "part of a cluster"),
+        ({"server": "redis", "version": "7.0.15", "role": "master"}, ""),
+        ({"server": "redis", "version": "10.1", "role": "master"}, ""),
+        ({"server": "valkey", "version": "8.0.1", "role": "master"}, ""),
+        ({"server": "another", "version": "unstable", "role": "master"}, ""),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_refused(greeting: dict[str, str], told: str) -> None:
+    """One that is too old, no master, or of another kind than the URL says."""
+    address, host = parse("redis://"), Host("h", 6379)
+    if not told:
+        refuse_unusable(address, host, greeting)
+        return
+    with pytest.raises(BackendUnavailable, match=told) as caught:
+        refuse_unusable(address, host, greeting)
+    assert caught.value.hint
