@@ -51,7 +51,8 @@ class Programs:
             timeout=30,
             check=False,
         )
-        assert done.returncode == 0 and not done.stderr, done.stderr
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr and "Traceback" not in done.stderr, done.stderr
         return done.stdout
 
     def sent(self) -> int:
@@ -239,3 +240,30 @@ def test_ctrl_c_leaves_a_connection_that_can_be_used(programs: Programs) -> None
         assert interrupted > 10, interrupted
         assert add.send(3).status() == "queued"
     """)
+
+
+def test_a_worker_holds_two_connections_and_outlives_its_server(
+    programs: Programs, eventually: Eventually
+) -> None:
+    """However many children it has; and it goes on by itself when the server is back."""
+
+    def ours() -> int:
+        return said(programs.valkey.port, "CLIENT LIST").count("name=ropeway")
+
+    command = [sys.executable, "-m", "ropeway", "worker", "-A", "tasks.py", "--children", "2"]
+    worker = subprocess.Popen(
+        command,
+        cwd=programs.folder,
+        env={**os.environ, "ROPEWAY_URL": programs.valkey.url},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert programs.run("print(add.send(2, 3).result(20))") == "5\n"
+        eventually(lambda: ours() == 2)
+        programs.valkey.server.kill()
+        programs.valkey.start()
+        assert programs.run("print(add.send(3, 4).result(20))") == "7\n"
+        eventually(lambda: ours() == 2)
+    finally:
+        worker.terminate()
+        assert worker.wait(30) == 0

@@ -96,6 +96,8 @@ class LoopedEar:
                     wire.close()
             except (Lost, RopewayError) as error:
                 _logger.debug("no hints are heard: %s", error)
+            except Exception:  # whoever waits for the first try would wait for ever
+                _logger.exception("no hints are heard")
             self._tried.set()
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, LONGEST_PAUSE)

@@ -91,6 +91,8 @@ def unreachable(host: Host, error: BaseException) -> BackendUnavailable:
 
 def reason(error: BaseException) -> str:
     """Say in a few words what an error of the system is about."""
+    if isinstance(error, ssl.SSLEOFError):
+        return "the server closed the connection"
     if isinstance(error, ssl.SSLError):
         return str(error.reason or error).lower().replace("_", " ")
     if isinstance(error, TimeoutError):
