@@ -103,18 +103,19 @@ async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
         answers = await app.store.commit([Transition(publish=(call.message,)) for call in calls])
     else:
         answers = await _send_large(app, calls, most)
-    return [_sent(app, call, answer) for call, answer in zip(calls, answers, strict=True)]
+    return [sent(app, call, answer) for call, answer in zip(calls, answers, strict=True)]
 
 
-async def send_one(app: Source, call: Call[R]) -> Job[R]:
-    """Send a call that nothing goes around, and that need not be the only one."""
-    if call.message.mandatory is not None:
-        await app.exchanges.adeclare()
-    if len(call.message.body) > app.settings.max_message:
-        (answer,) = await _send_large(app, [call], app.settings.max_message)
-    else:
-        (answer,) = await app.store.commit([Transition(publish=(call.message,))])
-    return _sent(app, call, answer)
+def is_plain(app: Source, call: Call[Any]) -> bool:
+    """Whether a call is just its message, as nearly every one: a commit says it all."""
+    message = call.message
+    return (
+        call.unique is None
+        and call.connection is None
+        and message.mandatory is None
+        and len(message.body) <= app.settings.max_message
+        and not app.hooks.sends
+    )
 
 
 async def _send_large(app: Source, calls: Sequence[Call[R]], most: int) -> list[Answer]:
@@ -139,7 +140,8 @@ async def _send_large(app: Source, calls: Sequence[Call[R]], most: int) -> list[
     return answers
 
 
-def _sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
+def sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
+    """Return the handle of a call that a backend has answered for; raises what it was refused for."""
     if answer.status == "refused":
         raise _unroutable(call.message) if answer.reason == "unroutable" else _refusal(answer)
     return Job(app, call.message.id, call.result_type)
@@ -159,8 +161,8 @@ async def _send_unique(
     """Send those that must be the only ones, and then the others."""
     require(app.store.capabilities, "recorded", "a unique call")
     ids: dict[str, str] = {}
-    sent = await send_unique(app.store, alone, app.settings.max_message)
-    for call, (job_id, refused) in zip(alone, sent, strict=True):
+    became = await send_unique(app.store, alone, app.settings.max_message)
+    for call, (job_id, refused) in zip(alone, became, strict=True):
         if refused is not None:
             raise _refusal(refused)
         ids[call.message.id] = job_id

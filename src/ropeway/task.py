@@ -16,10 +16,11 @@ from ropeway.message import Kind, Message, Terms
 from ropeway.options import Options, Using, changed
 from ropeway.results import Job
 from ropeway.retry import DEFAULT, RetryPolicy
-from ropeway.sending import Call, Source, send_all, send_one
+from ropeway.sending import Call, Source, is_plain, send_all, sent
 from ropeway.signature import Signature
 from ropeway.stepping import step
 from ropeway.tracing import trace_here
+from ropeway.transition import Transition
 from ropeway.unique import Unique, record_of
 
 P = ParamSpec("P")
@@ -53,10 +54,11 @@ class Sender(Generic[P, R]):
 
     async def asend(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """The same as `send`, for async code."""
-        call = self.call(*args, **kwargs)
-        if call.unique is None and call.connection is None and not self._app.hooks.sends:
-            return await send_one(self._app, call)
-        (job,) = await send_all(self._app, [call])
+        call, app = self.call(*args, **kwargs), self._app
+        if is_plain(app, call):
+            (answer,) = await app.store.commit([Transition(publish=(call.message,))])
+            return sent(app, call, answer)
+        (job,) = await send_all(app, [call])
         return job
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
@@ -71,7 +73,9 @@ class Sender(Generic[P, R]):
                 raise
             codec = JSON
             body = definition.signature.encode(args, kwargs, codec)
-        refuse_larger(len(body), self._app.settings, f"the arguments of {definition.name} take")
+        if len(body) > self._app.settings.max_message:
+            what = f"the arguments of {definition.name} take"
+            refuse_larger(len(body), self._app.settings, what)
         unique = options.unique
         message = Message(
             id=new_id(),
@@ -99,7 +103,7 @@ class Sender(Generic[P, R]):
         settles the job before it runs, so that it runs at most once. `tags` and `headers` travel
         with it. `connection` is one of yours to the same PostgreSQL database, of asyncpg, psycopg,
         SQLAlchemy or Django: the call is sent when its transaction commits, and not otherwise.
-        with it. With `exchange` the call goes to the queues that are bound for its `routing_key`
+        With `exchange` the call goes to the queues that are bound for its `routing_key`
         and headers, a job in each; if there is none, `Unroutable` is raised, or nothing happens
         with `mandatory=False`. The job that `send` returns is that of the first queue by name.
         Raises `BadArguments`.
