@@ -18,7 +18,7 @@ from ropeway.config import load
 from ropeway.connect import Connecting, Connection
 from ropeway.control import Workers
 from ropeway.depends import refuse_asynchronous
-from ropeway.errors import BadTask, ConfigError
+from ropeway.errors import BadArguments, BadTask, ConfigError
 from ropeway.exchanges import ExchangeHandle, Exchanges
 from ropeway.limiting import LimitValue
 from ropeway.limits import Limits
@@ -29,7 +29,7 @@ from ropeway.quarantine import Quarantine
 from ropeway.results import Job
 from ropeway.retry import RetryPolicy
 from ropeway.routing import Exchange, ExchangeType
-from ropeway.sending import Call, send_all, spread_out
+from ropeway.sending import Call, refuse_uncalled, send_all, spread_out
 from ropeway.stepping import step, stepping
 from ropeway.store import Backend
 from ropeway.task import AsyncTask, Definition, Task
@@ -270,8 +270,13 @@ class Ropeway:
         """The same as `send_many`, for async code."""
         jobs: list[Job[R]] = []
         seconds = duration(spread, "spread")
-        remaining = iter(spread_out(list(calls), seconds) if seconds else calls)
+        if seconds:
+            whole = list(calls)
+            refuse_uncalled(whole)
+            calls = spread_out(whole, seconds)
+        remaining = iter(calls)
         while chunk := list(itertools.islice(remaining, _CHUNK)):
+            refuse_uncalled(chunk)
             jobs += await send_all(self, chunk)
         return jobs
 
@@ -336,6 +341,8 @@ class Ropeway:
 
     def job(self, job_id: str) -> Job[Any]:
         """Return the handle of a job that was sent before, by its id."""
+        if not isinstance(job_id, str):
+            raise BadArguments(f"{job_id!r} is no job's id", hint="ids are texts: job.id")
         return Job(self, job_id, type_of=self._result_type)
 
     def _result_type(self, name: str) -> Any:

@@ -72,7 +72,7 @@ def _check_open(value: Any, place: str, codec: Codec) -> None:
     elif isinstance(value, dict):
         for key, item in value.items():
             if type(key) is not str and not (codec is MSGPACK and type(key) in _PLAIN_KEYS):
-                raise _changed(f"a key of {place}", key, "text")
+                raise _changed(f"a key of {place}", key, "text", "annotate the keys")
             if type(item) not in _PLAIN:
                 _check_open(item, f"{place}.{key}", codec)
     elif not (codec is MSGPACK and _has_msgpack(value)):
@@ -179,9 +179,9 @@ def _becomes(value: Any) -> str:
     return _WORDS.get(type(value), _WORDS[str])
 
 
-def _changed(place: str, value: Any, becomes: str) -> NotEncodable:
+def _changed(place: str, value: Any, becomes: str, remedy: str = "annotate it") -> NotEncodable:
     name = type(value).__name__
     return NotEncodable(
         f"{place} is of type {name}, and would arrive as {becomes}, for no annotation says what it is",
-        hint=f"annotate it as {name}, or make it {becomes} yourself",
+        hint=f"{remedy} as {name}, or make it {becomes} yourself",
     )

@@ -146,7 +146,7 @@ def policy_of(
 ) -> RetryPolicy:
     """Return the policy that `retries` asks for, with classes of exceptions added to it."""
     if isinstance(retries, RetryPolicy):
-        base = retries
+        base = _checked_policy(retries)
     elif isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise BadArguments(
             f"retries={retries!r} is not a count", hint="write 0 or more, or a RetryPolicy"
@@ -158,6 +158,17 @@ def policy_of(
         retryable=(*base.retryable, *_class_names("retry_on", only)),
         non_retryable=(*base.non_retryable, *_class_names("dont_retry_on", never)),
     )
+
+
+def _checked_policy(policy: RetryPolicy) -> RetryPolicy:
+    for name, least in (("retries", 0), ("max_losses", 1), ("base", 0), ("cap", 0), ("max_age", 0)):
+        value = getattr(policy, name)
+        usable = isinstance(value, int | float) and not isinstance(value, bool) and value >= least
+        if not usable and not (name == "max_age" and value is None):
+            raise BadArguments(
+                f"RetryPolicy: {name}={value!r} cannot be", hint=f"write {least} or more"
+            )
+    return policy
 
 
 def duration(value: Duration, name: str) -> float:
@@ -272,6 +283,14 @@ def _terms(given: Mapping[str, Any], old: Terms) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name in given.keys() & {"timeout", "hard_timeout", "keep"}:
         changes[name] = duration(given[name], name)
+    soft, hard = changes.get("timeout"), changes.get("hard_timeout")
+    if 0.0 in {soft, hard}:
+        raise BadArguments("a timeout of 0 lets nothing run", hint="leave it out for no limit")
+    if soft is not None and hard is not None and hard < soft:
+        raise BadArguments(
+            f"hard_timeout={hard:g} s ends a process before timeout={soft:g} s stops the task",
+            hint="make hard_timeout the longer one",
+        )
     if "memory" in given:
         changes["memory"] = _memory(given["memory"])
     if "expires" in given:
@@ -288,6 +307,11 @@ def _terms(given: Mapping[str, Any], old: Terms) -> dict[str, Any]:
     if "tags" in given:
         tags = [_name(tag, "tags") for tag in _several(given["tags"], "tags")]
         changes["tags"] = tuple(dict.fromkeys([*old.tags, *tags]))
+        if (total := sum(_size(tag) or 0 for tag in changes["tags"])) > _LONGEST_HEADERS:
+            raise BadArguments(
+                f"the tags take {total:,} bytes, more than {_LONGEST_HEADERS:,}",
+                hint="data belongs into the arguments",
+            )
     return changes
 
 

@@ -9,7 +9,14 @@ from msgspec.structs import replace
 
 from ropeway.blobs import Parcel, packed, unpack
 from ropeway.capabilities import require
-from ropeway.errors import Backpressure, MessageTooLarge, Refused, RopewayError, Unroutable
+from ropeway.errors import (
+    Backpressure,
+    BadArguments,
+    MessageTooLarge,
+    Refused,
+    RopewayError,
+    Unroutable,
+)
 from ropeway.exchanges import Exchanges
 from ropeway.joint import send_jointly
 from ropeway.message import Message
@@ -65,6 +72,15 @@ class Call(Generic[R_co]):
         body = self.message.body
         more = f"… {len(body):,} bytes" if len(body) > _SHOWN else ""
         return f"<Call {self.message.task} {body[:_SHOWN].decode(errors='replace')}{more}>"
+
+
+def refuse_uncalled(calls: Sequence[Any]) -> None:
+    """Raise `BadArguments` for what is no call of a task."""
+    wrong = next((each for each in calls if not isinstance(each, Call)), None)
+    if wrong is not None:
+        raise BadArguments(
+            f"{wrong!r:.200} is no call of a task", hint="write task.call(...) for each"
+        )
 
 
 def spread_out(calls: Sequence[Call[R]], seconds: float) -> list[Call[R]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ropeway import RetryPolicy
+from ropeway import RetryPolicy, Ropeway
 from ropeway.errors import BadArguments, BadTask, JobNotFound, ResultTimeout, TaskFailed
 from ropeway.message import Terms
 from ropeway.stepping import step
@@ -361,3 +361,33 @@ def test_a_job_that_is_not_there_yet(rig: Rig) -> None:
     rig.open_gate("first")
     assert job.result(10) == 1
     until(lambda: step(tasks.app.limits.als())[1].rate == 100)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"timeout": 0}, "lets nothing run"),
+        ({"hard_timeout": 0}, "lets nothing run"),
+        ({"timeout": "2s", "hard_timeout": "1s"}, "hard_timeout=1 s ends a process before"),
+        ({"retries": RetryPolicy(retries=-1)}, "retries=-1"),
+        ({"retries": RetryPolicy(max_losses=0)}, "max_losses=0"),
+        ({"retries": RetryPolicy(base=-0.5)}, "base=-0.5"),
+        ({"tags": [f"tag-{number}" for number in range(5_000)]}, "the tags take"),
+    ],
+)
+def test_options_that_cannot_be(options: Any, said: str) -> None:
+    """What would run nothing, or contradicts itself, is refused where it is written."""
+    app = Ropeway("memory://")
+    with pytest.raises(BadArguments, match=said):
+        app.task(name="t", **options)(lambda: None)
+
+
+def test_what_is_no_call_and_no_id() -> None:
+    """It is said what to write; with `spread` too."""
+    app = Ropeway("memory://")
+    anything: Any = app
+    for spread in (0, 10):
+        with pytest.raises(BadArguments, match="no call of a task"):
+            anything.send_many([1], spread=spread)
+    with pytest.raises(BadArguments, match="no job's id"):
+        anything.job(5)
