@@ -94,7 +94,9 @@ class PostgresBackend:
                 pass
         while True:
             rows, finished = await self.link.run(
-                partial(self._take, claims, looked, (holder, lease)), write=True
+                partial(self._take, claims, looked, (holder, lease)),
+                write=True,
+                single=looked.is_simple(claims),
             )
             if rows or finished:
                 return deliveries(rows, holder)

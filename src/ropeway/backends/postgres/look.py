@@ -72,6 +72,20 @@ class Look(Struct):
         limited = (lane for lanes in self.lanes.values() for lane in lanes)
         return any(map(is_limited, limited)) or self.is_late(self.wakes)
 
+    def is_simple(self, claims: Sequence[Claim]) -> bool:
+        """Whether one statement takes all that `claims` may have: of one lane, without limits."""
+        due = [
+            lanes
+            for claim in claims
+            for lanes in self.bands(claim).values()
+            if min(lanes.values()) <= self.now
+        ]
+        return (
+            not self.is_late(self.expiries)
+            and not self.needs_limits()
+            and list(map(len, due)) == [1]
+        )
+
 
 def kinds_of(claim: Claim) -> list[int]:
     """The numbers of the kinds that a claim asks for."""
