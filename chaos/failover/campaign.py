@@ -32,7 +32,7 @@ _LAG = 0.4
 _MARGIN = 0.5
 _BACK = 2.0
 FAILED = "failed over"
-"""The phase that begins with the death of the server, and the nemesis's name."""
+"""The phase that begins with the death of the server."""
 
 
 class Failover(Struct, frozen=True, kw_only=True):
@@ -97,8 +97,10 @@ def _run(stage: Stage, pair: Pair) -> None:
         time.sleep(chance.uniform(_EARLIEST, _LATEST))
         pair.separate()
         time.sleep(_LAG)
+        pair.kill()
+        # Whatever the old server has acknowledged it has acknowledged by now.
         stage.history.log("phase", FAILED)
-        pair.fail()
+        pair.promote()
         stage.history.log("phase", "promoted")
         time.sleep(_BACK)
         pair.back()

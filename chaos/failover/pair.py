@@ -25,8 +25,12 @@ class Pair(Protocol):
         """Keep the standby from hearing of changes, as a slow network would."""
         ...
 
-    def fail(self) -> None:
-        """Kill the server for good; returns when its standby takes writes."""
+    def kill(self) -> None:
+        """Kill the server for good."""
+        ...
+
+    def promote(self) -> None:
+        """Return when its standby takes writes."""
         ...
 
     def back(self) -> None:

@@ -32,9 +32,12 @@ class SentinelPair:
         self._second.server.signal(signal.SIGSTOP)
         said(self._first.port, "CLIENT KILL TYPE replica")
 
-    def fail(self) -> None:
-        """Kill the master; the Sentinels find that out and promote the replica."""
+    def kill(self) -> None:
+        """Kill the master."""
         kill_all(self._first.server)
+
+    def promote(self) -> None:
+        """The Sentinels find out that the master is gone, and promote the replica."""
         self._second.server.signal(signal.SIGCONT)
         until(
             lambda: "role:master" in said(self._second.port, "INFO replication"),

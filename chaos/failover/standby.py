@@ -47,9 +47,12 @@ class StandbyPair:
         """Stop the process that sends the log."""
         os.kill(int(self._first.sql("select pid from pg_stat_replication")), signal.SIGSTOP)
 
-    def fail(self) -> None:
-        """Kill the first, and promote the second."""
+    def kill(self) -> None:
+        """Kill the first."""
         kill_all(self._first.server)
+
+    def promote(self) -> None:
+        """Promote the second."""
         self._second.sql("select pg_promote(true, 30)")
 
     def back(self) -> None:
