@@ -120,7 +120,7 @@ def judge_failover(evidence: Evidence, *, synchronous: bool) -> Failover:
     findings = [
         *((loss, settles) if synchronous else (young,)),
         no_ghosts(evidence),
-        result_integrity(evidence),
+        result_integrity(evidence, kept=synchronous),
         conservation(evidence, counted=synchronous),
     ]
     wrong = any(each.judgement != "valid" for each in findings)

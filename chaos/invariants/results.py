@@ -8,8 +8,11 @@ from chaos.tasks import work_of
 from chaos.witness import Row
 
 
-def result_integrity(evidence: Evidence) -> Finding:
-    """I6: no result is lost, changed, or another's."""
+def result_integrity(evidence: Evidence, *, kept: bool = True) -> Finding:
+    """I6: no result is lost, changed, or another's.
+
+    Not `kept`: a settle may have been lost, and have been made again with the result of another run.
+    """
     wrong: list[Example] = []
     counts = {"results": 0, "carried": 0}
     for job_id, row in sorted(evidence.raw.items()):
@@ -17,7 +20,7 @@ def result_integrity(evidence: Evidence) -> Finding:
             continue
         counts["results"] += 1
         producers = [run for run in evidence.runs.get(job_id, ()) if run.value == row.value]
-        fact = _fault(row, producers, evidence)
+        fact = _fault(row, producers, evidence, kept=kept)
         if fact:
             wrong.append(Example(job_id, fact))
         elif producers[0].attempt != row.attempt:
@@ -25,7 +28,7 @@ def result_integrity(evidence: Evidence) -> Finding:
     return judge("I6", "a result is what its attempt returned", wrong, counts)
 
 
-def _fault(row: Row, producers: list[Run], evidence: Evidence) -> str:
+def _fault(row: Row, producers: list[Run], evidence: Evidence, *, kept: bool) -> str:
     if row.value is None or not producers:
         return f"no run returned what is stored: {row.value}"
     sent, public = evidence.sends.get(row.id), evidence.public.get(row.id)
@@ -34,7 +37,7 @@ def _fault(row: Row, producers: list[Run], evidence: Evidence) -> str:
     if public is not None and public.value != row.value:
         return f"{row.value} is stored and {public.value} is shown"
     settled = evidence.settles.get(row.id, ())
-    if settled and settled[-1].value != row.value:
+    if kept and settled and settled[-1].value != row.value:
         return f"{settled[-1].value} was settled and {row.value} is stored"
     if not any(_may_settle(run, row, evidence) for run in producers):
         return f"attempt {row.attempt} settled what attempt {producers[0].attempt} returned"

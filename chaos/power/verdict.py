@@ -79,7 +79,7 @@ def judge_cut(aftermath: Aftermath, durability: str, scene: str) -> PowerVerdict
         *((stored, results, no_acked_loss(evidence)) if durability == "disk" else ()),
         no_ghosts(evidence),
         *((one_settle(evidence),) if consistent else ()),
-        result_integrity(evidence),
+        result_integrity(evidence, kept=consistent),
         conservation(evidence, counted=consistent),
         sound_storage(evidence),
     ]

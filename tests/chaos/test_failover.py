@@ -60,7 +60,7 @@ def test_a_loss_on_the_standby_is_none_either(evidence: Evidence) -> None:
 def test_a_settle_that_is_made_again(evidence: Evidence) -> None:
     """It is lost with the rest, and told; with a synchronous standby nothing is settled twice."""
     (settle,) = evidence.settles[A]
-    again = msgspec.structs.replace(settle, order=settle.order + 2, t=16 * SECOND)
+    again = msgspec.structs.replace(settle, order=settle.order + 2, t=16 * SECOND, value="other")
     evidence.settles[A].append(again)
     assert judge_failover(evidence, synchronous=False).again == 1
     assert judge_failover(evidence, synchronous=False).word == "pass"
