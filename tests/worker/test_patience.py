@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from ropeway.backends.memory import MemoryBackend
@@ -15,7 +16,7 @@ from ropeway.claims import Claim
 from ropeway.decide import Keep, Rules
 from ropeway.errors import BackendUnavailable, Indeterminate
 from ropeway.ids import new_id
-from ropeway.message import Message, Outcome
+from ropeway.message import Failure, JobRecord, Message, Outcome, job_key
 from ropeway.transition import Answer, Transition
 from ropeway.worker import patience
 from ropeway.worker.held import Held
@@ -176,3 +177,28 @@ async def test_a_settle_without_an_answer_is_repeated(
     assert (settler.settled, settler.lost, backend.left) == (1, 0, 0)
     assert said(caplog)[-1].startswith("results are settled again, after ")
     assert len(said(caplog)) == 2
+
+
+@pytest.mark.usefixtures("quick")
+async def test_what_was_given_back_without_an_answer_is_charged_once(
+    aeventually: AsyncEventually,
+) -> None:
+    """Also when this very worker has claimed it again before it repeats what it asked for."""
+    backend, held = Half(silent=1), Held()
+    settler = Settler(backend, {}, held, Rules(keep=Keep(60, 60, 100), unknown_grace=1))
+    job_id = new_id()
+    await backend.commit([Transition(publish=(Message(id=job_id, task="t"),))])
+    (delivery,) = held.add(await backend.receive([Claim("default", 1)], "me", 60))
+    failure = Failure(type="Failed", message="as planned")
+    settler.add(delivery, Outcome(ending="raised", error=failure, after=0.0))
+    loop = asyncio.create_task(settler.run())
+    await aeventually(lambda: not backend.left)
+    again = await backend.receive([Claim("default", 1)], "me", 60)
+    assert [(each.fence.attempt, each.failures) for each in again] == [(2, 1)]
+    assert held.add(again) == []
+    await aeventually(lambda: not len(held))
+    loop.cancel()
+    (record,) = await backend.get([job_key(job_id)])
+    assert record is not None
+    job = msgspec.msgpack.decode(record.value, type=JobRecord)
+    assert (job.state, job.failures, job.releases) == ("queued", 1, 1)

@@ -15,7 +15,7 @@ from ropeway.broker import Broker
 from ropeway.claims import MAX_BATCH
 from ropeway.decide import NO_TERMS, Rules, decide
 from ropeway.errors import RopewayError
-from ropeway.message import Delivery, Message, Outcome, Terms
+from ropeway.message import Delivery, Fence, Message, Outcome, Terms
 from ropeway.retry import DEFAULT, RetryPolicy
 from ropeway.transition import Answer, Release, Transition
 from ropeway.worker.endings import log_ending
@@ -45,6 +45,8 @@ class Settler:
         self._wake = asyncio.Event()
         self._busy = False
         self._lost: dict[str, Transition] = {}
+        # What is to be given back, and has no answer yet.
+        self._returning: dict[Fence, Delivery] = {}
         self.patience = Patience("results are settled")
         self.settled = 0
         self.lost = 0
@@ -82,10 +84,13 @@ class Settler:
             refused = self._lost.get(delivery.fence.id)
             fence = refused.fence if refused else None
             if refused and fence and fence.attempt + 1 == delivery.fence.attempt:
-                self.add_settled(msgspec.structs.replace(refused, fence=delivery.fence))
+                self._settle_anew(refused, delivery)
             else:
                 unknown.append(delivery)
         # One claim is on its way at a time: what it has not brought, another worker has.
+        for refused in self._lost.values():
+            if refused.fence is not None:
+                self._returning.pop(refused.fence, None)
         self._lost.clear()
         return unknown
 
@@ -132,7 +137,10 @@ class Settler:
         message = delivery.message
         terms = terms_of(message, self._tasks)
         policy = policy_of(message, self._tasks)
-        return decide(delivery, outcome, policy, now, self._rules, terms)
+        transition = decide(delivery, outcome, policy, now, self._rules, terms)
+        if isinstance(transition.settle, Release):
+            self._returning[delivery.fence] = delivery
+        return transition
 
     async def _commit(self, batch: list[Transition]) -> list[Answer]:
         try:
@@ -156,14 +164,17 @@ class Settler:
         assert fence is not None and settle is not None
         early = fence in self._held.early
         again = self._held.drop(fence)
+        if answer.ok:
+            self._returning.pop(fence, None)
         if again is not None and answer.ok:
             # Given back, and claimed by this very worker before the answer was here.
             self.add(again, Outcome(ending="interrupted"))
         elif again is not None:
             # Its lease ran out, and nobody but this worker took it over.
-            self.add_settled(msgspec.structs.replace(transition, fence=again.fence))
+            self._settle_anew(transition, again)
             return
         if not answer.ok and early:
+            self._returning.pop(fence, None)
             log.warning("job %s (ack=early) was cut off, and does not run again", fence.id)
             return
         if not answer.ok:
@@ -179,6 +190,21 @@ class Settler:
         if not isinstance(settle, Release):
             self.settled += 1
         log_ending(fence, settle)
+
+    def _settle_anew(self, refused: Transition, delivery: Delivery) -> None:
+        """This worker has claimed again what it could not settle: the settle holds for that now.
+
+        Unless it was given back after all, and nobody heard of that: then it was charged already.
+        """
+        before = self._returning.pop(refused.fence, None) if refused.fence else None
+        if before is not None and _charged(delivery) > _charged(before):
+            self.add(delivery, Outcome(ending="interrupted"))
+        else:
+            self.add_settled(msgspec.structs.replace(refused, fence=delivery.fence))
+
+
+def _charged(delivery: Delivery) -> int:
+    return delivery.failures + delivery.losses + delivery.releases
 
 
 def policy_of(message: Message, tasks: Mapping[str, TaskInfo]) -> RetryPolicy:
