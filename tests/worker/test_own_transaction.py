@@ -8,7 +8,9 @@ import pytest
 
 from ropeway import Ropeway, current
 from ropeway.backends.postgres import own
+from ropeway.connect import own_transaction
 from ropeway.errors import TaskFailed
+from ropeway.worker import owned
 from tests.conftest import Eventually
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import Proxy
@@ -112,6 +114,12 @@ async def large(n: int) -> str:
         await connection.execute("insert into public.paid values ($1)", n)
         return "x" * n
 """
+
+
+@pytest.fixture(autouse=True)
+def undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tasks above change of ropeway holds in workers: this process forgets it again."""
+    monkeypatch.setattr(owned, "own_transaction", own_transaction)
 
 
 @pytest.fixture
