@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import codecs
 import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar, cast
 
 from ropeway.capabilities import Capabilities
 from ropeway.store import Backend
@@ -20,8 +22,39 @@ from ropeway.wrappers.delegate import Delegate
 
 T = TypeVar("T")
 
+# Looking up a host's name imports this, under a lock: a process that is forked just then would wait
+# for that lock for ever. So it is imported before anybody connects.
+codecs.lookup("idna")
+
 _EXIT = 2.0
 """Seconds at most that the end of a process is held up to tell others what it has done."""
+
+
+class _Asked(Generic[T]):
+    """A coroutine that a thread waits for; begun and ended on the loop."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.answer: Future[T] = Future()
+        self._work = work
+        self._task: asyncio.Task[T] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._work)
+        self._task.add_done_callback(self._done)
+
+    def stop(self) -> None:
+        if self._task is None:
+            self._work.close()
+        else:
+            self._task.cancel()
+
+    def _done(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self.answer.cancel()
+        elif (error := task.exception()) is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(task.result())
 
 
 class Portal:
@@ -40,11 +73,13 @@ class Portal:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop, and wait for it in the caller's thread."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        asked = _Asked(work)
         try:
-            return future.result()
+            self._loop.call_soon_threadsafe(asked.start)
+            return asked.answer.result()
         except BaseException:
-            future.cancel()
+            # An interrupt may come at any line from above on.
+            self._loop.call_soon_threadsafe(asked.stop)
             raise
 
     async def backend(self, asker: object, make: Callable[[], Backend]) -> Backend:

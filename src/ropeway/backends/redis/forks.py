@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import weakref
 from typing import Protocol
@@ -14,6 +15,10 @@ class Forgetful(Protocol):
         """In the child: leave alone what is the parent's."""
         ...
 
+
+# Looking up a host's name imports this, under a lock: a process that is forked just then would wait
+# for that lock for ever. So it is imported before anybody connects.
+codecs.lookup("idna")
 
 every_link: weakref.WeakSet[Forgetful] = weakref.WeakSet()
 

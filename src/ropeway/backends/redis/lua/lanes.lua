@@ -18,7 +18,8 @@ local function member_of(job) return pack('>I8', job.serial) .. job.id end
 
 local known = {}
 
--- Have a queue, and a lane of it, be found by whoever looks for them. A queue stays, once it is there.
+-- Have a queue, and a lane of it, be found by whoever looks for them. Pruning forgets
+-- a queue that holds nothing, with its lanes.
 local function enlist(what)
   local lanes = lanes_key(what.queue)
   local found = known[lanes] or {}
