@@ -24,6 +24,7 @@ from tests.conftest import AsyncEventually
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import Valkey
 from tests.servers.valkeys import said
+from tests.worker.rig import until
 
 QUICK = "?timeout=0.5"
 
@@ -57,8 +58,15 @@ def configured(server: Valkey, name: str, value: str) -> Iterator[None]:
     """Set something on the server for a while."""
     before = said(server.port, f"CONFIG GET {name}").split("\r\n")[4]
     assert said(server.port, f"CONFIG SET {name} {value}").startswith("+OK")
-    yield
-    assert said(server.port, f'CONFIG SET {name} "{before}"').startswith("+OK")
+    try:
+        yield
+    finally:
+        assert said(server.port, f'CONFIG SET {name} "{before}"').startswith("+OK")
+    # A file of appends that is asked for again is first written anew; until then nothing is safe.
+    until(lambda: not _BUSY & set(said(server.port, "INFO persistence").split("\r\n")))
+
+
+_BUSY = {"aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"}
 
 
 @contextmanager
