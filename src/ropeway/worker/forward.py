@@ -16,6 +16,9 @@ _BATCH = 200
 _POLL = 1.0
 """Seconds after which it looks by itself, for a hint may be lost."""
 
+_LEASE = 5.0
+"""Seconds after which others may take what this one got, and did not forward: it died in between."""
+
 _PRUNE_EVERY, _PRUNED = 30.0, 1_000
 
 
@@ -28,7 +31,7 @@ class Forwarder:
 
     async def run(self) -> None:
         """Forward until cancelled; an outbox that is away is waited for, as a store is."""
-        outbox = Half(Connection(self._url).looped())
+        outbox = Half(Connection(self._url).looped(), _LEASE)
         try:
             while True:
                 try:

@@ -44,8 +44,8 @@ class Half:
     What is in the queues and was published there by an app that knows nothing of a pair arrives too.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, lease: float = LEASE) -> None:
+        self._backend, self._lease = backend, lease
         self._holder = "half-" + new_id()
         self._held: dict[int, Fence] = {}
         self._tags = itertools.count(1)
@@ -74,7 +74,9 @@ class Half:
 
     async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
         claim = Claim(queue, n, kinds=tuple(kinds))
-        found = await self._backend.receive([claim], self._holder, LEASE) if n and kinds else []
+        found = (
+            await self._backend.receive([claim], self._holder, self._lease) if n and kinds else []
+        )
         return [self._arrival(each) for each in found]
 
     async def ack(self, tags: Sequence[int]) -> None:
