@@ -79,7 +79,7 @@ class Exchanges:
         self._app = app
         self._declared: dict[str, Exchange] = {}
         self._bindings: list[Binding] = []
-        self._in_force = 0
+        self._in_force = True
 
     @property
     def declared(self) -> list[Exchange]:
@@ -100,14 +100,14 @@ class Exchanges:
             )
         if self._declared.setdefault(exchange.name, exchange) != exchange:
             raise BadArguments(f"exchange {exchange.name!r} is declared twice, and differently")
-        self._in_force = -1
+        self._in_force = False
         return ExchangeHandle(self, exchange)
 
     def bound(self, binding: Binding) -> None:
         """Note a binding of the code."""
         if binding not in self._bindings:
             self._bindings.append(binding)
-            self._in_force = -1
+            self._in_force = False
 
     async def unbound(self, binding: Binding) -> None:
         """Remove a binding, from the code's own list as well."""
@@ -120,9 +120,11 @@ class Exchanges:
 
     async def adeclare(self) -> None:
         """The same as `declare`, for async code."""
-        if self._in_force < 0:
-            await topology.declare(self._app.store, self.declared, self._bindings)
-            self._in_force = 0
+        if self._in_force:
+            return
+        wanted = self.declared, self.bindings
+        await topology.declare(self._app.store, *wanted)
+        self._in_force = wanted == (self.declared, self.bindings)  # others may have added to it
 
     def ls(self) -> topology.Topology:
         """Return what is in force, by whomever it was declared."""

@@ -34,7 +34,7 @@ class Doubts:
         self._asker: asyncio.Task[None] | None = None
 
     def watch(self, session: Session) -> None:
-        """Somebody waits for answers of this session from now on."""
+        """Somebody waits from now on for what it answers."""
         if session.pooled:
             return  # the server knows of the pooler's sessions only
         self._since[session] = asyncio.get_running_loop().time()

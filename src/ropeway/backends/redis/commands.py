@@ -8,12 +8,12 @@ from typing import Any
 
 from ropeway.backends.redis.rows import (
     NONE,
-    NUMBERS,
     failure_bytes,
     joined,
     message_parts,
 )
 from ropeway.claims import MAX_BATCH
+from ropeway.envelope import NUMBERS
 from ropeway.states import State
 from ropeway.transition import (
     APPLIED,

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ropeway.backends.redis.rows import NUMBERS, STATES
 from ropeway.backends.redis.script import Script, load
+from ropeway.envelope import NUMBERS, STATES
 from ropeway.message import JobRecord
 from ropeway.states import State
 from ropeway.store import Cause, Causes, Count, Filter, Found, id_range

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from ropeway.envelope import STATES
 from ropeway.message import (
     Delivery,
     Failure,
@@ -19,21 +20,8 @@ from ropeway.message import (
     Message,
     job_key,
 )
-from ropeway.states import State
 from ropeway.transition import Record
 
-STATES = (
-    State.QUEUED,
-    State.RUNNING,
-    State.SUCCEEDED,
-    State.FAILED,
-    State.CANCELLED,
-    State.EXPIRED,
-    State.QUARANTINED,
-)
-"""The states in the order of their numbers in the scripts."""
-
-NUMBERS = {state: number for number, state in enumerate(STATES)}
 LETTERS: dict[Kind, str] = {"threads": "t", "loop": "l", "cpu": "c"}
 _KINDS: dict[str, Kind] = {letter: kind for kind, letter in LETTERS.items()}
 
