@@ -20,7 +20,7 @@ from ropeway.backends.redis.looped import LoopedLink
 from ropeway.backends.redis.script import Script
 from ropeway.clock import ManualClock
 
-_CLOCK = b"return tonumber(time[1]) + tonumber(time[2]) / 1e6"
+_CLOCK = b"tonumber(time[1]) + tonumber(time[2]) / 1e6"
 _numbers = itertools.count(1)
 
 

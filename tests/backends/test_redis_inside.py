@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from ropeway.claims import Claim, Limit
 from ropeway.decide import Keep
 from ropeway.errors import Backpressure
-from ropeway.message import Failure, Message, Terms
+from ropeway.message import KINDS, Failure, Kind, Message, Terms
 from ropeway.states import State
 from ropeway.store import Backend, Filter
 from ropeway.testing.conformance import ManualHarness
@@ -70,6 +71,33 @@ def _of_every_kind(now: float) -> list[Message]:
         message(expires=now + 1000.0, kind="loop"),
         message(terms=Terms(expires=1000.0), kind="cpu"),
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_message_is_kept_alike_whether_it_came_alone(
+    harness: ManualHarness, world: World, kind: Kind
+) -> None:
+    """The short script for one message and the one for many write the same, but for the numbers.
+
+    Broken: one of the two formats has another length, or is found by no lane.
+    """
+    backend, worker = harness.backend, claimer(harness)
+    names = {"queue": "q" * 80, "kind": kind, "band": 7, "limits": ("l",)}
+    alone, *batch = (message(**names) for _ in range(3))
+    await send(backend, alone)
+    lone_keys = len(world.all_keys())
+    await backend.commit([Transition(publish=(each,)) for each in batch])
+    tag = f"{{{world.namespace}}}"
+    one, other = (world.client.get(f"{tag}:s:{each.id}") for each in (alone, batch[0]))
+    numbers = slice(27, 27 + 4 * 8)
+    assert isinstance(one, bytes)
+    assert isinstance(other, bytes)
+    assert (one[:27], one[59:]) == (other[:27], other[59:])
+    for moment in struct.unpack("<4d", one[numbers])[1:]:
+        assert abs(moment - await backend.now()) < 5
+    assert len(world.all_keys()) == lone_keys + 2 * len(batch)
+    found = await worker.claim(Claim("q" * 80, 5))
+    assert [each.message for each in found] == [alone, *batch]
 
 
 async def test_a_job_that_is_not_kept_leaves_nothing(harness: ManualHarness, world: World) -> None:

@@ -19,11 +19,12 @@ from ropeway.backends.redis.commands import (
 )
 from ropeway.backends.redis.link import Link
 from ropeway.backends.redis.looks import Looks
-from ropeway.backends.redis.names import tag
+from ropeway.backends.redis.names import channel, tag
 from ropeway.backends.redis.rows import (
     LETTERS,
     delivery_of,
     failure_bytes,
+    fresh_parts,
     job_of,
     record_of,
 )
@@ -34,7 +35,7 @@ from ropeway.claims import AGEING, MAX_BATCH, Claim, Limit, Meter
 from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import CHARGED_AFTER, Delivery, Fence, JobRecord, job_key
 from ropeway.store import Causes, Count, Filter, Found, queue_name
-from ropeway.transition import Answer, Entry, Record, Transition
+from ropeway.transition import APPLIED, Answer, Entry, Record, Transition
 
 POLL = 0.5
 """Seconds after which a worker looks by itself, for a hint may be lost."""
@@ -45,6 +46,7 @@ _STEP = 200
 
 # A lost reply is asked for again by itself only where the second answer is as good as the first.
 # What makes room is done even when the server's memory is full.
+_SEND = load("send", prelude=False)
 _PUBLISH = load("publish")
 _SETTLE = load("settle", even_full=True)
 _COMMIT = load("commit", repeatable=False)
@@ -83,11 +85,24 @@ class RedisBackend:
         return float(await self._run(_NOW, ()))
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        if len(transitions) == 1 and await self._send(transitions[0]):
+            return [APPLIED]
         answers: list[Answer] = []
         for part in parts_of(transitions):
             replies = await self._run(*_asked(part))
             answers += map(answer_of, replies)
         return answers
+
+    async def _send(self, transition: Transition) -> bool:
+        """Take in a message, if that is all, and it is simple and new. False: nothing was done."""
+        if not is_message(transition):
+            return False
+        message = transition.publish[0]
+        parts = fresh_parts(message)
+        if parts is None:
+            return False
+        told = channel(self._link.address.namespace, queue_name(message.queue))
+        return bool(await self._run(_SEND, (*parts, told)))
 
     async def receive(
         self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0

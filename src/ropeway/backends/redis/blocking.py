@@ -52,9 +52,11 @@ class BlockingLink:
 
     async def take(self) -> BlockingWire:
         """Lend the connection that was used last, or a new one."""
-        with contextlib.suppress(IndexError):  # another thread may take the last one meanwhile
-            return self._idle.pop()
-        return await self._dial()
+        try:
+            wire = self._idle.pop()
+        except IndexError:  # tried rather than looked at: other threads take some meanwhile
+            wire = None
+        return wire or await self._dial()
 
     def give(self, wire: Wire) -> None:
         """Take one back. One that ended is the end of the others too, most likely."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
 import ssl
+import struct
 import time
-from collections.abc import Iterator
 
 import hiredis
 
@@ -16,6 +15,7 @@ from ropeway.backends.redis.looped_wire import tune
 from ropeway.backends.redis.wire import Lost, Reply, reason, unreachable
 
 _NOTHING = object()
+_TIMEVAL = struct.Struct("@ll")
 _SIZE = 65_536
 _STALE_AFTER = 1.0
 """Seconds of silence after which a connection is looked at before it is used."""
@@ -27,22 +27,22 @@ class BlockingWire:
     def __init__(self, host: Host, connected: socket.socket, timeout: float) -> None:
         self.host, self.closed = host, False
         self.timeout = timeout
-        self._socket, self._set = connected, timeout
+        self._socket = connected
+        self._kernel_waits = not isinstance(connected, ssl.SSLSocket)
+        self._bound(timeout)
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         self._used = time.monotonic()
 
     async def call(self, packed: bytes) -> Reply:
-        with self._sent(packed):
-            return self._read()
+        return self._converse(packed, 1)[0]
 
     async def call_both(self, packed: bytes) -> tuple[Reply, Reply]:
-        with self._sent(packed):
-            return self._read(), self._read()
+        first, second = self._converse(packed, 2)
+        return first, second
 
     def send(self, packed: bytes) -> None:
         """Send without waiting for a reply. Raises `Lost`."""
-        with self._sent(packed):
-            pass
+        self._converse(packed, 0)
 
     def ready(self, timeout: float) -> bool:
         """Wait for something to take in. Another thread may send meanwhile."""
@@ -51,9 +51,11 @@ class BlockingWire:
     def take_in(self) -> list[Reply]:
         """Return what has come, without waiting for more. Raises `Lost` at the end."""
         try:
-            self._set = 0.0
-            self._socket.settimeout(0)
-            data = self._socket.recv(_SIZE)
+            if self._kernel_waits:
+                data = self._socket.recv(_SIZE, socket.MSG_DONTWAIT)
+            else:
+                self._bound(0.0)
+                data = self._socket.recv(_SIZE)
         except (BlockingIOError, ssl.SSLWantReadError):
             return []
         except OSError as error:
@@ -73,18 +75,16 @@ class BlockingWire:
         # Whoever held it has ended without a word: a thread, or the process.
         self._socket.close()
 
-    @contextlib.contextmanager
-    def _sent(self, packed: bytes) -> Iterator[None]:
+    def _converse(self, packed: bytes, replies: int) -> list[Reply]:
         if self.closed or self._is_stale():
             self.close()
             raise Lost("the connection was closed", sent=False)
         try:
             if self._set != self.timeout:
-                self._set = self.timeout
-                self._socket.settimeout(self.timeout)
+                self._bound(self.timeout)
             self._socket.sendall(packed)
-            yield
-        except TimeoutError:
+            return [self._read() for _ in range(replies)]
+        except (TimeoutError, BlockingIOError):
             self.close()
             raise Lost(f"no reply came within {self.timeout:g} s") from None
         except (OSError, hiredis.ProtocolError) as error:
@@ -94,6 +94,21 @@ class BlockingWire:
             # Ctrl-C between a command and its reply: the next reply would be taken for this one.
             self.close()
             raise
+
+    def _bound(self, timeout: float) -> None:
+        """Have what is asked of the socket take so many seconds at the most.
+
+        Python does that by asking the system before each read and write whether it would block;
+        where the system itself can stop in time, that is half of the calls.
+        """
+        self._set = timeout
+        if self._kernel_waits:
+            self._socket.settimeout(None)
+            most = _TIMEVAL.pack(int(timeout), max(1, int(timeout % 1 * 1e6)))
+            for what in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self._socket.setsockopt(socket.SOL_SOCKET, what, most)
+        else:
+            self._socket.settimeout(timeout)
 
     def _is_stale(self) -> bool:
         """Whether the server has hung up while nobody looked: that alone makes it readable."""
@@ -126,10 +141,12 @@ def connect(host: Host, tls: ssl.SSLContext | None, timeout: float) -> socket.so
             tune(connected)
         if tls is not None:
             connected = tls.wrap_socket(connected, server_hostname=host.name)
-    except (OSError, ValueError) as error:
+    except BaseException as error:  # also an interrupt: nobody else knows of the socket yet
         if connected is not None:
             connected.close()
-        raise unreachable(host, error) from None
+        if isinstance(error, (OSError, ValueError)):
+            raise unreachable(host, error) from None
+        raise
     return connected
 
 

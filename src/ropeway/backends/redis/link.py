@@ -18,7 +18,8 @@ _ELSEWHERE = frozenset({"MOVED", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREP
 """Replies after which it is asked anew who the master is."""
 
 _AGAIN = _ELSEWHERE | {"NOSCRIPT"}
-_TRIES = 5
+_LEFT = (4, 3, 2, 1, 0)
+"""How many tries are left in each of them."""
 
 
 class Link(Protocol):
@@ -74,14 +75,15 @@ class Lender(Protocol):
 class _Request(Struct, frozen=True):
     """What is asked of the server, and what may be done when the reply is lost.
 
-    `in_full` is what to send to a server that does not know the script.
+    A server that does not know the script is sent its `source`, with the same words after it.
     """
 
     packed: bytes
-    in_full: tuple[Word, ...]
     doing: str
     writes: bool
     repeatable: bool
+    source: bytes = b""
+    words: tuple[Word, ...] = ()
 
 
 class Runner:
@@ -95,21 +97,20 @@ class Runner:
 
     async def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word]) -> Any:
         """See `Link.run`."""
-        rest = (len(keys), *keys, *args)
-        packed = pack("EVALSHA", script.sha, *rest)
-        in_full = ("EVAL", script.source, *rest)
+        words = (len(keys), *keys, *args)
+        packed = pack(b"EVALSHA", script.sha, *words)
         return await self._ask(
-            _Request(packed, in_full, script.name, script.writes, script.repeatable)
+            _Request(packed, script.name, script.writes, script.repeatable, script.source, words)
         )
 
     async def command(self, *words: Word) -> Any:
         """See `Link.command`."""
-        return await self._ask(_Request(pack(*words), words, str(words[0]), False, True))
+        return await self._ask(_Request(pack(*words), str(words[0]), False, True))
 
     async def _ask(self, request: _Request) -> Reply:
         packed = request.packed
         lost: Lost | None = None
-        for last in (*[False] * (_TRIES - 1), True):
+        for left in _LEFT:
             try:
                 wire = await self._lender.take()
             except BackendUnavailable as error:
@@ -120,7 +121,7 @@ class Runner:
                 # What was not even sent costs nothing; what was lost is repeated once.
                 again = not now.sent or (request.repeatable and lost is None)
                 lost = now if now.sent else lost
-                if again and not last:
+                if again and left:
                     continue
                 _raise(request, lost, _silent(wire, now))
             finally:
@@ -128,10 +129,10 @@ class Runner:
             if not isinstance(reply, Exception):
                 return reply
             if word(reply) == "NOSCRIPT":
-                packed = pack(*request.in_full)
+                packed = pack(b"EVAL", request.source, *request.words)
             elif word(reply) in _ELSEWHERE:
                 self._lender.elsewhere(wire, reply)
-            if last or word(reply) not in _AGAIN:
+            if not left or word(reply) not in _AGAIN:
                 _raise(request, lost, refusal(reply, str(wire.host), request.doing))
         raise AssertionError("the last try returns or raises")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+from functools import lru_cache
 
 SLOTS = 16_384
 _LONGEST = 64
@@ -22,6 +23,7 @@ def slot(namespace: str) -> int:
     return binascii.crc_hqx(namespace.encode(), 0) % SLOTS
 
 
+@lru_cache(maxsize=1024)
 def channel(namespace: str, name: str) -> bytes:
     """Return the channel on which changes of `name` are told; prelude.lua makes the same.
 

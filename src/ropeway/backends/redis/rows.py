@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ropeway.envelope import STATES
+from ropeway.envelope import NUMBERS, STATES
 from ropeway.message import (
     Delivery,
     Failure,
@@ -20,6 +20,7 @@ from ropeway.message import (
     Message,
     job_key,
 )
+from ropeway.states import State
 from ropeway.transition import Record
 
 LETTERS: dict[Kind, str] = {"threads": "t", "loop": "l", "cpu": "c"}
@@ -33,6 +34,7 @@ _WHEN = struct.Struct("<ddddH")
 _LENGTH = struct.Struct("<I")
 _RECORD = struct.Struct("<ddI")
 _CANCELLING, _MOVED, _REWRITTEN = 1, 2, 4
+_IN_LANE = 1
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_message = msgspec.msgpack.Decoder(Message).decode
@@ -110,6 +112,34 @@ def message_parts(message: Message) -> tuple[str, bytes, bytes]:
         message.kind, message.band, message.queue, message.task, message.key, message.limits
     )
     return message.id, when + message_id + _encode(message), static
+
+
+_FRESH_BEFORE = struct.pack("<BBBIIIIII", NUMBERS[State.QUEUED], 0, _IN_LANE, 1, 0, 0, 0, 0, 0)
+"""How a message that was just taken in stands, up to the four numbers that the server makes."""
+
+
+@lru_cache(maxsize=1024)
+def _fresh_after(static: bytes) -> bytes:
+    """The same, after those numbers: no times, no expiry, nothing but what never changes."""
+    return struct.pack("<ddddIIIIBI", 0.0, 0.0, 0.0, NONE, len(static), 0, 0, 0, 0, 0) + static
+
+
+def fresh_parts(message: Message) -> tuple[str | bytes, ...] | None:
+    """Return what the script `send` is told of a message, or None if it is not for that one.
+
+    That is all but the channel of its queue.
+    """
+    terms = message.terms
+    if (
+        message.key is not None
+        or message.due is not None
+        or message.expires is not None
+        or message.delay
+        or (terms is not None and terms.expires is not None)
+    ):
+        return None
+    message_id, kept, static = message_parts(message)
+    return message_id, kept, _FRESH_BEFORE, _fresh_after(static), static[:2], message.queue
 
 
 def joined(messages: tuple[Message, ...]) -> bytes:

@@ -34,9 +34,9 @@ def load(
     writes: bool = True,
     repeatable: bool = True,
     even_full: bool = False,
-    prelude: str = "prelude",
+    prelude: bool = True,
 ) -> Script:
-    """Read the script `lua/<name>.lua`, with the text that all of them share in front of it.
+    """Read the script `lua/<name>.lua`, with the `prelude` that others share in front of it.
 
     Between the two comes what a line "-- uses:" of it names. The server refuses to start one that
     writes when its memory is full, unless it may run `even_full`; so none is stopped half way.
@@ -44,7 +44,8 @@ def load(
     flags = "allow-oom" if even_full else "" if writes else "no-writes"
     own = _read(name)
     used = _USES.search(own)
-    parts = [_read(each) for each in (prelude, *(used[1].split() if used else ()))]
+    shared = ("prelude",) if prelude else ()
+    parts = [_read(each) for each in (*shared, *(used[1].split() if used else ()))]
     source = "\n".join((f"#!lua flags={flags}", *parts, own)).encode()
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
     return Script(name, source, sha, writes, repeatable)
