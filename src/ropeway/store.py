@@ -60,7 +60,8 @@ class Store(Protocol):
     async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
         """Return the entries of a log after an offset, in the order they were committed.
 
-        An entry that is not there yet never appears before one that has been read.
+        An entry that is not there yet never appears before one that has been read. Below zero,
+        `after` counts from the end: -1 is the last entry, and -10 begins with the last ten.
         """
         ...
 

@@ -96,6 +96,16 @@ class Append(Struct, frozen=True, gc=False, array_like=True):
     value: bytes
 
 
+class Trim(Struct, frozen=True, gc=False, array_like=True):
+    """Remove the entries of a log up to the offset `upto`, but never its last one.
+
+    So the end of a log can always be read. Offsets go on as if nothing had gone.
+    """
+
+    log: str
+    upto: int
+
+
 class Join(Struct, frozen=True, gc=False, array_like=True):
     """Have `then` published when `need` distinct members have arrived, at once if they have.
 
@@ -193,7 +203,7 @@ class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
 
     Guards: `fence` (that attempt still holds its lease), `expect` (key -> version, 0 for absent),
     that every updated job waits, and that those to be revived or removed are settled. Writes, in
-    the order of the fields: `put`, `drop`, `append`, `publish`, `join`, `arrive`, `cancel`,
+    the order of the fields: `put`, `drop`, `append`, `trim`, `publish`, `join`, `arrive`, `cancel`,
     `update`, `revive`, `remove`, and `settle` of the fenced message.
     """
 
@@ -202,6 +212,7 @@ class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     put: tuple[Put, ...] = ()
     drop: tuple[Drop, ...] = ()
     append: tuple[Append, ...] = ()
+    trim: tuple[Trim, ...] = ()
     publish: tuple[Message, ...] = ()
     join: tuple[Join, ...] = ()
     arrive: tuple[Arrive, ...] = ()
@@ -226,6 +237,7 @@ def is_plain(transition: Transition) -> bool:
         transition.put
         or transition.drop
         or transition.append
+        or transition.trim
         or transition.join
         or transition.arrive
         or transition.cancel

@@ -228,6 +228,35 @@ class ReadsTheSeamTwice(MemoryBackend):
         return await super().read(log, max(0, after - 1), limit)
 
 
+class ReadsTheNewestFirst(MemoryBackend):
+    """`order by offset desc`, and nobody turns it round."""
+
+    async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
+        found = await super().read(log, after, limit)
+        return found[::-1] if after < 0 else found
+
+
+class CountsWhatIsLeft(MemoryBackend):
+    """Takes the length of the list for the end of the log."""
+
+    def _append(self, append: Append) -> int:
+        super()._append(append)
+        entries = self._logs._entries[append.log]
+        entries[-1] = replace(entries[-1], offset=len(entries))
+        return len(entries)
+
+
+class TrimsToTheLast(MemoryBackend):
+    """Leaves nothing where nothing was asked to stay."""
+
+    def _apply(self, transition: Transition) -> Answer:
+        answer = super()._apply(transition)
+        for trim in transition.trim if answer.ok else ():
+            entries = self._logs._entries[trim.log]
+            entries[:] = [each for each in entries if each.offset > trim.upto]
+        return answer
+
+
 class AppendsWhatIsRefused(MemoryBackend):
     """Writes its log apart from everything else, as one does."""
 

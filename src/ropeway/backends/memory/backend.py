@@ -96,6 +96,8 @@ class MemoryBackend(Hints):
         for drop in transition.drop:
             self._drop(drop)
         offsets = {append.log: self._append(append) for append in transition.append}
+        for trim in transition.trim:
+            self._logs.trim(trim)
         self._publish_new(transition.publish)
         fired = self._joins.apply(transition)
         for then in fired.values():

@@ -46,6 +46,9 @@ def apply(model: Model, transition: Transition) -> Answer:
     for drop in transition.drop:
         _drop(model, drop)
     offsets = {append.log: _append(model, append) for append in transition.append}
+    for trim in transition.trim:
+        log = model.logs[trim.log]
+        log.trimmed = max(log.trimmed, min(trim.upto, log.last + len(log.new) - 1))
     for message in transition.publish:
         model.add(message)
     fired = [join.name for join in transition.join if _make(model, join)]

@@ -49,11 +49,12 @@ class Joined(Struct):
 
 
 class LogEnd(Struct):
-    """A log, its last offset, and what is to be appended behind that."""
+    """A log, its last offset, what is appended behind that, and up to where it is trimmed."""
 
     number: int
     last: int
     new: list[bytes] = field(default_factory=list)
+    trimmed: int = 0
 
 
 class Names:
@@ -82,6 +83,7 @@ class Names:
         self.records.update(put.key for put in each.put)
         self.records.update(drop.key for drop in each.drop)
         self.logs.update(append.log for append in each.append)
+        self.logs.update(trim.log for trim in each.trim)
         self.add_messages(each.publish)
         self.joins.update(join.name for join in each.join)
         self.joins.update(arrive.join for arrive in each.arrive)

@@ -66,6 +66,9 @@ def _record(row: Row) -> Record:
 
 async def read(connection: Connection, log: str, after: int, limit: int) -> list[Entry]:
     """Return the entries of a log after an offset."""
+    if after < 0:
+        newest = await connection.fetch(SQL["read_newest"], log.encode(), -after)
+        return [Entry(*row) for row in newest[::-1][:limit]]
     found = await connection.fetch(SQL["read"], log.encode(), after, limit)
     return [Entry(*row) for row in found]
 

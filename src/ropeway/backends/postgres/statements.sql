@@ -428,6 +428,11 @@ insert into entry (log, "offset", appended, value)
 select s.log, s.number, (select clock()), s.value
 from unnest($1::int[], $2::bigint[], $3::bytea[]) as s (log, number, value);
 
+-- name: trim
+-- in: ids of logs, offsets
+delete from entry using unnest($1::int[], $2::bigint[]) as s (log, upto)
+where entry.log = s.log and entry."offset" <= s.upto;
+
 -- name: keep_joins
 -- in: names, needs, arrived, fired, purges, messages
 insert into join_point (name, need, arrived, fired, purge, messages)
@@ -474,6 +479,11 @@ where key >= $1 and (expires is null or expires > (select clock())) order by key
 -- in, one each: log, after, limit   out: offset, value, appended
 select "offset", value, appended from entry
 where log = (select id from log where name = $1) and "offset" > $2 order by "offset" limit $3;
+
+-- name: read_newest
+-- in, one each: log, limit   out: offset, value, appended
+select "offset", value, appended from entry
+where log = (select id from log where name = $1) order by "offset" desc limit $2;
 
 -- name: peek
 -- What waits in one lane of one kind, by due time and place.

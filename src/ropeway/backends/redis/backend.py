@@ -170,8 +170,8 @@ class RedisBackend:
         return [record for record in records if record]
 
     async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
-        found = await self._run(_READ, [log, after, limit])
-        return [entry_of(after + at, each) for at, each in enumerate(found, 1)]
+        first, found = await self._run(_READ, [log, after, limit])
+        return [entry_of(offset, each) for offset, each in enumerate(found, first)]
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
         return [job_of(*each)[0] for each in await self._run(_PEEK, [queue, limit])]

@@ -45,7 +45,7 @@ _SETTLE = struct.Struct("<BBBBddd")
 _PUT = struct.Struct("<dB")
 _UPDATE = struct.Struct("<dBB")
 _REVIVE = struct.Struct("<dB")
-_COUNTS = struct.Struct("<11I")
+_COUNTS = struct.Struct("<12I")
 _CHARGES = {"none": 0, "failures": 1, "losses": 2, "releases": 3, "unknown": 4}
 _FAILED = NUMBERS[State.QUARANTINED]
 
@@ -176,6 +176,7 @@ _PARTS: dict[str, Callable[[Any], Sequence[Arg]]] = {
     "put": _put,
     "drop": lambda each: (each.key, each.if_owner or "", int(each.if_owner is not None)),
     "append": lambda each: (each.log, each.value),
+    "trim": lambda each: (each.log, each.upto),
     "publish": message_parts,
     "join": lambda each: (each.name, each.need, joined(each.then)),
     "arrive": lambda each: (each.join, each.member),

@@ -147,6 +147,8 @@ def _duplicate(writing: Writing, message: Message) -> Answer:
 def _write(writing: Writing, transition: Transition) -> Answer:
     versions = records.write(writing, transition)
     offsets = logs.append_all(writing, transition.append)
+    for trim in transition.trim:
+        logs.trim(writing, trim)
     for message in transition.publish:
         _insert(writing, message)
     fired = joins.apply(writing, transition)

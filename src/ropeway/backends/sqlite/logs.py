@@ -8,7 +8,7 @@ from typing import Any
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.store import log_name
-from ropeway.transition import Append, Entry
+from ropeway.transition import Append, Entry, Trim
 
 
 def append_all(writing: Writing, appends: Sequence[Append]) -> dict[str, int]:
@@ -16,8 +16,16 @@ def append_all(writing: Writing, appends: Sequence[Append]) -> dict[str, int]:
     return {append.log: _append(writing, append) for append in appends}
 
 
+def trim(writing: Writing, trim: Trim) -> None:
+    """Remove the entries of a log up to an offset, but never its last one."""
+    writing.execute(sql.TRIM, (trim.log, trim.upto))
+
+
 def read(execute: Callable[..., Any], log: str, after: int, limit: int) -> list[Entry]:
-    """Return the entries of a log after an offset."""
+    """Return the entries of a log after an offset; below zero it counts from the end."""
+    if after < 0:
+        newest = [Entry(*row) for row in execute(sql.READ_NEWEST, (log, -after))]
+        return newest[::-1][:limit]
     return [Entry(*row) for row in execute(sql.READ, (log, after, limit))]
 
 

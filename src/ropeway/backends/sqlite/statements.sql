@@ -175,6 +175,17 @@ returning id, last;
 -- in: id of the log, offset, appended, value
 insert into entry (log, offset, appended, value) values (?, ?, ?, ?);
 
+-- name: trim
+-- in: log, offset
+delete from entry where (log, offset) in (
+    select entry.log, entry.offset from log join entry on entry.log = log.id
+    where log.name = ? and entry.offset <= ? and entry.offset < log.last);
+
+-- name: read_newest
+-- in: log, limit   out: offset, value, appended
+select offset, value, appended from entry
+where log = (select id from log where name = ?) order by offset desc limit ?;
+
 -- name: read
 -- in: log, after, limit   out: offset, value, appended
 select offset, value, appended from entry

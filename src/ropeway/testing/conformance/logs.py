@@ -8,7 +8,7 @@ from ropeway.states import State
 from ropeway.store import Backend
 from ropeway.testing.conformance.harness import Harness
 from ropeway.testing.conformance.steps import apply, claimer, put, sent, settled
-from ropeway.transition import Append, Finish, Put, Transition
+from ropeway.transition import Append, Finish, Put, Transition, Trim
 
 _ALL = 1_000
 
@@ -67,6 +67,58 @@ class LogCases:
         assert await harness.backend.read("l", 99) == []
         assert await _append(harness.backend, "l", b"25") == 26
         assert [each.offset for each in await harness.backend.read("l", 25)] == [26]
+
+    async def test_below_zero_reading_counts_from_the_end(self, harness: Harness) -> None:
+        """The end of a log is found without reading all of it.
+
+        Broken: the last entries come in the wrong order, or more or fewer of them.
+        """
+        await _append(harness.backend, "l", *(b"%d" % number for number in range(1, 26)))
+        for after, limit, expected in (
+            (-1, 10, [25]),
+            (-3, 10, [23, 24, 25]),
+            (-3, 2, [23, 24]),
+            (-99, 2, [1, 2]),
+        ):
+            found = await harness.backend.read("l", after, limit)
+            assert [(each.offset, int(each.value)) for each in found] == [
+                (offset, offset) for offset in expected
+            ]
+        assert await harness.backend.read("never", -1, 10) == []
+
+    async def test_a_log_is_trimmed_from_its_beginning(self, harness: Harness) -> None:
+        """What is trimmed is gone, what is behind it keeps its offsets, and new entries go on.
+
+        Broken: offsets shift, one is given twice, another log is trimmed, or too much goes.
+        """
+        backend, other = harness.backend, await harness.second()
+        for log in ("l", "m"):
+            await _append(backend, log, *(b"%d" % number for number in range(1, 11)))
+        await apply(backend, trim=(Trim("l", 4), Trim("never", 9)))
+        await apply(other, trim=(Trim("l", 3),))  # what is gone already
+        assert [each.offset for each in await other.read("l", 0, _ALL)] == [5, 6, 7, 8, 9, 10]
+        assert [each.offset for each in await other.read("l", 6, 2)] == [7, 8]
+        assert [each.offset for each in await other.read("l", 2, 2)] == [5, 6]
+        assert [each.offset for each in await other.read("l", -2, 9)] == [9, 10]
+        assert await _append(backend, "l", b"11") == 11
+        assert await _values(other, "l") == [b"%d" % number for number in range(5, 12)]
+        assert len(await _values(backend, "m")) == 10
+
+    async def test_the_last_entry_of_a_log_stays(self, harness: Harness) -> None:
+        """The end of a log can always be read, and what is appended with a trim counts as its end.
+
+        Broken: after everything has gone nobody knows where the log goes on.
+        """
+        backend = harness.backend
+        await _append(backend, "l", b"1", b"2", b"3")
+        await apply(backend, trim=(Trim("l", 1_000_000),))
+        assert [each.offset for each in await backend.read("l", -1, 9)] == [3]
+        answer = await apply(backend, append=(Append("l", b"4"),), trim=(Trim("l", 4),))
+        assert answer.offsets == {"l": 4}
+        assert [each.offset for each in await backend.read("l", 0, _ALL)] == [4]
+        refused = Transition(expect={"absent": 3}, trim=(Trim("l", 9),), append=(Append("l", b""),))
+        assert [each.ok for each in await backend.commit([refused])] == [False]
+        assert await _values(backend, "l") == [b"4"]
 
     async def test_a_refused_transition_appends_nothing(self, harness: Harness) -> None:
         """What is refused leaves no entry, and no gap where it would have been.

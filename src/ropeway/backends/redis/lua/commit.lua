@@ -64,7 +64,17 @@ end
 
 local function append(each)
   hint('log/' .. each.log)
-  return call('RPUSH', tag .. ':g:' .. each.log, pack('<d', now) .. each.value)
+  local length = call('RPUSH', tag .. ':g:' .. each.log, pack('<d', now) .. each.value)
+  return length + tonumber(call('GET', tag .. ':gt:' .. each.log) or 0)
+end
+
+local function trim(each)
+  local key, gone = tag .. ':g:' .. each.log, tag .. ':gt:' .. each.log
+  local before = tonumber(call('GET', gone) or 0)
+  local n = math.min(each.upto - before, call('LLEN', key) - 1)
+  if n <= 0 then return end
+  call('LTRIM', key, n, -1)
+  call('SET', gone, string.format('%.0f', before + n))
 end
 
 -- Joins.
@@ -195,6 +205,7 @@ local PARTS = {
     return {key = key, if_owner = has_if == '1' and if_owner}
   end},
   {'append', function() return {log = take(), value = take()} end},
+  {'trim', function() return {log = take(), upto = take_number()} end},
   {'publish', take_message},
   {'join', function() return {name = take(), need = take_number(), joined = take()} end},
   {'arrive', function() return {join = take(), member = take()} end},
@@ -299,6 +310,7 @@ local function apply(t)
     offsets[#offsets + 1] = each.log
     offsets[#offsets + 1] = append(each)
   end
+  for _, each in ipairs(t.trim) do trim(each) end
   for _, each in ipairs(t.publish) do publish(each) end
   for _, each in ipairs(t.join) do
     if join(each) then fired[#fired + 1] = each.name end
