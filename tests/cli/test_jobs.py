@@ -11,6 +11,7 @@ import pytest
 from ropeway.cli import jobpage, jobview
 from ropeway.codec import Undecodable
 from ropeway.message import Failure, JobRecord, Message
+from ropeway.operate import job as told
 from ropeway.states import State
 from ropeway.why import Facts, why
 from tests.cli import support
@@ -299,10 +300,10 @@ def record(body: bytes, content_type: str = "application/json") -> JobRecord:
 def test_arguments_that_cannot_be_read(body: bytes, content_type: str) -> None:
     """Are shown as they begin, harmless or not: printing makes them so."""
     job = record(body, content_type)
-    assert isinstance(jobview.arguments(job), Undecodable)
+    assert isinstance(told.arguments(job), Undecodable)
     answer = why(Facts(now=1.0, job=job))
     assert "cannot be read: " in jobpage.page(job, 1.0, answer)
-    found = jobview.whole(job, 1.0, answer)
+    found = told.whole(job, 1.0, answer)
     assert found["arguments"] is None
     assert found["unreadable"]
 
@@ -310,7 +311,7 @@ def test_arguments_that_cannot_be_read(body: bytes, content_type: str) -> None:
 def test_msgpack_is_shown_as_plain_values() -> None:
     """Bytes as base64, keys as text."""
     job = record(b"\x82\xa1a\xc4\x01x\x01\x02", "application/msgpack")
-    assert jobview.arguments(job) == {"a": "eA==", "1": 2}
+    assert told.arguments(job) == {"a": "eA==", "1": 2}
 
 
 @pytest.mark.parametrize("state", list(State))

@@ -11,10 +11,10 @@ import pytest
 
 from ropeway.claims import Claim, Limit
 from ropeway.cli import limitview
-from ropeway.cli.limitview import allows
 from ropeway.limiting import LimitInfo, bring_into_force
 from ropeway.message import Message
 from ropeway.metering import LimitUse
+from ropeway.operate.limit import allows
 from ropeway.stepping import step
 from tests.cli import support
 from tests.cli.support import call, process

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import pytest
 
-from ropeway.cli import jobview, limitview, queueview
 from ropeway.cli.commands import doctor
 from ropeway.cli.listing import Drawn, cell, chosen_fields, pick, print_list
 from ropeway.cli.shared import Output, Shared
 from ropeway.cli.table import Column
+from ropeway.operate import job, limit, queue
 from tests.cli.support import ESCAPES, call, process
 
 RECORDS = [{"name": "one", "count": 2, "error": None}, {"name": "=1+1", "count": 0, "error": {}}]
@@ -59,7 +59,7 @@ def test_csv(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_csv_of_nothing_has_its_headings(here: Path) -> None:
     """So that a program that reads it finds its columns."""
-    assert call("queues", "ls", "-o", "csv").stdout == ",".join(queueview.FIELDS) + "\n"
+    assert call("queues", "ls", "-o", "csv").stdout == ",".join(queue.FIELDS) + "\n"
     assert call("queues", "ls", "-o", "jsonl").stdout == ""
 
 
@@ -94,9 +94,9 @@ def test_the_fields_are_those_of_the_records(jobs: dict[str, str]) -> None:
     """What a command declares is what it prints."""
     assert call("limits", "set", "api", "30/m").exit_code == 0
     for words, fields in (
-        (("jobs", "ls"), jobview.FIELDS),
-        (("queues", "ls"), queueview.FIELDS),
-        (("limits", "ls"), limitview.FIELDS),
+        (("jobs", "ls"), job.FIELDS),
+        (("queues", "ls"), queue.FIELDS),
+        (("limits", "ls"), limit.FIELDS),
         (("doctor",), doctor.FIELDS),
     ):
         record = json.loads(call(*words, "--json").stdout)[0]

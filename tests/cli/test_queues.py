@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ropeway.broker import QueueStats
 from ropeway.claims import Claim
-from ropeway.cli.purge import _end, purge
-from ropeway.cli.queueview import row, summary
+from ropeway.cli.queueview import row
 from ropeway.message import Message
+from ropeway.operate.purge import _end, purge
+from ropeway.operate.queue import summary
 from ropeway.stepping import step
 from tests.cli import support
 from tests.cli.support import call, process
@@ -194,5 +195,5 @@ def test_what_was_claimed_meanwhile_is_not_even_flagged(jobs: dict[str, str]) ->
         (answer,) = step(backend.commit([_end(jobs["running"], 60.0)]))
         assert answer.reason == "conflict"
         (delivery,) = step(backend.receive([Claim(queue="queued", n=1)], "holder", 60))
-        assert purge(backend, "queued", 60.0) == 0
+        assert step(purge(backend, "queued", 60.0)) == 0
         assert step(backend.extend([delivery.fence], 60)) == ["held"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ropeway.cli.find import Source
+from ropeway.operate.source import Source
 from ropeway.results import Job
 from ropeway.stepping import step
 from tests.cli.support import Eventually, call, database, process, working

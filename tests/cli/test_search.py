@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ropeway.cli import searched
 from ropeway.message import Message
+from ropeway.operate import finding as searched
 from tests.cli import support
 from tests.cli.support import call
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from ropeway.broker import QueueStats
-from ropeway.cli.attention import remarks
 from ropeway.cli.commands.status import lines
-from ropeway.cli.facts import Facts
 from ropeway.control import WorkerRecord
 from ropeway.message import Failure, JobRecord, Message
+from ropeway.operate.attention import remarks
+from ropeway.operate.facts import Facts
 from ropeway.pauses import Pause
 from ropeway.states import State
 from ropeway.store import Cause

@@ -8,8 +8,9 @@ import signal
 from pathlib import Path
 
 from ropeway import control
-from ropeway.cli.workerview import FIELDS, page, remarks
+from ropeway.cli.workerview import page
 from ropeway.control import WorkerRecord
+from ropeway.operate.worker import FIELDS, remarks
 from ropeway.stepping import step
 from tests.cli import support
 from tests.cli.support import Eventually, call, working

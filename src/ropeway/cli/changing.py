@@ -9,19 +9,24 @@ import click
 import msgspec
 from msgspec import Struct
 
-from ropeway.bulk import Done, Plan, change, select
+from ropeway.bulk import Done, Plan
 from ropeway.cli.complete import job_ids
 from ropeway.cli.confirm import confirm
 from ropeway.cli.find import find_job
+from ropeway.cli.look import by_hand
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, confirmable
 from ropeway.config import load, per_second
 from ropeway.errors import ConfigError, Refused
+from ropeway.operate.finding import chosen as found_jobs
+from ropeway.operate.operator import JobVerb
 from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.words import several
+
+_WORDS: dict[JobVerb, str] = {"retry": "run again", "cancel": "cancel", "remove": "remove"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,30 +74,24 @@ def chosen(backend: Backend, asked: Asked, states: Sequence[State]) -> list[str]
         return list(found)[: asked.limit]
     now = step(backend.now())
     query = parse(asked.search or "", now)
-    if query.filter.state is not None and query.filter.state not in states:
-        allowed = ", ".join(states)
-        raise click.UsageError(f"Jobs that are {query.filter.state} are not meant: {allowed}.")
-    ids: list[str] = []
-    for state in states if query.filter.state is None else (query.filter.state,):
-        which = msgspec.structs.replace(query.filter, state=state)
-        meant = (lambda job: query.meant(job, now)) if query.tests else None
-        ids += step(select(backend, which, asked.limit, meant))
-    return sorted(ids)[-(asked.limit or len(ids)) :] if ids else ids
+    return step(found_jobs(backend, query, states, asked.limit, now))
 
 
 def change_all(
-    shared: Shared, backend: Backend, asked: Asked, ids: Sequence[str], verb: str, plan: Plan
+    shared: Shared, backend: Backend, asked: Asked, ids: Sequence[str], verb: JobVerb, plan: Plan
 ) -> None:
     """Ask, change the jobs, and say what became of it.
 
     Nobody is asked of jobs that were named, unless they are to be removed. Jobs that were named and
     are left as they are, are an error; of a search they are only counted.
     """
-    named = bool(asked.words) and verb != "remove"
+    named, words = bool(asked.words) and verb != "remove", _WORDS[verb]
     if ids and not asked.dry_run and not named:
-        confirm(f"{verb} {several(len(ids))} of {load({}).where}", yes=asked.yes)
-    done = step(change(backend, ids, plan, dry_run=asked.dry_run))
-    report(shared, verb, done)
+        confirm(f"{words} {several(len(ids))} of {load({}).where}", yes=asked.yes)
+    operator = by_hand(backend)
+    change = operator.preview(ids, plan) if asked.dry_run else operator.change(verb, ids, plan)
+    done = step(change)
+    report(shared, words, done)
     if asked.words and done.skipped:
         raise Refused(
             f"{sum(done.skipped.values())} of the {several(len(ids))} were left as they are: "

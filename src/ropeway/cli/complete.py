@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ropeway.cli.find import Source
 from ropeway.cli.look import looking
 from ropeway.control import Workers
 from ropeway.errors import RopewayError
 from ropeway.limiting import all_in_force
+from ropeway.operate.source import Source
 from ropeway.pauses import paused
 from ropeway.stepping import step
 from ropeway.store import Filter

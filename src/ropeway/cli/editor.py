@@ -11,12 +11,12 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ropeway.blobs import loaded
-from ropeway.cli import jobview
 from ropeway.cli.output import to_json
 from ropeway.codec import Undecodable
 from ropeway.editing import Edit, edited
 from ropeway.errors import BodyLost
 from ropeway.message import JobRecord
+from ropeway.operate import job as jobs
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.words import date
@@ -62,7 +62,7 @@ def _pairs(job: JobRecord, edit: Edit) -> Iterator[tuple[str, str, str]]:
 
 
 def _arguments(job: JobRecord) -> str:
-    found = jobview.arguments(job)
+    found = jobs.arguments(job)
     if isinstance(found, Undecodable):
         return f"{len(job.message.body):,} bytes that cannot be read"
     text = to_json(found, pretty=False)
@@ -78,7 +78,7 @@ def with_arguments(backend: Backend, job: JobRecord) -> JobRecord:
 
 
 def _changed(job: JobRecord, sets: Sequence[str]) -> dict[str, Any]:
-    found = jobview.arguments(job)
+    found = jobs.arguments(job)
     if not isinstance(found, dict):
         raise click.UsageError(
             "The arguments cannot be read as an object: give all of them: --args."

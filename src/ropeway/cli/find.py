@@ -5,27 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from msgspec import Struct, field
 
-from ropeway.clock import Clock, SystemClock
-from ropeway.config import Settings, load
-from ropeway.connect import LONGEST_WAIT
 from ropeway.errors import JobNotFound
+from ropeway.operate.source import Source
 from ropeway.results import Job
 from ropeway.stepping import step
 from ropeway.store import Backend, Filter
 
 _WHOLE = 36
 _MOST = 10
-
-
-class Source(Struct, frozen=True):
-    """Where a handle asks: always this backend, for there is no event loop here."""
-
-    store: Backend
-    settings: Settings = field(default_factory=lambda: load({}))
-    clock: Clock = SystemClock()
-    longest_wait: float = LONGEST_WAIT
 
 
 def find_job(backend: Backend | None, missing: str, start: str) -> Job[Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ropeway.cli.jobview import progress_line
 from ropeway.cli.shared import Shared
+from ropeway.operate.job import progress_line
 from ropeway.results import Job
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ropeway.cli import jobview
 from ropeway.cli.output import to_json
 from ropeway.codec import Undecodable
 from ropeway.matching import ran, view, waited
 from ropeway.message import JobRecord
+from ropeway.operate import job as jobs
 from ropeway.progress import Progress
 from ropeway.states import State
 from ropeway.why import Why
@@ -23,7 +23,7 @@ def page(job: JobRecord, now: float, answer: Why, progress: Progress | None = No
     if job.state is State.SUCCEEDED:
         parts.append(_section("Result", _result(job)))
     if job.error:
-        text = job.error.traceback.rstrip() or jobview.error_line(job)
+        text = job.error.traceback.rstrip() or jobs.error_line(job)
         last = "Error" if job.state.final else "Error of the last attempt"
         cause = f" (cause {job.error.fingerprint})" if job.error.fingerprint else ""
         parts.append(_section(last + cause, text))
@@ -46,7 +46,7 @@ def _head(job: JobRecord, now: float, answer: Why, progress: Progress | None) ->
         "attempts": _attempts(job),
     }
     if progress is not None:
-        lines["progress"] = jobview.progress_line(progress)
+        lines["progress"] = jobs.progress_line(progress)
     if message.key is not None:
         lines["key"] = message.key
     if message.limits:
@@ -84,19 +84,19 @@ def _times(job: JobRecord, now: float) -> str:
 
 
 def _result(job: JobRecord) -> str:
-    apart = jobview.apart(job.value)
+    apart = jobs.apart(job.value)
     if apart is None:
-        return to_json(jobview.result(job), pretty=True)
+        return to_json(jobs.result(job), pretty=True)
     return f"{apart}\nall of it: ropeway jobs result {job.message.id}"
 
 
 def _arguments(job: JobRecord) -> str:
-    apart = jobview.apart(job.message.body)
+    apart = jobs.apart(job.message.body)
     if apart is not None:
         return f"{apart}\nall of them: ropeway quarantine show --raw {job.message.id} > FILE"
-    found = jobview.arguments(job)
+    found = jobs.arguments(job)
     if isinstance(found, Undecodable):
-        start = jobview.beginning(job.message.body[:200])
+        start = jobs.beginning(job.message.body[:200])
         return f"cannot be read: {found.reason}\nthey begin: {start}"
     return to_json(found, pretty=True)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
-from ropeway.claims import Limit
 from ropeway.cli.listing import Drawn
 from ropeway.cli.table import Column
 from ropeway.limiting import LimitInfo
 from ropeway.message import JobRecord
 from ropeway.metering import LimitUse, Naming
-from ropeway.words import NOTHING, iso, often, relative
+from ropeway.operate.limit import allows
+from ropeway.words import NOTHING, relative
 
 COLUMNS = (
     Column(heading="LIMIT", least=12),
@@ -23,36 +22,9 @@ COLUMNS = (
     Column(heading="SET", least=8, optional=1),
 )
 
-FIELDS = (
-    "limit",
-    "in_flight",
-    "rate",
-    "burst",
-    "running",
-    "room",
-    "room_at",
-    "waiting",
-    "whole",
-    "overridden",
-    "by",
-    "since",
-    "why",
-    "declared",
-)
-"""What `summary` returns, for `--fields`."""
 
 _SHOWN = 10
 """So many jobs of a kind are named on the page of a limit."""
-
-
-def allows(limit: Limit) -> str:
-    """Say what a limit allows: "5 at once, 30 a minute"."""
-    parts = [] if limit.in_flight is None else [f"{limit.in_flight} at once"]
-    if limit.rate is not None:
-        parts.append(often(limit.rate))
-    if limit.rate is not None and limit.burst > 1:
-        parts.append(f"{limit.burst} after a pause")
-    return ", ".join(parts) or "any number"
 
 
 def reset_command(name: str) -> str:
@@ -63,27 +35,6 @@ def reset_command(name: str) -> str:
 def drawn(uses: Sequence[LimitUse], now: float) -> Drawn:
     """Return the table of a list of limits."""
     return Drawn(COLUMNS, [_row(use, now) for use in uses])
-
-
-def summary(use: LimitUse) -> dict[str, Any]:
-    """Return a limit for JSON."""
-    limit, declared = use.limit, use.limit.declared
-    return {
-        "limit": limit.name,
-        "in_flight": limit.in_flight,
-        "rate": limit.rate,
-        "burst": limit.burst,
-        "running": use.running,
-        "room": use.room,
-        "room_at": iso(use.room_at),
-        "waiting": use.waiting,
-        "whole": use.whole,
-        "overridden": limit.overridden,
-        "by": limit.by or None,
-        "since": iso(limit.since),
-        "why": limit.why or None,
-        "declared": declared and _numbers(declared),
-    }
 
 
 def page(use: LimitUse, jobs: Naming, now: float) -> str:
@@ -101,10 +52,6 @@ def page(use: LimitUse, jobs: Naming, now: float) -> str:
         "code": "does not declare it" if limit.declared is None else allows(limit.declared),
     }
     return "\n".join(f"{name:<8} {text}" for name, text in lines.items())
-
-
-def _numbers(limit: Limit) -> dict[str, Any]:
-    return {"in_flight": limit.in_flight, "rate": limit.rate, "burst": limit.burst}
 
 
 def _row(use: LimitUse, now: float) -> list[str]:

@@ -12,8 +12,10 @@ from ropeway.capabilities import require
 from ropeway.config import Settings, load
 from ropeway.connect import Connection, sqlite_path
 from ropeway.errors import BackendUnavailable
+from ropeway.operate.operator import Operator
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.who import who
 
 
 def database_file(settings: Settings) -> Path | None:
@@ -58,3 +60,8 @@ def changing() -> Iterator[Backend]:
         if backend is None:
             raise BackendUnavailable(missing, hint="is it another one? see --url and ROPEWAY_URL")
         yield backend
+
+
+def by_hand(backend: Backend) -> Operator:
+    """Return what does things in the name of whoever typed the command; each is on record."""
+    return Operator(backend, load({}), by=who(), via="cli")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ropeway.cli.facts import Facts
+from ropeway.operate.facts import Facts
 from ropeway.why.queues import consuming
 from ropeway.words import several
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ropeway.broker import QueueStats
 from ropeway.cli.table import Column
 from ropeway.pauses import Pause, in_words
-from ropeway.words import NOTHING, date, iso, relative
-
-CAP = 100_000
-"""Counting stops here, so that looking at a long queue costs little."""
+from ropeway.words import NOTHING, date, relative
 
 COLUMNS = (
     Column(heading="QUEUE", least=12),
@@ -20,9 +15,6 @@ COLUMNS = (
     Column(heading="OLDEST", right=True),
     Column(heading="PAUSED", least=8, optional=1),
 )
-
-FIELDS = ("queue", "ready", "delayed", "leased", "capped", "oldest_due", "paused")
-"""What `summary` returns, for `--fields`."""
 
 
 def row(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> list[str]:
@@ -34,24 +26,6 @@ def row(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> list[st
 def counts(stats: QueueStats, cap: int) -> list[str]:
     """Write what is ready, delayed and leased; a plus after what may be more."""
     return [f"{n}+" if n >= cap else str(n) for n in (stats.ready, stats.delayed, stats.leased)]
-
-
-def summary(stats: QueueStats, pause: Pause | None, cap: int) -> dict[str, Any]:
-    """Return a queue for JSON; `capped` says that a count may be larger than it reads."""
-    return {
-        "queue": stats.queue,
-        "ready": stats.ready,
-        "delayed": stats.delayed,
-        "leased": stats.leased,
-        "capped": max(stats.ready, stats.delayed, stats.leased) >= cap,
-        "oldest_due": iso(stats.oldest_due),
-        "paused": pause_fields(pause) if pause else None,
-    }
-
-
-def pause_fields(pause: Pause) -> dict[str, Any]:
-    """Return a pause for JSON."""
-    return {"by": pause.by, "since": iso(pause.since), "why": pause.why}
 
 
 def page(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> str:

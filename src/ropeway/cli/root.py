@@ -63,6 +63,7 @@ _COMMANDS = {
         "ropeway.cli.commands.status:status",
         "Say how things are: healthy or not, what waits and why, what fails.",
     ),
+    "audit": ("ropeway.cli.commands.audit:audit", "List what was done by hand, and by whom."),
     "check": ("ropeway.cli.commands.check:check", "Hold figures against limits, for monitoring."),
     "doctor": (
         "ropeway.cli.commands.doctor:doctor",

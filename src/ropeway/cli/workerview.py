@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from ropeway.cli.listing import Drawn
 from ropeway.cli.table import Cell, Column
-from ropeway.control import FORGOTTEN, HEARTBEAT, WorkerRecord
-from ropeway.words import NOTHING, date, iso, relative
+from ropeway.control import WorkerRecord
+from ropeway.words import NOTHING, date, relative
 
 COLUMNS = (
     Column(heading="WORKER", least=16),
@@ -23,27 +21,6 @@ COLUMNS = (
     Column(heading="HEARD", right=True),
 )
 
-FIELDS = (
-    "worker",
-    "host",
-    "pid",
-    "state",
-    "why",
-    "busy",
-    "slots",
-    "children",
-    "queues",
-    "offers",
-    "app",
-    "code",
-    "tasks",
-    "version",
-    "python",
-    "started",
-    "heard",
-    "settled",
-)
-"""What `summary` returns, for `--fields`."""
 
 _MARKS = {
     "starting": Cell("◌"),
@@ -52,31 +29,6 @@ _MARKS = {
     "draining": Cell("‖", "yellow"),
     "waiting": Cell("✕", "red"),
 }
-_LATE = HEARTBEAT * 1.5
-
-
-def summary(worker: WorkerRecord) -> dict[str, Any]:
-    """Return a worker for JSON."""
-    return {
-        "worker": worker.holder,
-        "host": worker.host,
-        "pid": worker.pid,
-        "state": worker.state,
-        "why": worker.why or None,
-        "busy": worker.busy,
-        "slots": worker.slots,
-        "children": list(worker.children),
-        "queues": None if worker.queues is None else list(worker.queues),
-        "offers": worker.offers,
-        "app": worker.app,
-        "code": worker.code,
-        "tasks": worker.tasks,
-        "version": worker.version,
-        "python": worker.python,
-        "started": iso(worker.started),
-        "heard": iso(worker.heard),
-        "settled": worker.settled,
-    }
 
 
 def drawn(workers: Sequence[WorkerRecord], now: float) -> Drawn:
@@ -86,22 +38,6 @@ def drawn(workers: Sequence[WorkerRecord], now: float) -> Drawn:
         [_row(worker, now) for worker in workers],
         [_MARKS[worker.state] for worker in workers],
     )
-
-
-def remarks(workers: Sequence[WorkerRecord], now: float) -> list[str]:
-    """Say what a person should notice: silence, reasons, and code that is not the same."""
-    said = [f"{each.holder}: {each.why}" for each in workers if each.why]
-    said += [
-        f"{each.holder}: not heard of for {now - each.heard:.0f} s; one that has died is forgotten"
-        f" after {FORGOTTEN:.0f} s"
-        for each in workers
-        if now - each.heard > _LATE
-    ]
-    for app, names in _codes(workers).items():
-        if len(names) > 1:
-            listed = ", ".join(f"{code} ({count})" for code, count in names.most_common())
-            said.append(f"workers of {app} run different code: {listed}")
-    return said
 
 
 def page(worker: WorkerRecord, others: Sequence[WorkerRecord], now: float) -> str:
@@ -145,10 +81,3 @@ def _row(worker: WorkerRecord, now: float) -> list[str]:
 def _places(worker: WorkerRecord) -> str:
     kinds = [f"{worker.busy.get(kind, 0)} of {n} {kind}" for kind, n in worker.slots.items()]
     return ", ".join(kinds) or "nothing can run"
-
-
-def _codes(workers: Sequence[WorkerRecord]) -> dict[str, Counter[str]]:
-    found: dict[str, Counter[str]] = {}
-    for worker in workers:
-        found.setdefault(worker.app, Counter())[worker.code] += 1
-    return found

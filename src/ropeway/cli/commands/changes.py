@@ -13,20 +13,18 @@ from ropeway.cli.complete import job_ids
 from ropeway.cli.confirm import confirm
 from ropeway.cli.editor import differences, edit_of, with_arguments
 from ropeway.cli.find import find_job
-from ropeway.cli.look import changing
+from ropeway.cli.look import by_hand, changing
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import LOOKING, Shared, a_duration, confirmable, options
 from ropeway.config import load
-from ropeway.editing import correct
 from ropeway.errors import Refused
-from ropeway.jobs import cancel as cancel_job
 from ropeway.jobs import see
+from ropeway.operate.operator import UNSUCCESSFUL
 from ropeway.states import FINAL, State
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.words import several
 
-UNSUCCESSFUL = (State.FAILED, State.QUARANTINED, State.CANCELLED, State.EXPIRED)
 A_RATE = click.option(
     "--rate", type=a_rate, metavar="RATE", help="Spread them out, such as 10/s or 500/h."
 )
@@ -53,8 +51,8 @@ def cancel(shared: Shared, /, **asked: Any) -> None:
 
 
 def _cancel_each(shared: Shared, backend: Backend, ids: Sequence[str]) -> None:
-    keep = load({}).keep_failed
-    became = {job_id: step(cancel_job(backend, job_id, keep)) for job_id in ids}
+    operator = by_hand(backend)
+    became = {job_id: step(operator.cancel(job_id)) for job_id in ids}
     if shared.json:
         print_json([{"id": job_id, "became": each} for job_id, each in became.items()])
     else:
@@ -81,7 +79,7 @@ def retry(shared: Shared, /, rate: float | None, succeeded: bool, **asked: Any) 
     with changing() as backend:
         ids = chosen(backend, wanted, states)
         plan = retrying(frozenset(states), now=step(backend.now()), rate=rate)
-        change_all(shared, backend, wanted, ids, "run again", plan)
+        change_all(shared, backend, wanted, ids, "retry", plan)
 
 
 @click.command()
@@ -139,7 +137,7 @@ def edit(
         if not dry_run:
             verb = "change it, and have it run again" if again else "change it"
             confirm(verb, yes=yes)
-            step(correct(backend, seen, wanted, load({})))
+            step(by_hand(backend).edit(seen, wanted))
     if shared.json:
         job_id = seen.record.message.id
         print_json({"id": job_id, "changed": lines, "runs_again": again, "dry_run": dry_run})

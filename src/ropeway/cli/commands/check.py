@@ -9,13 +9,14 @@ import click
 
 from ropeway import safe
 from ropeway.cli import probes
-from ropeway.cli.facts import gather
 from ropeway.cli.look import changing
 from ropeway.cli.output import to_json
 from ropeway.cli.probes import WORDS, Figure, Limit
-from ropeway.cli.queueview import CAP
 from ropeway.cli.shared import Shared, a_duration, options
 from ropeway.errors import RopewayError
+from ropeway.operate.facts import gather
+from ropeway.operate.queue import CAP
+from ropeway.stepping import step
 
 UNKNOWN = 3
 
@@ -134,7 +135,7 @@ def check(
     cap = int(max([CAP, *(limit.most + 1 for limit in max_ready)]))
     try:
         with changing() as backend:
-            facts = gather(backend, cap)
+            facts = step(gather(backend, cap))
     except RopewayError as error:
         _print_unknown(error, form)
         return UNKNOWN

@@ -12,9 +12,10 @@ from ropeway.cli import routeview
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import print_list
-from ropeway.cli.look import changing
-from ropeway.cli.routeview import BINDING_FIELDS, FIELDS, drawn, drawn_bindings, look, summary
+from ropeway.cli.look import by_hand, changing
+from ropeway.cli.routeview import drawn, drawn_bindings, look
 from ropeway.cli.shared import LISTING, LOOKING, Shared, options
+from ropeway.operate.exchange import BINDING_FIELDS, FIELDS, summary
 from ropeway.routing import Binding, Exchange
 from ropeway.stepping import step
 
@@ -74,7 +75,7 @@ def declare(
         name=exchange, type=kind, alternate=alternate, auto_delete=auto_delete, internal=internal
     )
     with changing() as backend:
-        step(kept.declare(backend, [wanted]))
+        step(by_hand(backend).declare([wanted]))
     shared.say(f"exchange {exchange} is there, of type {kind}")
 
 
@@ -99,7 +100,7 @@ def _binding(function: Any) -> Any:
 def bind(shared: Shared, /, **asked: Any) -> None:
     """Have the queue TO get what EXCHANGE has for KEY; it counts in the next send of everybody."""
     with changing() as backend:
-        step(kept.declare(backend, bindings=[_asked(**asked)]))
+        step(by_hand(backend).declare(bindings=[_asked(**asked)]))
     shared.say(f"{asked['to']} is bound to {asked['exchange']}")
 
 
@@ -110,7 +111,7 @@ def bind(shared: Shared, /, **asked: Any) -> None:
 def unbind(shared: Shared, /, **asked: Any) -> None:
     """Remove a binding; one that is not there is gone."""
     with changing() as backend:
-        step(kept.delete(backend, bindings=[_asked(**asked)]))
+        step(by_hand(backend).delete(bindings=[_asked(**asked)]))
     shared.say(f"{asked['to']} is not bound so to {asked['exchange']}")
 
 
@@ -125,7 +126,7 @@ def rm(shared: Shared, names: Sequence[str], yes: bool) -> None:
         found = step(kept.load(backend))
         lost = [each for each in found.bindings if {each.source, each.to} & set(names)]
         confirm(f"remove {', '.join(names)}, with {len(lost)} bindings", yes=yes)
-        step(kept.delete(backend, names))
+        step(by_hand(backend).delete(names))
 
 
 def _asked(

@@ -17,9 +17,11 @@ from ropeway.cli.jobpage import page
 from ropeway.cli.listing import print_list
 from ropeway.cli.look import looking
 from ropeway.cli.output import print_json, print_lines
-from ropeway.cli.searched import Searching, a_term, narrowed, search
+from ropeway.cli.searched import Searching, a_term, narrowed
 from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, options
 from ropeway.errors import ResultTimeout
+from ropeway.operate import job as jobs_told
+from ropeway.operate.finding import search
 from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.stepping import step
@@ -70,14 +72,16 @@ def ls(
             shared.say(missing)
         now = step(backend.now()) if backend else 0.0
         query = narrowed(parse(" ".join(words), now or time.time()), which)
-        page = search(backend, query, before and before.lower(), limit, now) if backend else NONE
+        page = NONE
+        if backend is not None:
+            page = step(search(backend, query, before and before.lower(), limit, now))
     found = page.jobs
     if backend and not found and not shared.json:
         shared.say("no jobs")
     print_list(
         shared,
-        jobview.FIELDS,
-        [jobview.summary(job, now) for job in found],
+        jobs_told.FIELDS,
+        [jobs_told.summary(job, now) for job in found],
         lambda: jobview.drawn(found, now),
     )
     if page.older and len(found) < limit:
@@ -102,7 +106,7 @@ def show(shared: Shared, job: str) -> None:
         facts = step(gather(backend, handle.record()))
     shown = (facts.job, facts.now, why(facts), progress)
     if shared.json:
-        print_json(jobview.whole(*shown))
+        print_json(jobs_told.whole(*shown))
     else:
         print_lines(page(*shown))
 

@@ -10,9 +10,8 @@ import click
 from ropeway.cli import limitview
 from ropeway.cli.complete import limit_names
 from ropeway.cli.groups import Suggesting
-from ropeway.cli.limitview import allows
 from ropeway.cli.listing import print_list
-from ropeway.cli.look import changing, looking
+from ropeway.cli.look import by_hand, changing, looking
 from ropeway.cli.output import print_json, print_lines
 from ropeway.cli.shared import LISTING, LOOKING, Shared, options
 from ropeway.limiting import (
@@ -21,13 +20,12 @@ from ropeway.limiting import (
     all_in_force,
     in_force,
     limit_of,
-    reset_limit,
-    set_limit,
 )
 from ropeway.metering import LimitUse, naming, used
+from ropeway.operate import limit as limits_told
+from ropeway.operate.limit import allows
 from ropeway.stepping import step
 from ropeway.store import Backend
-from ropeway.who import who
 
 
 @click.group(cls=Suggesting)
@@ -56,8 +54,8 @@ def ls(shared: Shared) -> None:
                 shared.say("nothing is limited: workers declare limits when they start")
     print_list(
         shared,
-        limitview.FIELDS,
-        [limitview.summary(use) for use in found],
+        limits_told.FIELDS,
+        [limits_told.summary(use) for use in found],
         lambda: limitview.drawn(found, now),
     )
 
@@ -73,7 +71,7 @@ def show(shared: Shared, limit: str) -> None:
         jobs = step(naming(backend, limit))
         _question_the_name(shared, backend, use)
     if shared.json:
-        print_json(limitview.summary(use))
+        print_json(limits_told.summary(use))
     else:
         print_lines(limitview.page(use, jobs, now))
 
@@ -94,10 +92,10 @@ def set_(shared: Shared, limit: str, value: Sequence[str], why: str) -> None:
     wanted = limit_of(limit, _value(value))
     with changing() as backend:
         _question_the_name(shared, backend, _use(backend, limit))
-        step(set_limit(backend, wanted, by=who(), why=why))
+        step(by_hand(backend).set_limit(wanted, why))
         use = _use(backend, limit)
     if shared.json:
-        print_json(limitview.summary(use))
+        print_json(limits_told.summary(use))
     else:
         how = f"{limit} allows {allows(wanted)} now, whatever code is deployed"
         shared.say(f"{how}; until {limitview.reset_command(limit)}")
@@ -114,10 +112,10 @@ def reset(shared: Shared, limit: str) -> None:
     """
     with changing() as backend:
         _question_the_name(shared, backend, _use(backend, limit))
-        was, now = step(reset_limit(backend, limit))
+        was, now = step(by_hand(backend).reset_limit(limit))
         use = _use(backend, limit)
     if shared.json:
-        print_json({**limitview.summary(use), "was_overridden": bool(was and was.overridden)})
+        print_json({**limits_told.summary(use), "was_overridden": bool(was and was.overridden)})
     elif now is None:
         shared.say(f"{limit} limits nothing: no code declares it")
     else:

@@ -20,8 +20,11 @@ from ropeway.cli.jobpage import page
 from ropeway.cli.listing import print_list
 from ropeway.cli.look import changing, looking
 from ropeway.cli.output import on_terminal, print_json, print_lines
-from ropeway.cli.searched import Searching, a_term, narrowed, search
+from ropeway.cli.searched import Searching, a_term, narrowed
 from ropeway.cli.shared import LISTING, LOOKING, Shared, options
+from ropeway.operate import cause as causes_told
+from ropeway.operate import job as jobs_told
+from ropeway.operate.finding import search
 from ropeway.searching import Query, parse
 from ropeway.states import State
 from ropeway.stepping import step
@@ -58,11 +61,11 @@ def ls(shared: Shared, words: tuple[str, ...], limit: int, before: str | None) -
         if backend is None:
             shared.say(missing)
         else:
-            found = search(backend, query, before and before.lower(), limit, now)
+            found = step(search(backend, query, before and before.lower(), limit, now))
     if not found.jobs and not shared.json:
         shared.say("nothing is in quarantine")
-    records = [jobview.summary(job, now) for job in found.jobs]
-    print_list(shared, jobview.FIELDS, records, lambda: jobview.drawn(found.jobs, now))
+    records = [jobs_told.summary(job, now) for job in found.jobs]
+    print_list(shared, jobs_told.FIELDS, records, lambda: jobview.drawn(found.jobs, now))
     if found.older:
         shared.hint(f"older ones: ropeway quarantine ls --before {found.older}")
 
@@ -99,11 +102,11 @@ def groups(shared: Shared, words: tuple[str, ...], state: str, limit: int) -> No
             found = step(backend.causes(query.filter, limit))
     if not found.found and not shared.json:
         shared.say("nothing has ended so")
-    records = [causeview.summary(cause) for cause in found.found]
-    print_list(shared, causeview.FIELDS, records, lambda: causeview.drawn(found.found, now))
+    records = [causes_told.summary(cause) for cause in found.found]
+    print_list(shared, causes_told.FIELDS, records, lambda: causeview.drawn(found.found, now))
     if not found.whole:
         shared.say("there are more groups")
-    first = next(filter(None, map(causeview.fingerprint, found.found)), None)
+    first = next(filter(None, map(causes_told.fingerprint, found.found)), None)
     if first and state == State.QUARANTINED:
         shared.hint(f"to have them run again: ropeway quarantine retry --filter error:{first}")
 
@@ -126,7 +129,7 @@ def show(shared: Shared, job: str, raw: bool) -> None:
             raise click.UsageError("--raw may write anything: send it to a file.")
         sys.stdout.buffer.write(body)
     elif shared.json:
-        print_json(jobview.whole(*shown))
+        print_json(jobs_told.whole(*shown))
     else:
         print_lines(page(*shown))
 
@@ -145,7 +148,7 @@ def retry(shared: Shared, /, rate: float | None, **asked: Any) -> None:
     with changing() as backend:
         ids = chosen(backend, wanted, _STATES)
         plan = retrying(frozenset(_STATES), now=step(backend.now()), rate=rate)
-        change_all(shared, backend, wanted, ids, "run again", plan)
+        change_all(shared, backend, wanted, ids, "retry", plan)
 
 
 @quarantine.command()

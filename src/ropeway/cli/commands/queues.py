@@ -13,19 +13,15 @@ from ropeway.cli.complete import queue_names
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import Drawn, print_list
-from ropeway.cli.look import changing, looking
+from ropeway.cli.look import by_hand, changing, looking
 from ropeway.cli.output import print_json, print_lines
-from ropeway.cli.purge import purge as purge_queue
-from ropeway.cli.queueview import CAP, FIELDS
 from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, confirmable, options
-from ropeway.config import load
 from ropeway.errors import ResultTimeout
+from ropeway.operate import job as jobs_told
+from ropeway.operate.queue import CAP, FIELDS, pause_fields, summary
 from ropeway.pauses import Pause, paused
-from ropeway.pauses import pause as pause_queue
-from ropeway.pauses import resume as resume_queue
 from ropeway.stepping import step
 from ropeway.store import Backend
-from ropeway.who import who
 from ropeway.words import several
 
 _HEARD = 1.5
@@ -65,7 +61,7 @@ def ls(shared: Shared) -> None:
     print_list(
         shared,
         FIELDS,
-        [queueview.summary(stats, pauses.get(stats.queue), CAP) for stats in found],
+        [summary(stats, pauses.get(stats.queue), CAP) for stats in found],
         lambda: Drawn(
             queueview.COLUMNS,
             [queueview.row(stats, pauses.get(stats.queue), now, CAP) for stats in found],
@@ -86,7 +82,7 @@ def show(shared: Shared, queue: str) -> None:
         if pause is None:
             _question_the_name(shared, backend, stats)
     if shared.json:
-        print_json(queueview.summary(stats, pause, CAP))
+        print_json(summary(stats, pause, CAP))
     else:
         print_lines(queueview.page(stats, pause, now, CAP))
 
@@ -105,8 +101,8 @@ def peek(shared: Shared, queue: str, limit: int) -> None:
         now = step(backend.now())
         if not found:
             _question_the_name(shared, backend, _stats(backend, queue))
-    records = [jobview.summary(job, now) for job in found]
-    print_list(shared, jobview.FIELDS, records, lambda: jobview.drawn(found, now))
+    records = [jobs_told.summary(job, now) for job in found]
+    print_list(shared, jobs_told.FIELDS, records, lambda: jobview.drawn(found, now))
 
 
 @queues.command()
@@ -121,10 +117,10 @@ def pause(shared: Shared, queue: str, why: str) -> None:
     on, and what is sent waits.
     """
     with changing() as backend:
-        made = step(pause_queue(backend, queue, by=who(), why=why))
+        made = step(by_hand(backend).pause(queue, why))
         _question_the_name(shared, backend, _stats(backend, queue))
     if shared.json:
-        print_json({"queue": queue, "paused": queueview.pause_fields(made)})
+        print_json({"queue": queue, "paused": pause_fields(made)})
     else:
         shared.say(f"{queue} is paused; to go on: ropeway queues resume {queue}")
 
@@ -136,7 +132,7 @@ def pause(shared: Shared, queue: str, why: str) -> None:
 def resume(shared: Shared, queue: str) -> None:
     """Have workers claim from a paused queue again."""
     with changing() as backend:
-        was = step(resume_queue(backend, queue))
+        was = step(by_hand(backend).resume(queue))
     if shared.json:
         print_json({"queue": queue, "paused": None, "was_paused": was})
     else:
@@ -156,7 +152,7 @@ def drain(shared: Shared, queue: str, why: str, timeout: float | None) -> None:
     queue stays paused then too.
     """
     with changing() as backend:
-        step(pause_queue(backend, queue, by=who(), why=why or "drained"))
+        step(by_hand(backend).pause(queue, why or "drained"))
         begun, told = time.monotonic(), -1
         while (leased := _stats(backend, queue).leased) or time.monotonic() - begun < _HEARD:
             if timeout is not None and time.monotonic() - begun > timeout:
@@ -193,7 +189,7 @@ def purge(shared: Shared, queue: str, dry_run: bool, yes: bool) -> None:
         if not dry_run and waiting:
             told = several(waiting, more=max(stats.ready, stats.delayed) >= CAP)
             confirm(f"cancel {told} waiting in {queue}", yes=yes)
-        ended = 0 if dry_run else purge_queue(backend, queue, load({}).keep_failed)
+        ended = 0 if dry_run else step(by_hand(backend).purge(queue))
     if shared.json:
         print_json({"queue": queue, "waiting": waiting, "cancelled": ended})
     else:

@@ -11,6 +11,7 @@ from ropeway.cli.listing import Drawn, print_list
 from ropeway.cli.shared import LISTING, Shared, options
 from ropeway.cli.table import Column
 from ropeway.errors import ConfigError
+from ropeway.operate.exchange import why
 
 
 @click.command()
@@ -29,7 +30,7 @@ def route(shared: Shared, exchange: str, key: str, headers: Sequence[str]) -> in
         ways = found.router().ways(exchange, key, routeview.headers(headers))
     except LookupError as error:
         raise ConfigError(str(error.args[0]), hint="see: ropeway exchanges ls") from None
-    records = [{"queue": way.queue, "why": routeview.why(exchange, way)} for way in ways]
+    records = [{"queue": way.queue, "why": why(exchange, way)} for way in ways]
     columns = (Column(heading="QUEUE", least=12), Column(heading="WHY", least=20))
     rows = [(each["queue"], each["why"]) for each in records]
     print_list(shared, ("queue", "why"), records, lambda: Drawn(columns, rows))

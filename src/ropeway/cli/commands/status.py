@@ -10,13 +10,14 @@ import click
 import msgspec
 
 from ropeway import safe
-from ropeway.cli.attention import Remark, remarks
-from ropeway.cli.facts import Facts, gather
 from ropeway.cli.look import looking
 from ropeway.cli.output import on_terminal, print_json
-from ropeway.cli.queueview import CAP, summary
 from ropeway.cli.shared import LOOKING, Shared, options
 from ropeway.config import load
+from ropeway.operate.attention import Remark, remarks
+from ropeway.operate.facts import Facts, gather
+from ropeway.operate.queue import CAP, summary
+from ropeway.stepping import step
 from ropeway.store import Cause
 
 _COUNTS = ("ready", "delayed", "leased")
@@ -33,7 +34,7 @@ def status(shared: Shared) -> None:
     """
     url = load({}).where
     with looking() as (backend, missing):
-        facts = gather(backend, CAP) if backend else Facts(now=0.0, cap=CAP)
+        facts = step(gather(backend, CAP)) if backend else Facts(now=0.0, cap=CAP)
     if missing:
         shared.say(missing)
     found = remarks(facts)

@@ -11,11 +11,12 @@ from msgspec import Struct
 from ropeway import topology as kept
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
-from ropeway.cli.look import changing
+from ropeway.cli.look import by_hand, changing
 from ropeway.cli.output import print_json
-from ropeway.cli.routeview import line, look
+from ropeway.cli.routeview import look
 from ropeway.cli.shared import LOOKING, Shared, options
 from ropeway.errors import ConfigError
+from ropeway.operate.exchange import line
 from ropeway.routing import Binding, Exchange
 from ropeway.stepping import step
 
@@ -69,14 +70,14 @@ def apply(shared: Shared, file: TextIO, prune: bool, yes: bool) -> None:
     """Declare what FILE has; with --prune it is all there is afterwards."""
     wanted = _read(file)
     with changing() as backend:
-        step(kept.declare(backend, wanted.exchanges, wanted.bindings))
+        step(by_hand(backend).declare(wanted.exchanges, wanted.bindings))
         found = step(kept.load(backend))
         extra = [name for name in found.exchanges if name not in {e.name for e in wanted.exchanges}]
         loose = [each for each in found.bindings if each not in wanted.bindings]
         if prune and (extra or loose):
             gone = f"{len(extra)} exchanges and {len(loose)} bindings"
             confirm(f"remove {gone} that {file.name} has not", yes=yes)
-            step(kept.delete(backend, extra, loose))
+            step(by_hand(backend).delete(extra, loose))
     shared.say("exchanges and bindings are as the file says")
 
 

@@ -10,13 +10,15 @@ import click
 
 from ropeway.cli import workerview
 from ropeway.cli.complete import worker_names
-from ropeway.cli.find import Source
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import print_list
-from ropeway.cli.look import changing, looking
+from ropeway.cli.look import by_hand, changing, looking
 from ropeway.cli.output import print_json, print_lines
 from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, options
 from ropeway.control import WorkerRecord, Workers
+from ropeway.operate import worker as workers_told
+from ropeway.operate.operator import WorkerVerb
+from ropeway.operate.source import Source
 from ropeway.stepping import step
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -65,11 +67,11 @@ def ls(shared: Shared) -> None:
                 shared.say("no worker runs")
     print_list(
         shared,
-        workerview.FIELDS,
-        [workerview.summary(worker) for worker in found],
+        workers_told.FIELDS,
+        [workers_told.summary(worker) for worker in found],
         lambda: workerview.drawn(found, now),
     )
-    for remark in workerview.remarks(found, now):
+    for remark in workers_told.remarks(found, now):
         shared.hint(remark)
 
 
@@ -83,7 +85,7 @@ def show(shared: Shared, name: str) -> None:
         known = Workers(Source(backend))
         worker, others, now = known.get(name), known.ls(), step(backend.now())
     if shared.json:
-        print_json(workerview.summary(worker))
+        print_json(workers_told.summary(worker))
     else:
         print_lines(workerview.page(worker, others, now))
 
@@ -97,7 +99,7 @@ def quiet(shared: Shared, names: Sequence[str], everyone: bool, timeout: float) 
 
     When a worker has answered it has no claim on its way. SIGTSTP does the same.
     """
-    _tell(shared, names, everyone, "quiet", lambda known, name: known.quiet(name, timeout))
+    _tell(shared, names, everyone, "quiet", "quiet", timeout)
 
 
 @workers.command()
@@ -106,7 +108,7 @@ def quiet(shared: Shared, names: Sequence[str], everyone: bool, timeout: float) 
 @click.pass_obj
 def resume(shared: Shared, names: Sequence[str], everyone: bool, timeout: float) -> None:
     """Have quiet workers claim again. SIGCONT does the same."""
-    _tell(shared, names, everyone, "claims", lambda known, name: known.resume(name, timeout))
+    _tell(shared, names, everyone, "claims", "resume", timeout)
 
 
 @workers.command()
@@ -120,7 +122,7 @@ def stop(shared: Shared, names: Sequence[str], everyone: bool, timeout: float, n
     The same as SIGTERM: told a second time they do not wait. A service manager may start them again.
     """
     said = "ends now" if now else "ends when its jobs have"
-    _tell(shared, names, everyone, said, lambda known, name: known.stop(name, timeout, now=now))
+    _tell(shared, names, everyone, said, "stop_now" if now else "stop", timeout)
 
 
 @workers.command()
@@ -140,7 +142,7 @@ def stack(shared: Shared, name: str, timeout: float) -> None:
     SIGUSR1 writes the same to the worker's log.
     """
     with changing() as backend:
-        text = Workers(Source(backend)).stack(name, timeout)
+        text = step(by_hand(backend).tell(name, "stack", timeout))
     if shared.json:
         print_json({"stack": text})
     else:
@@ -178,7 +180,8 @@ def _tell(
     names: Sequence[str],
     everyone: bool,
     said: str,
-    tell: Callable[[Workers, str], None],
+    verb: WorkerVerb,
+    timeout: float,
 ) -> None:
     if everyone == bool(names):
         raise click.UsageError("name the workers, or write --all")
@@ -188,7 +191,7 @@ def _tell(
         chosen = known.ls() if everyone else [known.get(name) for name in names]
         holders = list(dict.fromkeys(worker.holder for worker in chosen))
         for holder in holders:
-            tell(known, holder)
+            step(by_hand(backend).tell(holder, verb, timeout))
             shared.say(f"{holder} {said}")
     if shared.json:
         print_json(holders)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ropeway.cli.checks.probe import MARK, Answer
-from ropeway.cli.find import Source
 from ropeway.connect import Connection
 from ropeway.control import Workers
 from ropeway.errors import RopewayError
+from ropeway.operate.source import Source
 from ropeway.stepping import step
 
 GLANCE = 0.05

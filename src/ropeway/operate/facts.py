@@ -1,4 +1,4 @@
-"""How things are: everything that `status` and `check` look at, read at one go."""
+"""How things are: everything that decides whether anybody has to look, read at one go."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ropeway.broker import QueueStats
-from ropeway.cli.find import Source
-from ropeway.control import WorkerRecord, Workers
+from ropeway.control import WorkerRecord, on_record
 from ropeway.pauses import Pause, paused
 from ropeway.states import State
-from ropeway.stepping import step
 from ropeway.store import Backend, Cause, Filter
 
 LATELY = 3_600.0
@@ -30,16 +28,16 @@ class Facts(Struct, frozen=True, kw_only=True):
     quarantined: Sequence[Cause] = ()
 
 
-def gather(backend: Backend, cap: int) -> Facts:
+async def gather(backend: Backend, cap: int) -> Facts:
     """Look at a database."""
-    now = step(backend.now())
+    now = await backend.now()
     lately = Filter(state=State.FAILED, since=now - LATELY)
     return Facts(
         now=now,
         cap=cap,
-        queues=step(backend.stats(cap=cap)),
-        pauses=step(paused(backend)),
-        workers=Workers(Source(backend)).ls(),
-        failed=step(backend.causes(lately)).found,
-        quarantined=step(backend.causes(Filter(state=State.QUARANTINED))).found,
+        queues=await backend.stats(cap=cap),
+        pauses=await paused(backend),
+        workers=await on_record(backend),
+        failed=(await backend.causes(lately)).found,
+        quarantined=(await backend.causes(Filter(state=State.QUARANTINED))).found,
     )

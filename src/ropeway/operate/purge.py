@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from ropeway.claims import MAX_BATCH
 from ropeway.states import State
-from ropeway.stepping import step
 from ropeway.store import Backend, Filter
 from ropeway.transition import Cancel, Transition, Update
 
 
-def purge(backend: Backend, queue: str, keep: float) -> int:
+async def purge(backend: Backend, queue: str, keep: float) -> int:
     """Cancel every job that waits in `queue` now, its record kept `keep` seconds; return how many.
 
     Goes from the newest job to older ones, so it ends however many are sent meanwhile.
@@ -18,9 +17,9 @@ def purge(backend: Backend, queue: str, keep: float) -> int:
     before: str | None = None
     which = Filter(state=State.QUEUED, queue=queue)
     while True:
-        page = step(backend.search(which, before, MAX_BATCH))
+        page = await backend.search(which, before, MAX_BATCH)
         ends = [_end(job.message.id, keep) for job in page.jobs]
-        ended += sum(answer.ok for answer in step(backend.commit(ends)))
+        ended += sum(answer.ok for answer in await backend.commit(ends))
         before = page.older
         if before is None:
             return ended

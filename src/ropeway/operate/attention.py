@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from ropeway.broker import QueueStats
-from ropeway.cli import workerview
-from ropeway.cli.facts import Facts
+from ropeway.operate import worker as workers
+from ropeway.operate.facts import Facts
 from ropeway.pauses import holding
 from ropeway.store import Cause
 from ropeway.why.queues import consuming, in_the_way
@@ -41,12 +41,12 @@ def _queues(facts: Facts) -> Iterator[Remark]:
             continue
         name = shlex.quote(stats.queue)
         waiting = f"queue {stats.queue}: {_many(stats, facts.cap)} for {duration(age)}"
-        pause, workers = holding(facts.pauses, stats.queue), facts.workers
-        found = next(in_the_way(stats.queue, pause, workers, facts.now), None)
+        pause = holding(facts.pauses, stats.queue)
+        found = next(in_the_way(stats.queue, pause, facts.workers, facts.now), None)
         if found is not None:
             yield Remark(f"{waiting}; {found.says}", found.command)
         elif age > LONG:
-            serving = consuming(workers, stats.queue)
+            serving = consuming(facts.workers, stats.queue)
             busy = sum(sum(worker.busy.values()) for worker in serving)
             slots = sum(sum(worker.slots.values()) for worker in serving)
             says = f"{waiting}; {busy} of {slots} slots of its workers are busy"
@@ -59,7 +59,7 @@ def _many(stats: QueueStats, cap: int) -> str:
 
 
 def _workers(facts: Facts) -> Iterator[Remark]:
-    for says in workerview.remarks(facts.workers, facts.now):
+    for says in workers.remarks(facts.workers, facts.now):
         yield Remark(says, "ropeway workers ls")
 
 
