@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
 from ropeway.backends.redis.address import Address, parse
 from ropeway.backends.redis.blocking import BlockingLink
 from ropeway.backends.redis.dialling import Word
-from ropeway.backends.redis.link import Link
+from ropeway.backends.redis.link import Link, RunOf
 from ropeway.backends.redis.looped import LoopedLink
 from ropeway.backends.redis.script import Script
 from ropeway.stepping import step
@@ -41,6 +41,9 @@ class InThreads:
 
     async def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word]) -> Any:
         return await _threaded(self.inner.run(script, keys, args))
+
+    async def run_all(self, keys: Sequence[str | bytes], calls: Iterator[RunOf]) -> list[Any]:
+        return await _threaded(self.inner.run_all(keys, calls))
 
     async def command(self, *words: Word) -> Any:
         return await _threaded(self.inner.command(*words))
@@ -81,5 +84,6 @@ ADD = script("add", "return redis.call('INCRBY', KEYS[1], ARGV[1])", repeatable=
 SET = script("set", "redis.call('SADD', KEYS[1], ARGV[1]) return redis.call('SCARD', KEYS[1])")
 """Adds to a set, so that repeating it does no harm."""
 
+LOOK_AT_ALL = script("size", "return redis.call('SCARD', KEYS[1])", writes=False)
 LOOK = script("look", "return redis.call('GET', KEYS[1])", writes=False)
 TELL = script("tell", "redis.call('INCR', KEYS[1]) return redis.call('SPUBLISH', ARGV[1], '')")

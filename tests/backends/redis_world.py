@@ -6,7 +6,7 @@ import functools
 import hashlib
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import redis
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ropeway.backends.redis.address import Address, parse
 from ropeway.backends.redis.backend import RedisBackend
 from ropeway.backends.redis.blocking import BlockingLink
-from ropeway.backends.redis.link import Link
+from ropeway.backends.redis.link import Link, RunOf
 from ropeway.backends.redis.looped import LoopedLink
 from ropeway.backends.redis.script import Script
 from ropeway.clock import ManualClock
@@ -55,6 +55,11 @@ class Shifted:
 
     async def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Any]) -> Any:
         return await self._link.run(_shifted(script, muted=self._world.muted), keys, args)
+
+    async def run_all(self, keys: Sequence[str | bytes], calls: Iterator[RunOf]) -> list[Any]:
+        muted = self._world.muted
+        shifted = ((_shifted(script, muted=muted), args) for script, args in calls)
+        return await self._link.run_all(keys, shifted)
 
     async def command(self, *words: Any) -> Any:
         return await self._link.command(*words)

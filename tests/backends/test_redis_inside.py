@@ -6,6 +6,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from ropeway.claims import Claim, Limit
 from ropeway.decide import Keep
@@ -74,30 +75,45 @@ def _of_every_kind(now: float) -> list[Message]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_message_is_kept_alike_whether_it_came_alone(
+async def test_a_message_is_kept_alike_however_it_came(
     harness: ManualHarness, world: World, kind: Kind
 ) -> None:
-    """The short script for one message and the one for many write the same, but for the numbers.
+    """Alone, among others like it, and among any: three scripts write the same, but for numbers.
 
-    Broken: one of the two formats has another length, or is found by no lane.
+    Broken: one of the formats has another length, or what it writes is found by no lane.
     """
-    backend, worker = harness.backend, claimer(harness)
-    names = {"queue": "q" * 80, "kind": kind, "band": 7, "limits": ("l",)}
-    alone, *batch = (message(**names) for _ in range(3))
+    backend, worker, queue = harness.backend, claimer(harness), "q" * 80
+    names = {"queue": queue, "kind": kind, "band": 7, "limits": ("l",)}
+    alone, *others = (message(**names) for _ in range(5))
+    alike, among_any = others[:2], others[2:]
     await send(backend, alone)
-    lone_keys = len(world.all_keys())
-    await backend.commit([Transition(publish=(each,)) for each in batch])
-    tag = f"{{{world.namespace}}}"
-    one, other = (world.client.get(f"{tag}:s:{each.id}") for each in (alone, batch[0]))
-    numbers = slice(27, 27 + 4 * 8)
-    assert isinstance(one, bytes)
-    assert isinstance(other, bytes)
-    assert (one[:27], one[59:]) == (other[:27], other[59:])
-    for moment in struct.unpack("<4d", one[numbers])[1:]:
-        assert abs(moment - await backend.now()) < 5
-    assert len(world.all_keys()) == lone_keys + 2 * len(batch)
-    found = await worker.claim(Claim("q" * 80, 5))
-    assert [each.message for each in found] == [alone, *batch]
+    await send(backend, *alike)
+    await send(backend, *among_any, message())
+    tag, kept = f"{{{world.namespace}}}", set()
+    for each in (alone, alike[1], among_any[1]):
+        state = world.client.get(f"{tag}:s:{each.id}")
+        assert isinstance(state, bytes)
+        kept.add(state[:27] + state[59:])
+        for moment in struct.unpack("<4d", state[27:59])[1:]:
+            assert abs(moment - await backend.now()) < 5
+    assert len(kept) == 1
+    assert len(world.all_keys()) == 2 * 6 + len([":n", ":ids", ":q", *2 * [":ls", ":l"]])
+    found = await worker.claim(Claim(queue, 9))
+    assert [each.message for each in found] == [alone, *others]
+
+
+async def test_a_batch_with_one_that_is_there_is_gone_through(harness: ManualHarness) -> None:
+    """Those that are new are taken in, and each of the others has its own answer."""
+    there, *new = (message() for _ in range(4))
+    await send(harness.backend, there)
+    other = replace(there, body=b"other")
+    published = [new[0], there, new[1], new[1], other, new[2]]
+    answers = await harness.backend.commit([Transition(publish=(each,)) for each in published])
+    assert [each.reason or each.status for each in answers] == [
+        "applied", "repeated", "applied", "repeated", "duplicate", "applied",
+    ]  # fmt: skip
+    found = await claimer(harness).claim(Claim("default", 9))
+    assert [each.message for each in found] == [there, *new]
 
 
 async def test_a_job_that_is_not_kept_leaves_nothing(harness: ManualHarness, world: World) -> None:

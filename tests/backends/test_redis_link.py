@@ -19,7 +19,17 @@ from ropeway.backends.redis.looped import LoopedLink
 from ropeway.backends.redis.names import channel
 from ropeway.errors import BackendUnavailable
 from ropeway.stepping import step
-from tests.backends.redis_faces import ADD, FACES, KEY, LOOK, TELL, MakeLink, links
+from tests.backends.redis_faces import (
+    ADD,
+    FACES,
+    KEY,
+    LOOK,
+    LOOK_AT_ALL,
+    SET,
+    TELL,
+    MakeLink,
+    links,
+)
 from tests.conftest import AsyncEventually, Eventually
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import Valkey
@@ -48,6 +58,20 @@ async def test_a_script_is_run_and_known_again(make: MakeLink, valkey: Valkey) -
     said(valkey.port, "SCRIPT FLUSH")
     assert await link.run(ADD, [KEY], [1]) == 6
     assert await link.run(LOOK, [KEY], []) == b"6"
+
+
+async def test_runs_that_do_not_wait_for_each_other(make: MakeLink, valkey: Valkey) -> None:
+    """Their replies come in their order; and what the server does not know it is sent.
+
+    Broken: the reply of one is taken for that of another, or NOSCRIPT for an answer.
+    """
+    link, keys = make(valkey.url), ["{ropeway}set"]
+    for first in (1, 101):
+        said(valkey.port, "SCRIPT FLUSH")
+        for start in (first, first + 50):
+            calls = ((SET, [number]) for number in range(start, start + 50))
+            assert await link.run_all(keys, calls) == list(range(start, start + 50))
+    assert await link.run_all(keys, iter([(SET, [1]), (LOOK_AT_ALL, [])])) == [200, 200]
 
 
 async def test_scripts_are_forgotten_under_load(make: MakeLink, valkey: Valkey) -> None:

@@ -12,19 +12,21 @@ from ropeway.backends.redis.commands import (
     answer_of,
     encode,
     encode_messages,
+    encode_send,
+    encode_send_many,
     encode_settles,
     is_message,
     is_settle,
     parts_of,
 )
-from ropeway.backends.redis.link import Link
+from ropeway.backends.redis.link import Link, RunOf
 from ropeway.backends.redis.looks import Looks
 from ropeway.backends.redis.names import channel, tag
 from ropeway.backends.redis.rows import (
     LETTERS,
     delivery_of,
     failure_bytes,
-    fresh_parts,
+    fresh,
     job_of,
     record_of,
 )
@@ -33,7 +35,7 @@ from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.claims import AGEING, MAX_BATCH, Claim, Limit, Meter
 from ropeway.decide import NOT_STARTED, Keep
-from ropeway.message import CHARGED_AFTER, Delivery, Fence, JobRecord, job_key
+from ropeway.message import CHARGED_AFTER, Delivery, Fence, JobRecord, Message, job_key
 from ropeway.store import Causes, Count, Filter, Found, queue_name
 from ropeway.transition import APPLIED, Answer, Entry, Record, Transition
 
@@ -46,7 +48,7 @@ _STEP = 200
 
 # A lost reply is asked for again by itself only where the second answer is as good as the first.
 # What makes room is done even when the server's memory is full.
-_SEND = load("send", prelude=False)
+_SEND, _SEND_MANY = load("send", prelude=False), load("send_many", prelude=False)
 _PUBLISH = load("publish")
 _SETTLE = load("settle", even_full=True)
 _COMMIT = load("commit", repeatable=False)
@@ -85,24 +87,39 @@ class RedisBackend:
         return float(await self._run(_NOW, ()))
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
-        if len(transitions) == 1 and await self._send(transitions[0]):
-            return [APPLIED]
+        if transitions and all(map(is_message, transitions)):
+            return await self._publish(transitions)
         answers: list[Answer] = []
         for part in parts_of(transitions):
             replies = await self._run(*_asked(part))
             answers += map(answer_of, replies)
         return answers
 
-    async def _send(self, transition: Transition) -> bool:
-        """Take in a message, if that is all, and it is simple and new. False: nothing was done."""
-        if not is_message(transition):
-            return False
-        message = transition.publish[0]
-        parts = fresh_parts(message)
-        if parts is None:
-            return False
-        told = channel(self._link.address.namespace, queue_name(message.queue))
-        return bool(await self._run(_SEND, (*parts, told)))
+    async def _publish(self, transitions: Sequence[Transition]) -> list[Answer]:
+        """Take in messages. While the server is busy with some, the next are made ready."""
+        parts = [[each.publish[0] for each in part] for part in parts_of(transitions)]
+        if len(parts) == 1:
+            told = [await self._run(*self._sending(parts[0]))]
+        else:
+            told = await self._link.run_all(self._keys, map(self._sending, parts))
+        answers: list[Answer] = []
+        for part, reply in zip(parts, told, strict=True):
+            if reply == 1:
+                answers += [APPLIED] * len(part)
+            else:
+                replies = reply or await self._run(_PUBLISH, encode_messages(part))
+                answers += map(answer_of, replies)
+        return answers
+
+    def _sending(self, messages: Sequence[Message]) -> RunOf:
+        """Choose the script: for simple messages there are two that do no more than those need."""
+        found = fresh(messages)
+        if found is None:
+            return _PUBLISH, encode_messages(messages)
+        told = channel(self._link.address.namespace, queue_name(found.queue))
+        if len(messages) == 1:
+            return _SEND, encode_send(found, told)
+        return _SEND_MANY, encode_send_many(found, told)
 
     async def receive(
         self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
@@ -217,7 +234,7 @@ class RedisBackend:
 def _asked(part: Sequence[Transition]) -> tuple[Script, Args]:
     """The script for a part of a commit: what is usual has one of its own, which begins quicker."""
     if all(map(is_message, part)):
-        return _PUBLISH, encode_messages(part)
+        return _PUBLISH, encode_messages([each.publish[0] for each in part])
     if all(map(is_settle, part)):
         return _SETTLE, encode_settles(part)
     return _COMMIT, encode(part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ropeway.backends.redis import blocking_wire
@@ -12,7 +12,7 @@ from ropeway.backends.redis.blocking_ear import BlockingEar
 from ropeway.backends.redis.blocking_wire import BlockingWire
 from ropeway.backends.redis.dialling import Dialler, Word
 from ropeway.backends.redis.forks import every_link
-from ropeway.backends.redis.link import Runner
+from ropeway.backends.redis.link import Runner, RunOf
 from ropeway.backends.redis.script import Script
 from ropeway.backends.redis.wire import Wire, tls_context
 from ropeway.stepping import step
@@ -41,6 +41,9 @@ class BlockingLink:
 
     async def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word]) -> Any:
         return await self._runner.run(script, keys, args)
+
+    async def run_all(self, keys: Sequence[str | bytes], calls: Iterator[RunOf]) -> list[Any]:
+        return await self._runner.run_all(keys, calls)
 
     async def command(self, *words: Word) -> Any:
         return await self._runner.command(*words)

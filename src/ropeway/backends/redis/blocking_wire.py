@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Iterable
 
 import hiredis
 
@@ -34,15 +35,14 @@ class BlockingWire:
         self._used = time.monotonic()
 
     async def call(self, packed: bytes) -> Reply:
-        return self._converse(packed, 1)[0]
+        return self._converse((packed,))[0]
 
-    async def call_both(self, packed: bytes) -> tuple[Reply, Reply]:
-        first, second = self._converse(packed, 2)
-        return first, second
+    async def call_all(self, packed: Iterable[bytes]) -> list[Reply]:
+        return self._converse(packed)
 
     def send(self, packed: bytes) -> None:
         """Send without waiting for a reply. Raises `Lost`."""
-        self._converse(packed, 0)
+        self._converse((packed,), answered=False)
 
     def ready(self, timeout: float) -> bool:
         """Wait for something to take in. Another thread may send meanwhile."""
@@ -75,15 +75,18 @@ class BlockingWire:
         # Whoever held it has ended without a word: a thread, or the process.
         self._socket.close()
 
-    def _converse(self, packed: bytes, replies: int) -> list[Reply]:
+    def _converse(self, packed: Iterable[bytes], *, answered: bool = True) -> list[Reply]:
         if self.closed or self._is_stale():
             self.close()
             raise Lost("the connection was closed", sent=False)
         try:
             if self._set != self.timeout:
                 self._bound(self.timeout)
-            self._socket.sendall(packed)
-            return [self._read() for _ in range(replies)]
+            sent = 0
+            for each in packed:
+                self._socket.sendall(each)
+                sent += 1
+            return [self._read() for _ in range(sent)] if answered else []
         except (TimeoutError, BlockingIOError):
             self.close()
             raise Lost(f"no reply came within {self.timeout:g} s") from None

@@ -8,12 +8,14 @@ from typing import Any
 
 from ropeway.backends.redis.rows import (
     NONE,
+    Fresh,
     failure_bytes,
     joined,
     message_parts,
 )
 from ropeway.claims import MAX_BATCH
 from ropeway.envelope import NUMBERS
+from ropeway.message import Message
 from ropeway.states import State
 from ropeway.transition import (
     APPLIED,
@@ -57,6 +59,9 @@ def number(value: float | None) -> float:
 
 def parts_of(transitions: Sequence[Transition]) -> Iterator[Sequence[Transition]]:
     """Part a list into what one call may hold, by number and by bytes."""
+    if len(transitions) == 1:
+        yield transitions
+        return
     first, held = 0, 0
     for at, each in enumerate(transitions):
         held += size(each)
@@ -88,12 +93,22 @@ def is_message(transition: Transition) -> bool:
     )
 
 
-def encode_messages(transitions: Sequence[Transition]) -> Args:
+def encode_messages(messages: Sequence[Message]) -> Args:
     """Return the arguments of `publish`."""
     args: Args = []
-    for transition in transitions:
-        args += message_parts(transition.publish[0])
+    for message in messages:
+        args += message_parts(message)
     return args
+
+
+def encode_send(found: Fresh, told: bytes) -> Args:
+    """Return the arguments of `send`, which tells of a message on the channel `told`."""
+    return [*found.kept, found.before, found.after, found.lane, found.queue, told]
+
+
+def encode_send_many(found: Fresh, told: bytes) -> Args:
+    """Return the arguments of `send_many`, which tells of messages on the channel `told`."""
+    return [found.before, found.after, found.lane, found.queue, told, *found.kept]
 
 
 def encode_settles(transitions: Sequence[Transition]) -> Args:

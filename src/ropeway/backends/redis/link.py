@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, Protocol
 
 from msgspec import Struct
@@ -20,6 +20,10 @@ _ELSEWHERE = frozenset({"MOVED", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "NOREP
 _AGAIN = _ELSEWHERE | {"NOSCRIPT"}
 _LEFT = (4, 3, 2, 1, 0)
 """How many tries are left in each of them."""
+
+
+RunOf = tuple[Script, Sequence[Word]]
+"""A script, and its arguments."""
 
 
 class Link(Protocol):
@@ -44,6 +48,13 @@ class Link(Protocol):
         Raises `BackendUnavailable` where it was not run, `Backpressure` where it was refused for
         want of room, and `Indeterminate` where it may have been run and its reply was lost. What
         is repeatable is asked for once more before that.
+        """
+        ...
+
+    async def run_all(self, keys: Sequence[str | bytes], calls: Iterator[RunOf]) -> list[Any]:
+        """Run scripts that are repeatable in their order, and return their replies; raises as `run` does.
+
+        Nothing waits for a reply before the next is sent, nor for the next to be sent.
         """
         ...
 
@@ -103,6 +114,41 @@ class Runner:
             _Request(packed, script.name, script.writes, script.repeatable, script.source, words)
         )
 
+    async def run_all(self, keys: Sequence[str | bytes], calls: Iterator[RunOf]) -> list[Any]:
+        """See `Link.run_all`."""
+        if self._wait:
+            return [await self.run(script, keys, args) for script, args in calls]
+        asked: list[RunOf] = []
+
+        def packed() -> Iterator[bytes]:
+            for script, args in calls:
+                asked.append((script, args))
+                yield pack(b"EVALSHA", script.sha, len(keys), *keys, *args)
+
+        wire = await self._lender.take()
+        try:
+            replies = await wire.call_all(packed())
+        except Lost as lost:
+            asked += calls
+            replies = [lost] * len(asked)
+        finally:
+            self._lender.give(wire)
+        return [
+            await self._run_again(script, keys, args, reply)
+            if isinstance(reply, Exception)
+            else reply
+            for (script, args), reply in zip(asked, replies, strict=True)
+        ]
+
+    async def _run_again(
+        self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word], wrong: Exception
+    ) -> Any:
+        """Run by itself what had no answer, or one that was none."""
+        try:
+            return await self.run(script, keys, args)
+        except BackendUnavailable as error:
+            _raise(script.writes, wrong if isinstance(wrong, Lost) and wrong.sent else None, error)
+
     async def command(self, *words: Word) -> Any:
         """See `Link.command`."""
         return await self._ask(_Request(pack(*words), str(words[0]), False, True))
@@ -114,7 +160,7 @@ class Runner:
             try:
                 wire = await self._lender.take()
             except BackendUnavailable as error:
-                _raise(request, lost, error)
+                _raise(request.writes, lost, error)
             try:
                 reply = await self._call(wire, packed, request)
             except Lost as now:
@@ -123,7 +169,7 @@ class Runner:
                 lost = now if now.sent else lost
                 if again and left:
                     continue
-                _raise(request, lost, _silent(wire, now))
+                _raise(request.writes, lost, _silent(wire, now))
             finally:
                 self._lender.give(wire)
             if not isinstance(reply, Exception):
@@ -133,13 +179,13 @@ class Runner:
             elif word(reply) in _ELSEWHERE:
                 self._lender.elsewhere(wire, reply)
             if not left or word(reply) not in _AGAIN:
-                _raise(request, lost, refusal(reply, str(wire.host), request.doing))
+                _raise(request.writes, lost, refusal(reply, str(wire.host), request.doing))
         raise AssertionError("the last try returns or raises")
 
     async def _call(self, wire: Wire, packed: bytes, request: _Request) -> Reply:
         if not self._wait or not request.writes:
             return await wire.call(packed)
-        reply, have = await wire.call_both(packed + self._wait)
+        reply, have = await wire.call_all((packed, self._wait))
         if not isinstance(reply, Exception) and (
             isinstance(have, Exception) or have < self._replicas
         ):
@@ -150,9 +196,9 @@ class Runner:
         return reply
 
 
-def _raise(request: _Request, lost: Lost | None, error: Exception) -> NoReturn:
+def _raise(writes: bool, lost: Lost | None, error: Exception) -> NoReturn:
     """Raise `error`, or, if a reply was lost before it, that nobody knows what was done."""
-    if lost is None or not request.writes:
+    if lost is None or not writes:
         raise error from None
     raise Indeterminate(f"a reply was lost: {lost}", hint="repeat it unchanged") from error
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ropeway.backends.redis.address import Address, Host
 from ropeway.backends.redis.dialling import Dialler, Word
-from ropeway.backends.redis.link import Runner
+from ropeway.backends.redis.link import Runner, RunOf
 from ropeway.backends.redis.looped_ear import LoopedEar
 from ropeway.backends.redis.looped_wire import LoopedWire, connect
 from ropeway.backends.redis.script import Script
@@ -45,6 +45,9 @@ class LoopedLink:
 
     async def run(self, script: Script, keys: Sequence[str | bytes], args: Sequence[Word]) -> Any:
         return await self._runner.run(script, keys, args)
+
+    async def run_all(self, keys: Sequence[str | bytes], calls: Iterator[RunOf]) -> list[Any]:
+        return await self._runner.run_all(keys, calls)
 
     async def command(self, *words: Word) -> Any:
         return await self._runner.command(*words)

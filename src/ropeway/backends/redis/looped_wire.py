@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from collections.abc import Iterable
 
 import hiredis
 
@@ -41,11 +42,12 @@ class LoopedWire(asyncio.Protocol):
         self._send(packed)
         return await reply
 
-    async def call_both(self, packed: bytes) -> tuple[Reply, Reply]:
-        first, second = self._expect(), self._expect()
-        self._send(packed)
-        replies = await asyncio.gather(first, second)
-        return replies[0], replies[1]
+    async def call_all(self, packed: Iterable[bytes]) -> list[Reply]:
+        replies: list[asyncio.Future[Reply]] = []
+        for each in packed:
+            replies.append(self._expect())
+            self._send(each)
+        return await asyncio.gather(*replies)
 
     def close(self) -> None:
         self._end("the connection was closed")

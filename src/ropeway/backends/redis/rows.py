@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -124,22 +125,48 @@ def _fresh_after(static: bytes) -> bytes:
     return struct.pack("<ddddIIIIBI", 0.0, 0.0, 0.0, NONE, len(static), 0, 0, 0, 0, 0) + static
 
 
-def fresh_parts(message: Message) -> tuple[str | bytes, ...] | None:
-    """Return what the script `send` is told of a message, or None if it is not for that one.
-
-    That is all but the channel of its queue.
-    """
+def _is_simple(message: Message) -> bool:
+    """Whether nothing but its queue, band and kind says when it runs: then it may run at once."""
     terms = message.terms
-    if (
-        message.key is not None
-        or message.due is not None
-        or message.expires is not None
-        or message.delay
-        or (terms is not None and terms.expires is not None)
-    ):
+    return (
+        message.key is None
+        and message.due is None
+        and message.expires is None
+        and not message.delay
+        and (terms is None or terms.expires is None)
+    )
+
+
+class Fresh(Struct, frozen=True):
+    """Simple messages of one queue, band and kind, and how they will stand.
+
+    `kept` has the id of each and itself.
+    """
+
+    kept: list[str | bytes]
+    before: bytes
+    after: bytes
+    lane: bytes
+    queue: str
+
+
+def fresh(messages: Sequence[Message]) -> Fresh | None:
+    """Return messages as `send` and `send_many` take them, or None if they are not for those."""
+    common: bytes | None = None
+    kept: list[str | bytes] = []
+    for message in messages:
+        if not _is_simple(message):
+            return None
+        message_id, raw, static = message_parts(message)
+        if common is None:
+            common = static
+        elif static != common:
+            return None
+        kept += (message_id, raw)
+    if common is None or len(set(kept[::2])) < len(messages):
         return None
-    message_id, kept, static = message_parts(message)
-    return message_id, kept, _FRESH_BEFORE, _fresh_after(static), static[:2], message.queue
+    queue = messages[0].queue
+    return Fresh(kept, _FRESH_BEFORE, _fresh_after(common), common[:2], queue)
 
 
 def joined(messages: tuple[Message, ...]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from ropeway.backends.redis.address import Host, Tls
@@ -43,8 +43,11 @@ class Wire(Protocol):
         """Send a command and return its reply. Raises `Lost`."""
         ...
 
-    async def call_both(self, packed: bytes) -> tuple[Reply, Reply]:
-        """Send two commands at once and return the reply of each. Raises `Lost`."""
+    async def call_all(self, packed: Iterable[bytes]) -> list[Reply]:
+        """Send commands without waiting between them, and return the reply of each. Raises `Lost`.
+
+        Each is sent as soon as it is there, so that the server works while the next is made.
+        """
         ...
 
     def close(self) -> None:
