@@ -16,12 +16,14 @@ from ropeway.transition import OPEN_KEPT, Drop, Finish, Put, Reject, Release, Se
 class Keep(Struct, frozen=True):
     """How long the record of a finished job stays: seconds, by how it ended, and a number.
 
-    Of each final state the `newest` records stay, and no older ones.
+    Of each final state the `newest` records stay, and no older ones. When what waits past its
+    `expires` in one of the queues `noted` is ended, a record says so: see `late_key`.
     """
 
     result: float = 86_400.0
     failure: float = 604_800.0
     newest: int = 1_000_000
+    noted: tuple[str, ...] = ()
 
 
 class Rules(Struct, frozen=True, kw_only=True):

@@ -236,6 +236,14 @@ def solo_mark(attempt: int) -> bytes:
     return b"%d" % attempt
 
 
+LATE_PREFIX = "late/"
+
+
+def late_key(job_id: str) -> str:
+    """Return the key of the record which notes that a job was ended before it was started."""
+    return LATE_PREFIX + job_id
+
+
 def is_lost(attempt: int, abandoned: int, mark: bytes | None) -> bool:
     """Whether the silent end of an attempt is charged: it ran alone, and not for the first time."""
     return abandoned >= CHARGED_AFTER and mark == solo_mark(attempt)

@@ -202,9 +202,10 @@ class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     """All-or-nothing change: every guard is checked before anything is written.
 
     Guards: `fence` (that attempt still holds its lease), `expect` (key -> version, 0 for absent),
-    that every updated job waits, and that those to be revived or removed are settled. Writes, in
-    the order of the fields: `put`, `drop`, `append`, `trim`, `publish`, `join`, `arrive`, `cancel`,
-    `update`, `revive`, `remove`, and `settle` of the fenced message.
+    that every updated job waits, that those to be revived or removed are settled, and `room` (queue
+    -> how many may wait in it, with what this publishes into it). Writes, in the order of the
+    fields: `put`, `drop`, `append`, `trim`, `publish`, `join`, `arrive`, `cancel`, `update`,
+    `revive`, `remove`, and `settle` of the fenced message.
     """
 
     fence: Fence | None = None
@@ -221,6 +222,7 @@ class Transition(Struct, frozen=True, gc=False, kw_only=True, array_like=True):
     revive: tuple[Revive, ...] = ()
     remove: tuple[Remove, ...] = ()
     settle: Settle | None = None
+    room: dict[str, int] = field(default_factory=dict)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -229,6 +231,11 @@ _encode = msgspec.msgpack.Encoder().encode
 def digest(transition: Transition) -> bytes:
     """Return 8 bytes that tell this transition from any other that the same attempt might send."""
     return hashlib.blake2b(_encode(transition), digest_size=8).digest()
+
+
+def guards_state(transition: Transition) -> bool:
+    """Whether it depends on more than its fence and the ids of its messages."""
+    return bool(transition.expect or transition.room)
 
 
 def is_plain(transition: Transition) -> bool:
@@ -273,7 +280,8 @@ class Answer(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What a backend did with one transition.
 
     `repeated` says that exactly this was applied before, so a caller that lost a reply may send
-    it again. When refused, `key` names what stood in the way and `current` its version. Effects:
+    it again. When refused, `key` names what stood in the way and `current` its version; when `full`
+    that is the name of the queue, and how many wait in it, as far as that was counted. Effects:
     `versions` of what was put, `offsets` of what was appended (the last one for each log), joins
     that `fired`, and which jobs `cancel` ended or flagged.
     """

@@ -24,6 +24,7 @@ from tests.backends import sabotage_kinds as kinds
 from tests.backends import sabotage_looks as looks
 from tests.backends import sabotage_people as people
 from tests.backends import sabotage_records as records
+from tests.backends import sabotage_room as room
 
 
 class Suite(BackendSuite, MissedHintCases, LocalClockCases):
@@ -50,6 +51,13 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (writes.DropsTwins, "test_one_id_for_two_messages_of_a_transition"),
     (writes.KnownHidesNew, "test_a_known_message_among_new_ones"),
     (writes.WritesBeforeDuplicates, "test_a_duplicate_refuses_the_whole_transition"),
+    # room
+    (room.HasRoomForEverything, "test_what_has_no_room_is_refused_alone"),
+    (room.CountsWhatIsDue, "test_what_waits_counts_and_nothing_else"),
+    (room.LooksAtRoomFirst, "test_a_publish_may_be_repeated_when_it_is_full"),
+    (room.CancelsFirst, "test_a_refused_step_does_nothing"),
+    (room.LooksBeforeItTakes, "test_two_do_not_win_the_last_place"),
+    (room.NotesNothing, "test_a_late_end_is_noted"),
     # order
     (claims.IgnoresBands, "test_higher_bands_come_first"),
     (claims.IgnoresDueTimes, "test_earlier_due_times_come_first"),

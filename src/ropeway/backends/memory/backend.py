@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,7 @@ from ropeway.backends.memory.joins import Joins
 from ropeway.backends.memory.line import Line
 from ropeway.backends.memory.logs import Logs
 from ropeway.backends.memory.records import Records
+from ropeway.backends.memory.room import guard_room, over
 from ropeway.broker import Held, QueueStats
 from ropeway.capabilities import Capabilities
 from ropeway.claims import Claim, Limit, Meter
@@ -29,6 +30,7 @@ from ropeway.message import (
     Message,
     is_lost,
     job_key,
+    late_key,
     solo_key,
 )
 from ropeway.states import FINAL, State
@@ -147,7 +149,10 @@ class MemoryBackend(Hints):
         only_publishes = transition.fence is None and is_plain(transition)
         if only_publishes and transition.publish and not first:
             return REPEATED
-        return None
+        return self._guard_room(transition.room, Counter(each.queue for each in first.values()))
+
+    def _guard_room(self, room: Mapping[str, int], fresh: Mapping[str, int]) -> Answer | None:
+        return guard_room(self._jobs, room, fresh)
 
     def _is_in(self, job_id: str, *states: State) -> bool:
         job = self._jobs.get(job_id)
@@ -469,10 +474,12 @@ class MemoryBackend(Hints):
         late = [job for job in self._jobs.values() if self._is_late(job)][:limit]
         for job in late:
             self._expire(job, keep.failure)
-        over = [job for state in State if state.final for job in self._over(state, keep.newest)]
-        for job in over[: limit - len(late)]:
+            if job.message.queue in keep.noted:
+                self._write(Put(late_key(job.message.id), b""))
+        gone = [job for state in FINAL for job in self._over(state, keep.newest)]
+        for job in gone[: limit - len(late)]:
             del self._jobs[job.message.id]
-        changed = min(limit, len(late) + len(over))
+        changed = min(limit, len(late) + len(gone))
         changed += self._records.prune(limit - changed)
         return changed + self._joins.prune(limit - changed)
 
@@ -487,11 +494,4 @@ class MemoryBackend(Hints):
         self._hint(job_key(job.message.id))
 
     def _over(self, state: State, newest: int) -> list[MemoryJob]:
-        """The records of a state that need not be kept, those first whose time is over first."""
-        jobs = sorted((job for job in self._jobs.values() if job.state is state), key=_purge_time)
-        too_many, now = max(0, len(jobs) - newest), self._clock.now()
-        return jobs[:too_many] + [job for job in jobs[too_many:] if job.purge <= now]
-
-
-def _purge_time(job: MemoryJob) -> float:
-    return job.purge
+        return over(self._jobs, state, newest, self._clock.now())

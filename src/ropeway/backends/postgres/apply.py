@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import msgspec
 
 from ropeway.backends.postgres.lanes import BY_KEY, lane_of
 from ropeway.backends.postgres.model import Joined, Kept, Model
 from ropeway.backends.postgres.rows import Job, limits_of
-from ropeway.decide import NOT_STARTED
+from ropeway.decide import NOT_STARTED, Keep
 from ropeway.envelope import KIND_NUMBERS, NUMBERS, error_of, head_of
-from ropeway.message import Fence, Message, job_key
+from ropeway.message import Fence, Message, job_key, late_key
 from ropeway.states import State
 from ropeway.store import holder_name, log_name, queue_name
 from ropeway.transition import (
@@ -82,12 +85,14 @@ def end_flagged(model: Model, job: Job) -> None:
         job.settled = None
 
 
-def expire(model: Model, job: Job, keep: float) -> None:
+def expire(model: Model, job: Job, keep: Keep) -> None:
     """End a job that waits past its time."""
     if job.state == _QUEUED and job.expires is not None and job.expires <= model.now:
         job.error = error_of(NOT_STARTED)
         job.settled = None
-        model.end(job, State.EXPIRED, keep)
+        model.end(job, State.EXPIRED, keep.failure)
+        if job.queue in keep.noted:
+            _put(model, Put(late_key(job.id), b""))
 
 
 # -- guards -------------------------------------------------------------------------------
@@ -110,7 +115,18 @@ def _guard(model: Model, transition: Transition) -> Answer | None:
     if (late := _in_wrong_state(model, transition)) is not None:
         return _refused(model, "conflict", job_key(late))
     only_publishes = transition.fence is None and is_plain(transition)
-    return REPEATED if only_publishes and transition.publish and not first else None
+    if only_publishes and transition.publish and not first:
+        return REPEATED
+    return _guard_room(model, transition, Counter(each.queue for each in first.values()))
+
+
+def _guard_room(model: Model, transition: Transition, fresh: Mapping[str, int]) -> Answer | None:
+    for queue, most in transition.room.items():
+        waiting = model.depths[queue]
+        if queue in fresh and waiting + fresh[queue] > most:
+            key = queue_name(queue)
+            return Answer(status="refused", reason="full", key=key, current=waiting)
+    return None
 
 
 def _guard_fence(model: Model, fence: Fence, transition: Transition) -> Answer | None:
@@ -243,7 +259,9 @@ def _update(model: Model, update: Update) -> None:
         job.band = update.band
     if update.queue not in {None, job.queue}:
         model.leave(job)
+        model.depths[job.queue] -= 1
         job.queue = update.queue or ""
+        model.depths[job.queue] += 1
         model.enter(job)
     elif job.lane != BY_KEY:
         job.lane = lane_of(job.band, limited=job.limited_by is not None)
@@ -265,6 +283,7 @@ def _revive(model: Model, revive: Revive) -> None:
     job.releases = job.attempt
     job.enqueued, job.expires = model.now, message.expiry(model.now)
     job.place, job.due = model.now if revive.due is None else revive.due, None
+    model.depths[job.queue] += 1
     model.enter(job)
     model.touch(job)
     model.changed.add(queue_name(job.queue))
@@ -301,6 +320,7 @@ def _release(model: Model, job: Job, release: Release) -> None:
         job.place, job.due = release.at, None
     elif release.delay is not None:
         job.place, job.due = model.now + release.delay, None
+    model.depths[job.queue] += 1
     model.touch(job)
     model.changed.add(queue_name(job.queue))
 

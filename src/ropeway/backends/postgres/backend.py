@@ -194,7 +194,7 @@ class PostgresBackend:
 
     async def _expire(self, keep: Keep, limit: int) -> int:
         def one(model: Model, job: Job) -> None:
-            expire(model, job, keep.failure)
+            expire(model, job, keep)
 
         return await self._end("late", one, limit)
 

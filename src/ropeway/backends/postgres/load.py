@@ -15,6 +15,9 @@ from ropeway.backends.postgres.statements import SQL
 from ropeway.message import Message
 from ropeway.transition import Transition, digest
 
+_MORE = 10_000
+"""Counting what waits stops when so many are too many: more than one commit can end."""
+
 _messages = msgspec.msgpack.Decoder(tuple[Message, ...]).decode
 
 
@@ -38,6 +41,8 @@ async def load(
     _add_lines(model, names, transitions)
     if more := names.locks() - held:
         raise MoreLocks(more | held)
+    for queue, most in names.rooms.items():
+        model.depths[queue] = await connection.fetchval(SQL["depth"], queue, most + _MORE)
     if names.lines:
         lines = await connection.fetch(SQL["open_lines"], *columns(names.lines, 2))
         model.open_lines = {(queue, key) for queue, key in lines}

@@ -15,7 +15,7 @@ BUCKETS = 256
 LIMITS = BUCKETS
 """The one lock for all that is counted for limits."""
 
-Kind = Literal["record", "line", "join", "log"]
+Kind = Literal["record", "line", "join", "log", "room"]
 
 
 class MoreLocks(Exception):

@@ -68,6 +68,7 @@ class Names:
         self.joins: set[str] = set()
         self.members: set[tuple[str, str]] = set()
         self.lines: set[Line] = set()
+        self.rooms: dict[str, int] = {}
         self.limited = False
         for each in transitions:
             self._add(each)
@@ -84,6 +85,8 @@ class Names:
         self.records.update(drop.key for drop in each.drop)
         self.logs.update(append.log for append in each.append)
         self.logs.update(trim.log for trim in each.trim)
+        for queue, most in each.room.items():
+            self.rooms[queue] = max(most, self.rooms.get(queue, 0))
         self.add_messages(each.publish)
         self.joins.update(join.name for join in each.join)
         self.joins.update(arrive.join for arrive in each.arrive)
@@ -107,11 +110,15 @@ class Names:
         found |= {bucket("log", name) for name in self.logs}
         found |= {bucket("join", name) for name in self.joins}
         found |= {bucket("line", *line) for line in self.lines}
+        found |= {bucket("room", queue) for queue in self.rooms}
         return frozenset(found | {LIMITS} if self.limited else found)
 
 
 class Model:
-    """The state that decisions look at and change; `changed` are the names to hint."""
+    """The state that decisions look at and change; `changed` are the names to hint.
+
+    `depths` are how many wait in the queues whose room is asked for, and what has changed in others.
+    """
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -125,6 +132,7 @@ class Model:
         self.open_lines: set[Line] = set()
         self.to_free: set[Line] = set()
         self.given_back: Counter[str] = Counter()
+        self.depths: Counter[str] = Counter()
         self.unkept: dict[bytes, str] = {}
         self.repeated: set[bytes] = set()
         self.changed: set[str] = set()
@@ -158,6 +166,7 @@ class Model:
         before = self.jobs.get(message.id)
         job.stored = before.stored if before else None
         self.jobs[message.id] = job
+        self.depths[message.queue] += 1
         self.changed.add(queue_name(message.queue))
 
     def enter(self, job: Job) -> None:
@@ -178,6 +187,8 @@ class Model:
         """Settle a job; what it held back may go on."""
         if job.state == NUMBERS[State.RUNNING]:
             self.give_back(job)
+        else:
+            self.depths[job.queue] -= 1
         self.leave(job)
         job.state, job.finished, job.purge = NUMBERS[state], self.now, self.now + keep
         job.keep_cancelled = job.lease_until = job.waits_for = job.rank = None

@@ -20,7 +20,7 @@ from ropeway.envelope import KIND_NUMBERS, NUMBERS, error_of, head_of
 from ropeway.message import Failure, Fence, Message, job_key
 from ropeway.states import State
 from ropeway.store import queue_name
-from ropeway.transition import Finish, Reject, Release, Transition, digest, is_plain
+from ropeway.transition import Finish, Reject, Release, Transition, digest, guards_state, is_plain
 
 Row = tuple[Any, ...]
 
@@ -44,7 +44,7 @@ def sort(transitions: Sequence[Transition]) -> Plain | None:
     """Sort a commit of nothing but plain transitions; None if there is anything else in it."""
     plain = Plain()
     for place, each in enumerate(transitions):
-        if each.expect or not is_plain(each) or not _add(plain, place, each):
+        if guards_state(each) or not is_plain(each) or not _add(plain, place, each):
             return None
     return plain
 

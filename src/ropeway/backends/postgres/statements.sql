@@ -529,6 +529,11 @@ select
         where state = 0 and queue = $1 and place > (select clock()) limit $2) as counted),
     (select count(*) from (select 1 from job where state = 1 and queue = $1 limit $2) as counted);
 
+-- name: depth
+-- What waits in a queue, up to a cap.
+-- in, one each: queue, cap   out: count
+select count(*) from (select 1 from job where state = 0 and queue = $1 limit $2) as counted;
+
 -- retention --------------------------------------------------------------------------------------
 
 -- name: late

@@ -220,7 +220,8 @@ class RedisBackend:
     async def prune(self, keep: Keep, limit: int) -> int:
         done = 0
         while (part := min(_STEP, limit - done)) > 0:
-            args = [keep.newest, repr(keep.failure), failure_bytes(NOT_STARTED), part]
+            args: list[Any] = [keep.newest, repr(keep.failure), failure_bytes(NOT_STARTED), part]
+            args += keep.noted
             changed = int(await self._run(_PRUNE, args))
             done += changed
             if changed < part:

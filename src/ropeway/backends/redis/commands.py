@@ -33,6 +33,7 @@ from ropeway.transition import (
     Transition,
     Update,
     digest,
+    guards_state,
     is_plain,
     size,
 )
@@ -47,7 +48,7 @@ _SETTLE = struct.Struct("<BBBBddd")
 _PUT = struct.Struct("<dB")
 _UPDATE = struct.Struct("<dBB")
 _REVIVE = struct.Struct("<dB")
-_COUNTS = struct.Struct("<12I")
+_COUNTS = struct.Struct("<13I")
 _CHARGES = {"none": 0, "failures": 1, "losses": 2, "releases": 3, "unknown": 4}
 _FAILED = NUMBERS[State.QUARANTINED]
 
@@ -78,7 +79,7 @@ def is_settle(transition: Transition) -> bool:
         transition.settle is not None
         and transition.fence is not None
         and not transition.publish
-        and not transition.expect
+        and not guards_state(transition)
         and is_plain(transition)
     )
 
@@ -88,7 +89,7 @@ def is_message(transition: Transition) -> bool:
     return (
         len(transition.publish) == 1
         and transition.fence is None
-        and not transition.expect
+        and not guards_state(transition)
         and is_plain(transition)
     )
 
@@ -199,6 +200,7 @@ _PARTS: dict[str, Callable[[Any], Sequence[Arg]]] = {
     "update": _update,
     "revive": _revive,
     "remove": lambda each: (each.id,),
+    "room": lambda each: each,
 }
 """How each kind of part is written, in the order in which the script reads them."""
 
@@ -210,6 +212,7 @@ def _add_general(args: Args, transition: Transition) -> None:
         _add_fence(args, transition)
     parts = {name: getattr(transition, name) for name in _PARTS}
     parts["expect"] = tuple(transition.expect.items())
+    parts["room"] = tuple(transition.room.items())
     args.append(_COUNTS.pack(*map(len, parts.values())))
     for name, many in parts.items():
         for each in many:

@@ -33,6 +33,7 @@ def claim_all(
     """
     found: list[Delivery] = []
     finished = True
+    writing.depths.clear()
     for claim in claims:
         one = _Claiming(writing, claim, holder, lease)
         one.run()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ropeway.backends.sqlite import joins, logs, records
+from ropeway.backends.sqlite import depth, joins, logs, records
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.cancel import cancel_all, release_flagged
+from ropeway.backends.sqlite.depth import guard_room
 from ropeway.backends.sqlite.ending import leased_ended
 from ropeway.backends.sqlite.lanes import lane_of
 from ropeway.backends.sqlite.limits import give_back, names_of
@@ -26,6 +27,7 @@ from ropeway.transition import (
     Release,
     Transition,
     digest,
+    guards_state,
     is_plain,
     size,
 )
@@ -43,7 +45,7 @@ def lone_message(transitions: Sequence[Transition]) -> Message | None:
     if len(transitions) != 1:
         return None
     (only,) = transitions
-    if len(only.publish) != 1 or only.fence or only.expect or not is_plain(only):
+    if len(only.publish) != 1 or only.fence or guards_state(only) or not is_plain(only):
         return None
     return only.publish[0]
 
@@ -56,7 +58,7 @@ def publish_alone(message: Message, writing: Writing) -> list[Answer]:
 def durability(transitions: Sequence[Transition]) -> Durable:
     """Return when the transitions must be on the disk: messages alone may be seen before that."""
     for each in transitions:
-        if each.fence or each.expect or not is_plain(each):
+        if each.fence or guards_state(each) or not is_plain(each):
             return "before"
     return "after"
 
@@ -67,7 +69,7 @@ def needs_room(transitions: Sequence[Transition]) -> bool:
 
 
 def _apply(writing: Writing, transition: Transition) -> Answer:
-    simple = not transition.expect and is_plain(transition)
+    simple = not guards_state(transition) and is_plain(transition)
     if simple and transition.fence is None and len(transition.publish) == 1:
         return _publish_one(writing, transition.publish[0])
     if simple and transition.fence is not None and transition.settle and not transition.publish:
@@ -93,7 +95,7 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
     known, given = 0, dict[str, Message]()
     for message in transition.publish:
         same = _same_as_kept(writing, message)
-        if same is False or given.setdefault(message.id, message) != message:
+        if same is False or (same is None and given.setdefault(message.id, message) != message):
             return _duplicate(writing, message)
         known += same is True
     answer = guard_updates(writing, transition) or guard_settled(writing, transition)
@@ -102,7 +104,7 @@ def _guard(writing: Writing, transition: Transition) -> Answer | None:
     only_publishes = transition.fence is None and is_plain(transition)
     if known and only_publishes and known == len(transition.publish):
         return REPEATED
-    return None
+    return guard_room(writing, transition.room, given.values()) if transition.room else None
 
 
 def _guard_fence(writing: Writing, fence: Fence, transition: Transition) -> Answer | None:
@@ -204,7 +206,10 @@ def _insert(writing: Writing, message: Message) -> bool:
         special = (message.key, names_of(message), message.queue, message.key, lane)
         writing.execute(sql.PUBLISH_SPECIAL, values[:-1] + special)
     writing.changed.add(queue_name(message.queue))
-    return writing.connection.changes() == 1
+    if writing.connection.changes() != 1:
+        return False
+    depth.changed(writing, message.queue, 1)
+    return True
 
 
 def _settle(writing: Writing, transition: Transition, fence: Fence) -> bool:
@@ -263,6 +268,7 @@ def _release(
     if row is None:
         return release_flagged(writing, settle, charged, guard)
     queue, limited_by = row
+    depth.changed(writing, queue, 1)
     if limited_by is not None:
         give_back(writing, limited_by)
     writing.changed |= {job_key(guard[1]), queue_name(queue)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ropeway.backends.sqlite import limits
+from ropeway.backends.sqlite import depth, limits
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.lanes import BY_KEY, BY_LIMIT
 from ropeway.backends.sqlite.ops import Writing
@@ -19,6 +19,7 @@ def leased_ended(writing: Writing, queue: str, key: str | None, limited_by: str 
 
 def waiting_ended(writing: Writing, serial: int, queue: str, key: str | None, lane: int) -> None:
     """See to what a job held back that was waiting in a lane."""
+    depth.changed(writing, queue, -1)
     if lane == BY_LIMIT:
         writing.execute(sql.DROP_PARKED, (serial,))
     if key is not None and lane != BY_KEY:

@@ -20,6 +20,8 @@ class Writing:
         self.execute: Callable[..., Any] = cursor.execute
         self.clock = clock
         self.changed: set[str] = set()
+        # What waits in a queue, of those that were counted in this transaction: see depth.py.
+        self.depths: dict[str, int] = {}
 
 
 Durable = Literal["before", "after", "no"]

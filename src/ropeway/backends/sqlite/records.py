@@ -20,14 +20,25 @@ _ABOVE_ALL_TEXT = b""
 def write(writing: Writing, transition: Transition) -> dict[str, int]:
     """Put and drop; return the versions of what was put."""
     versions: dict[str, int] = {}
-    for put in transition.put:
-        version = _put(writing, put)
+    for each in transition.put:
+        version = put(writing, each)
         if version is not None:
-            versions[put.key] = version
-            writing.changed.add(put.key)
+            versions[each.key] = version
     for drop in transition.drop:
         _drop(writing, drop)
     return versions
+
+
+def put(writing: Writing, wanted: Put) -> int | None:
+    """Write a record; return its version, or None if somebody else owns it."""
+    now = writing.clock.now()
+    expires = None if wanted.ttl is None else now + wanted.ttl
+    owner = wanted.if_owner
+    values = (wanted.key, wanted.value, wanted.owner, expires, owner, owner, now)
+    version: int | None = writing.execute(sql.PUT, values).get
+    if version is not None:
+        writing.changed.add(wanted.key)
+    return version
 
 
 def get(execute: Execute, key: str, now: float) -> Record | None:
@@ -53,14 +64,6 @@ def remove(limit: int, writing: Writing) -> int:
     """Remove at most `limit` records whose time is over; return how many."""
     writing.execute(sql.PRUNE_RECORDS, (writing.clock.now(), limit))
     return writing.connection.changes()
-
-
-def _put(writing: Writing, put: Put) -> int | None:
-    now = writing.clock.now()
-    expires = None if put.ttl is None else now + put.ttl
-    values = (put.key, put.value, put.owner, expires, put.if_owner, put.if_owner, now)
-    version: int | None = writing.execute(sql.PUT, values).get
-    return version
 
 
 def _drop(writing: Writing, drop: Drop) -> None:

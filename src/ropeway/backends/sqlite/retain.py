@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ropeway.backends.sqlite import records
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ending import waiting_ended
 from ropeway.backends.sqlite.ops import Writing
 from ropeway.decide import NOT_STARTED, Keep
 from ropeway.envelope import NUMBERS, error_of
-from ropeway.message import job_key
+from ropeway.message import job_key, late_key
 from ropeway.states import State
+from ropeway.transition import Put
 
 _SELDOM = 300
 """How many times as long as a count took nothing is counted after it."""
@@ -94,4 +96,6 @@ def expire(keep: Keep, limit: int, writing: Writing) -> int:
     for job_id, *what in ended:
         writing.changed.add(job_key(job_id))
         waiting_ended(writing, *what)
+        if what[1] in keep.noted:
+            records.put(writing, Put(late_key(job_id), b""))
     return len(ended)

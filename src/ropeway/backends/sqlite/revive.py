@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ropeway.backends.sqlite import depth
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.limits import names_of
 from ropeway.backends.sqlite.ops import Writing
@@ -37,6 +38,7 @@ def revive(writing: Writing, wanted: Revive) -> None:
         return
     # One that finished although it was to be cancelled: that was another run.
     writing.execute(sql.DROP_FLAG, (wanted.id,))
+    depth.changed(writing, queue, 1)
     writing.changed |= {job_key(wanted.id), queue_name(queue)}
 
 

@@ -358,6 +358,12 @@ select count(*) from (
     select 1 from job indexed by lanes
     where state = 0 and queue = ? and place > ? and place <= ? limit ?);
 
+-- name: depth
+-- What waits in a queue, up to a cap.
+-- in: queue, cap   out: count
+select count(*) from (
+    select 1 from job indexed by lanes where state = 0 and queue = ? limit ?);
+
 -- name: count_leased
 -- in: queue, cap   out: count
 select count(*) from (

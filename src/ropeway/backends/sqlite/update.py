@@ -37,4 +37,5 @@ def update(writing: Writing, change: Update) -> None:
     writing.execute(sql.UPDATE, (*values, *line, stays, change.band, serial))
     if moves or lane == BY_LIMIT:
         waiting_ended(writing, serial, queue, key if moves else None, lane)
+    writing.depths.clear()
     writing.changed |= {job_key(change.id), queue_name(change.queue or queue)}

@@ -44,6 +44,7 @@ from ropeway.testing.conformance.receive import ReceiveCases, WaitingCases
 from ropeway.testing.conformance.records import RecordCases
 from ropeway.testing.conformance.repeat import RepeatCases
 from ropeway.testing.conformance.revive import RemoveCases, ReviveCases, ReviveWaitingCases
+from ropeway.testing.conformance.room import RoomCases
 from ropeway.testing.conformance.scan import ScanCases
 from ropeway.testing.conformance.settle import SettleCases
 from ropeway.testing.conformance.update import UpdateCases, UpdateWaitingCases
@@ -72,6 +73,7 @@ class SteppedSuite(
     UpdateCases,
     ReviveCases,
     RemoveCases,
+    RoomCases,
     StatsCases,
     PeekCases,
     SearchCases,

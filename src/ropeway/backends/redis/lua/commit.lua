@@ -224,6 +224,7 @@ local PARTS = {
     return {id = id, due = given(due), message = has_message == 1 and message, static = static}
   end},
   {'remove', function() return {id = take()} end},
+  {'room', function() return {queue = take(), most = take_number()} end},
 }
 
 local function take_general()
@@ -247,21 +248,20 @@ local function conflict(key)
   return {2, 'conflict', key, version_of(key)}
 end
 
--- The id of a message that another one has taken, or whether any is new.
+-- The id of a message that another one has taken, or those that are new, by their ids.
 local function guard_publish(list)
-  local first, any_new = {}, false
+  local first = {}
   for _, each in ipairs(list) do
     local job = get(each.id)
     if job then
       if not is_same(job, each) then return each.id end
     else
-      any_new = true
       local other = first[each.id]
       if other and (other.message ~= each.message) then return each.id end
       first[each.id] = each
     end
   end
-  return nil, any_new
+  return nil, first
 end
 
 local function late_one(t)
@@ -279,6 +279,21 @@ local function late_one(t)
   end
 end
 
+local function guard_room(rooms, new)
+  if not rooms[1] then return end
+  local coming = {}
+  for _, each in pairs(new) do
+    local queue = about(each).queue
+    coming[queue] = (coming[queue] or 0) + 1
+  end
+  for _, each in ipairs(rooms) do
+    if coming[each.queue] then
+      local waiting = depth(each.queue)
+      if waiting + coming[each.queue] > each.most then return {2, 'full', 'queue/' .. each.queue, waiting} end
+    end
+  end
+end
+
 local function guard(t)
   if t.fence then
     local answer = guard_fence(t.fence, t.digest)
@@ -287,11 +302,12 @@ local function guard(t)
   for _, each in ipairs(t.expect) do
     if version_of(each.key) ~= each.version then return conflict(each.key) end
   end
-  local duplicate, any_new = guard_publish(t.publish)
+  local duplicate, new = guard_publish(t.publish)
   if duplicate then return refused('duplicate', duplicate) end
   local late = late_one(t)
   if late then return refused('conflict', late) end
-  if not t.fence and t.plain and t.publish[1] and not any_new then return 1 end
+  if not t.fence and t.plain and t.publish[1] and not next(new) then return 1 end
+  return guard_room(t.room, new)
 end
 
 local function apply(t)

@@ -30,6 +30,19 @@ local function enlist(what)
   end
 end
 
+-- How many wait in a queue, due or not.
+local function depth(queue)
+  local held = held_key(queue)
+  sync(held)
+  local waiting = call('ZCARD', held)
+  for _, lane in ipairs(call('SMEMBERS', lanes_key(queue))) do
+    local key = lane_key({lane = lane, queue = queue})
+    sync(key)
+    waiting = waiting + call('ZCARD', key)
+  end
+  return waiting
+end
+
 -- Let a waiting job that its key does not block be handed out.
 local function push(job)
   local what = about(job)

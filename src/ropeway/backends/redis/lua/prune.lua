@@ -2,11 +2,21 @@
 --
 -- uses: jobs lanes limits ends
 -- ARGV: how many of each final state stay, seconds for which an expired job is kept, its error,
---   and the most to be changed. Reply: how many were.
+--   the most to be changed, and the queues of which it is noted. Reply: how many were changed.
 
 local newest, kept, error_kept, limit = take_number(), take_number(), take(), take_number()
 local RECORDS, RECORDS_OVER, JOINS_OVER = tag .. ':rk', tag .. ':rx', tag .. ':jx'
-local done = 0
+local done, noted = 0, {}
+for at = 5, #ARGV do noted[ARGV[at]] = true end
+
+-- Leave a record that says that a job was ended: see `late_key`.
+local function note(id)
+  local key = 'late/' .. id
+  if call('EXISTS', tag .. ':r:' .. key) == 1 then return end
+  call('SET', tag .. ':r:' .. key, pack('<ddI4', 1, math.huge, 0))
+  call('ZADD', RECORDS, 0, key)
+  hint(key)
+end
 
 local function over(key)
   return call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, limit - done)
@@ -22,6 +32,7 @@ for _, id in ipairs(over(LATE)) do
     finish(job, EXPIRED, kept)
     bump(job)
     just_ended[#just_ended + 1] = job
+    if noted[about(job).queue] then note(id) end
   else
     gather('ZREM', LATE, id)
   end
