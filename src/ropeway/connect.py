@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
+from ropeway.broker_half import BrokerHalf
 from ropeway.clock import Clock, SystemClock
 from ropeway.config import Durability, Settings
-from ropeway.errors import BackendMissing, ConfigError
+from ropeway.errors import BackendMissing, ConfigError, Unsupported
 from ropeway.events import Events
 from ropeway.message import Message
 from ropeway.safe import masked
@@ -21,13 +22,16 @@ from ropeway.wrappers.clocked import Clocked
 from ropeway.wrappers.half import Half
 from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
-from ropeway.wrappers.ported import Ported
+from ropeway.wrappers.ported import Ported, PortedHalf
 from ropeway.wrappers.routed import Routed
 
 LONGEST_WAIT = 30.0
 
 Faces = tuple[Callable[[bool], Backend], Callable[[], Backend]]
 """How to make a backend for an event loop, ropeway's own or not, and one that never suspends."""
+
+HalfFaces = tuple[Callable[[bool], BrokerHalf], Callable[[], BrokerHalf]]
+"""The same for what only carries the messages of a pair."""
 
 
 def _sqlite(url: str, durability: Durability) -> Faces:
@@ -81,10 +85,34 @@ def _postgres(url: str, durability: Durability) -> Faces:
     return (lambda _: Clocked(make())), (lambda: Ported(make, PostgresBackend.capabilities))
 
 
-def _pair(broker: Faces, store: Faces) -> Faces:
+def _rabbitmq(url: str) -> HalfFaces:
+    try:
+        from ropeway.backends.rabbitmq import RabbitHalf, parse
+    except ModuleNotFoundError as error:
+        raise BackendMissing(
+            f"{masked(url)} needs the package {error.name!r}, which is not installed",
+            hint="pip install 'ropeway[rabbitmq]'",
+        ) from error
+    address = parse(url)
+
+    def make() -> BrokerHalf:
+        return RabbitHalf(address)
+
+    return (lambda _: make()), (lambda: PortedHalf(make, RabbitHalf.capabilities))
+
+
+def _half(url: str, durability: Durability) -> HalfFaces:
+    """Return what carries messages: made for that, or a whole backend."""
+    if (carries := _BROKERS.get(urlsplit(url).scheme)) is not None:
+        return carries(url)
+    looped, blocking = _faces(url, durability)
+    return (lambda own: Half(looped(own))), (lambda: Half(blocking()))
+
+
+def _pair(broker: HalfFaces, store: Faces) -> Faces:
     return (
-        lambda own: Paired(Half(broker[0](own)), store[0](own)),
-        lambda: Paired(Half(broker[1]()), store[1]()),
+        lambda own: Paired(broker[0](own), store[0](own)),
+        lambda: Paired(broker[1](), store[1]()),
     )
 
 
@@ -101,6 +129,7 @@ _BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {
     "redis+cluster": _redis,
     "rediss+cluster": _redis,
 }
+_BROKERS: dict[str, Callable[[str], HalfFaces]] = {"amqp": _rabbitmq, "amqps": _rabbitmq}
 SCHEMES_OF_POSTGRES = ("postgresql", "postgres")
 
 
@@ -172,8 +201,13 @@ class Connecting(Protocol):
 
 def _faces(url: str, durability: Durability) -> Faces:
     scheme = urlsplit(url).scheme
+    if scheme in _BROKERS:
+        raise Unsupported(
+            f"{masked(url)} carries messages, and keeps no records",
+            hint=f"name both: Ropeway(broker='{scheme}://...', store='sqlite:///jobs.db')",
+        )
     if scheme not in _BACKENDS:
-        known = ", ".join(f"{name}://" for name in _BACKENDS if name != "postgres")
+        known = ", ".join(f"{name}://" for name in (*_BACKENDS, *_BROKERS) if name != "postgres")
         said = scheme or masked(url)
         raise BackendMissing(f"no backend speaks {said!r}", hint=f"known: {known}")
     return _BACKENDS[scheme](url, durability)
@@ -199,7 +233,7 @@ class Connection:
         self.longest_wait = LONGEST_WAIT
         faces = _faces(url, durability)
         if broker:
-            faces = _pair(_faces(broker, durability), faces)
+            faces = _pair(_half(broker, durability), faces)
         self._make_looped, self._make_blocking = faces
         self._lock = threading.Lock()
         self._blocking: Backend | None = None

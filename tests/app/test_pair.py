@@ -33,7 +33,13 @@ def second(x: int) -> int:
 """
 
 
-PAIRS = ["file and file", "redis and file", "redis and postgresql", "postgresql and redis"]
+PAIRS = [
+    "file and file",
+    "redis and file",
+    "redis and postgresql",
+    "postgresql and redis",
+    "rabbitmq and file",
+]
 
 
 @pytest.fixture
@@ -53,6 +59,8 @@ def any_pair(request: pytest.FixtureRequest, rig: Rig) -> Rig:
         elif name == "redis":
             url = request.getfixturevalue("valkey").url
             rig.set(**{setting: f"{url}?namespace={rig.folder.name}-{setting}"})
+        elif name == "rabbitmq":
+            rig.set(**{setting: request.getfixturevalue("rabbitmq").fresh()})
         else:
             rig.set(**{setting: request.getfixturevalue("postgres_url")})
     rig.database, rig.url = rig.folder / "url.db", os.environ["ROPEWAY_URL"]

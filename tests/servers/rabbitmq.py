@@ -6,14 +6,24 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
-from tests.servers.process import HOST, Missing, Server, free_port, listens
+from tests.servers.process import HOST, Missing, Server, free_port, listens, plain
 
 _CONFIG = """\
 listeners.tcp.1 = {host}:{port}
 vm_memory_high_watermark.absolute = 512MiB
 disk_free_limit.absolute = 50MB
+"""
+_AT_ONCE = 6
+_MAKE = """
+[begin
+  V = list_to_binary("t" ++ integer_to_list(N)),
+  rabbit_vhost:add(V, <<"test">>),
+  rabbit_auth_backend_internal:set_permissions(
+    <<"guest">>, V, <<".*">>, <<".*">>, <<".*">>, <<"test">>)
+end || N <- lists:seq({first}, {last})].
 """
 _GREETING = b"AMQP\x00\x00\x09\x01"
 
@@ -53,6 +63,9 @@ class RabbitMQ:
         mapping = folder / "mapper"
         mapping.mkdir(exist_ok=True)
         listening = ["epmd", "-port", str(mapper), "-address", HOST]
+        self._scripts, self._environment = scripts, environment
+        self._fresh: list[str] = []
+        self._made = 0
         self._mapper, self._mapper_port = Server(listening, mapping), mapper
         serving = folder / "node"
         serving.mkdir(exist_ok=True)
@@ -62,6 +75,26 @@ class RabbitMQ:
     def url(self) -> str:
         """The URL of its first virtual host."""
         return f"amqp://guest:guest@{HOST}:{self.port}/%2F"
+
+    def ctl(self, *words: str) -> str:
+        """Have `rabbitmqctl` do something; it takes a second or two."""
+        done = subprocess.run(
+            [str(self._scripts / "rabbitmqctl"), *words],
+            env={**plain(), **self._environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return done.stdout
+
+    def fresh(self) -> str:
+        """Return the URL of an empty virtual host."""
+        if not self._fresh:
+            first, self._made = self._made + 1, self._made + _AT_ONCE
+            self.ctl("eval", _MAKE.format(first=first, last=self._made))
+            self._fresh = [f"t{number}" for number in range(first, self._made + 1)]
+        return self.url.replace("%2F", self._fresh.pop())
 
     def start(self) -> None:
         """Start it, also again with what it has kept; that takes some seconds."""

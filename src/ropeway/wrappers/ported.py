@@ -14,8 +14,9 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
+from ropeway.broker_half import BrokerHalf
 from ropeway.capabilities import Capabilities
 from ropeway.store import Backend
 from ropeway.wrappers.delegate import Delegate
@@ -57,12 +58,18 @@ class _Asked(Generic[T]):
             self.answer.set_result(task.result())
 
 
+class _Closing(Protocol):
+    """What can be made on the loop, and closed."""
+
+    async def close(self) -> None: ...
+
+
 class Portal:
     """The thread with a loop, started when first needed; one for each process."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._open: dict[int, Backend] = {}
+        self._open: dict[int, _Closing] = {}
         thread = threading.Thread(target=self._serve, name="ropeway-portal", daemon=True)
         thread.start()
         atexit.register(self.at_exit)
@@ -82,8 +89,8 @@ class Portal:
             self._loop.call_soon_threadsafe(asked.stop)
             raise
 
-    async def backend(self, asker: object, make: Callable[[], Backend]) -> Backend:
-        """Return the backend that was made here for whoever asks."""
+    async def made(self, asker: object, make: Callable[[], _Closing]) -> _Closing:
+        """Return what was made here for whoever asks."""
         found = self._open.get(id(asker))
         if found is None:
             found = self._open[id(asker)] = make()
@@ -150,15 +157,30 @@ class Ported(Delegate):
         portal.run(portal.close(self))
 
 
+class PortedHalf:
+    """Likewise for the half of a pair: as `make` makes it."""
+
+    def __init__(self, make: Callable[[], BrokerHalf], capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        there = cast("BrokerHalf", _Through(self, make))
+        self.open, self.publish, self.get = there.open, there.publish, there.get
+        self.ack, self.nack, self.prune = there.ack, there.nack, there.prune
+        self.depths, self.wait = there.depths, there.wait
+
+    async def close(self) -> None:
+        portal = _process.here()
+        portal.run(portal.close(self))
+
+
 class _Through:
     """Every verb of a backend, as a coroutine that is done when it is first stepped."""
 
-    def __init__(self, asker: object, make: Callable[[], Backend]) -> None:
+    def __init__(self, asker: object, make: Callable[[], _Closing]) -> None:
         self._asker, self._make = asker, make
 
     def __getattr__(self, verb: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def there(arguments: tuple[Any, ...], portal: Portal) -> Any:
-            backend = await portal.backend(self._asker, self._make)
+            backend = await portal.made(self._asker, self._make)
             return await getattr(backend, verb)(*arguments)
 
         async def here(*arguments: Any) -> Any:

@@ -32,6 +32,8 @@ class HalfCases:
     async def test_what_was_not_acknowledged_comes_back(self, connect: Connect) -> None:
         """When a connection ends, what it held is handed over again, first and marked.
 
+        What it had only been sent ahead of need may be marked as well.
+
         Broken: a message is acknowledged as it is handed over, and dies with its worker.
         """
         one, two, sent = await connect(), await connect(), _messages(3)
@@ -42,7 +44,7 @@ class HalfCases:
         await one.close()
         arrivals = await two.get(sent[0].queue, 9)
         assert ids(_of(arrivals)) == ids(sent[1:])
-        assert [each.redelivered for each in arrivals] == [True, False]
+        assert arrivals[0].redelivered
 
     async def test_what_was_acknowledged_is_gone(self, connect: Connect) -> None:
         """An acknowledged message comes back to nobody, whichever connections end.

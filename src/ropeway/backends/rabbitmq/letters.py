@@ -1,0 +1,124 @@
+"""A message of ropeway's as properties, headers and body of AMQP, and back: pure functions.
+
+What plain clients need is where they look for it; what only ropeway knows is one header more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from ropeway.backends.rabbitmq.frames import Delivered, Letter
+from ropeway.envelope import head_of, message_of
+from ropeway.ids import new_id
+from ropeway.message import Kind, Message
+
+HEAD = "ropeway"
+"""The header that holds, as JSON, the fields of a message that AMQP has no place for."""
+
+TASK = "task"
+"""The header that names the task, where the property `type` does not."""
+
+UNREADABLE = "application/x-ropeway-unreadable"
+"""The content type that a message gets whose head cannot be read; no codec knows it."""
+
+DEAD = "ropeway.dead"
+"""The queue of what a store has refused: known ids with another content."""
+
+_SUFFIXES: dict[Kind, str] = {"threads": "", "loop": "@loop", "cpu": "@cpu"}
+_BYTES = "application/octet-stream"
+_OF_BROKERS = (
+    "x-death",
+    "x-first-death-queue",
+    "x-first-death-reason",
+    "x-first-death-exchange",
+    "x-delivery-count",
+    "x-acquired-count",
+)
+
+
+def line_of(queue: str, kind: Kind) -> str:
+    """Return the queue on the server in which the messages of a queue that have a kind rest.
+
+    Plain clients, which know of no kinds, use that of threads: it has the queue's own name.
+    """
+    return queue + _SUFFIXES[kind]
+
+
+def letter_of(message: Message) -> Letter:
+    """Write a message for its queue."""
+    return _letter(message, "", line_of(message.queue, message.kind), True)
+
+
+def _letter(message: Message, exchange: str, key: str, mandatory: bool) -> Letter:
+    headers: dict[str, Any] = dict(message.headers)
+    rest = replace(message, headers={}, kind="threads", content_type="application/json")
+    if head := head_of(rest):
+        headers[HEAD] = head.decode()
+    return Letter(
+        exchange=exchange,
+        key=key,
+        id=message.id,
+        type=message.task,
+        content_type=message.content_type,
+        headers=headers or None,
+        body=message.body,
+        mandatory=mandatory,
+    )
+
+
+def message_from(delivered: Delivered, queue: str, kind: Kind) -> Message:
+    """Read what rested in a queue, whoever wrote it; nothing of it is left out.
+
+    Without an id it gets a new one: then nobody can tell that it is a message that came before.
+    """
+    known = delivered.properties
+    headers = dict(known.headers or {})
+    head = headers.pop(HEAD, None)
+    task = known.type or str(headers.pop(TASK, ""))
+    packed = (
+        known.message_id or new_id(),
+        task,
+        queue,
+        5,
+        None,
+        head.encode() if isinstance(head, str) else head and b"",
+        delivered.body,
+    )
+    message, wrong = message_of(packed)
+    for name in _OF_BROKERS:
+        headers.pop(name, None)
+    return replace(
+        message,
+        kind=kind,
+        headers={name: _text(value) for name, value in headers.items()},
+        content_type=UNREADABLE if wrong else known.content_type or _BYTES,
+        exchange=delivered.exchange or message.exchange,
+        routing_key=delivered.key if delivered.exchange else message.routing_key,
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return value.decode("utf-8", "backslashreplace")
+    return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+def dead(delivered: Delivered, queue: str) -> Letter:
+    """Write a message that was refused for the queue of such, with all that it was."""
+    known = delivered.properties
+    headers = dict(known.headers or {}) | {"ropeway-queue": queue}
+    return Letter(
+        key=DEAD,
+        id=known.message_id,
+        type=known.type,
+        content_type=known.content_type,
+        headers=headers,
+        correlation_id=known.correlation_id,
+        reply_to=known.reply_to,
+        body=delivered.body,
+    )

@@ -1,0 +1,71 @@
+"""Queues on the server, made when they are first used."""
+
+from __future__ import annotations
+
+from pamqp import commands
+
+from ropeway.backends.rabbitmq.wire import Channel, Lost, Shut, Wire
+from ropeway.errors import BackendUnavailable, Refused
+
+_EXISTS_OTHERWISE, _MISSING = 406, 404
+
+
+class Declared:
+    """The queues that are known to be there, on one connection."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._known: set[str] = set()
+        self._channel: Channel | None = None
+
+    async def declare(self, names: set[str]) -> None:
+        """Make the queues that are not there: durable, and kept by a majority of the servers.
+
+        One that somebody else has made with other properties is used as it is.
+        """
+        for name in sorted(names - self._known):
+            try:
+                await self._ask(_quorum(name, self.wire.version))
+            except Shut as shut:
+                if shut.code != _EXISTS_OTHERWISE:
+                    raise refusal(f"the queue {name!r}", shut) from None
+                await self._ask(commands.Queue.Declare(0, name, passive=True))
+            self._known.add(name)
+
+    def forget(self, name: str) -> None:
+        """Hear that a queue is not there any more."""
+        self._known.discard(name)
+
+    async def depth(self, name: str) -> int:
+        """Count what is ready in a queue; one that is not there has nothing."""
+        try:
+            found = await self._ask(commands.Queue.Declare(0, name, passive=True))
+        except Shut as shut:
+            if shut.code == _MISSING:
+                return 0
+            raise refusal(f"the queue {name!r}", shut) from None
+        assert isinstance(found, commands.Queue.DeclareOk)
+        return found.message_count or 0
+
+    async def _ask(self, frame: commands.Queue.Declare) -> object:
+        # Of its own: what is refused closes the channel.
+        if self._channel is None or self._channel.ended is not None:
+            self._channel = await self.wire.channel(lambda event: None)
+        return await self._channel.ask(frame)
+
+
+def _quorum(name: str, version: tuple[int, ...]) -> commands.Queue.Declare:
+    arguments: dict[str, str | int] = {"x-queue-type": "quorum"}
+    if version >= (4, 0):
+        arguments["x-delivery-limit"] = -1  # the store counts, and knows what to do then
+    return commands.Queue.Declare(0, name, durable=True, arguments=arguments)  # type: ignore[arg-type]  # its table is invariant
+
+
+def refusal(what: str, shut: Shut) -> Exception:
+    """Return what to raise when the server has refused something for good."""
+    return Refused(f"RabbitMQ refuses {what}: {shut}", hint="see the server's log")
+
+
+def unavailable(lost: Lost) -> BackendUnavailable:
+    """Return what to raise when a connection was lost before anything was asked for."""
+    return BackendUnavailable(f"the connection to RabbitMQ was lost: {lost}", hint="is it running?")
