@@ -169,6 +169,8 @@ def _properties(letter: Letter) -> tuple[int, bytes]:
 
 def _short(text: str) -> bytes:
     data = text.encode()
+    if len(data) > 255:
+        raise ValueError(f"{text[:40]!r}... has more than 255 bytes")
     return bytes((len(data),)) + data
 
 

@@ -11,7 +11,7 @@ from ropeway.backends.rabbitmq.frames import Confirmed, Event, Letter, Returned,
 from ropeway.backends.rabbitmq.queues import Declared, unavailable
 from ropeway.backends.rabbitmq.session import Session
 from ropeway.backends.rabbitmq.wire import Channel, Lost, Wire
-from ropeway.errors import Backpressure, Indeterminate
+from ropeway.errors import Backpressure, Indeterminate, Refused
 
 _TRIES = 3
 
@@ -101,6 +101,8 @@ class Publisher:
                 assert way.channel is not None
                 await self._unblocked(way.channel.wire)
                 batch = way.send(left)
+            except ValueError as error:
+                raise Refused(f"AMQP cannot carry it: {error}", hint="use shorter names") from None
             except Lost as lost:
                 raise unavailable(lost) from None
             await self._confirmed(batch, way.channel.wire)
