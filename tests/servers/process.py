@@ -17,6 +17,7 @@ _PATIENCE = 60.0
 _PORTS = range(10_000, 32_000)
 
 _running: set[int] = set()
+_given: set[int] = set()
 
 
 def running() -> frozenset[int]:
@@ -109,13 +110,16 @@ def plain() -> dict[str, str]:
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on now.
 
-    It is below those that are given to whoever connects, and from true chance (tests reseed the
-    other kind), so that nobody has it a moment later, when a server wants it.
+    It is below those that are given to whoever connects, from true chance (tests reseed the other
+    kind) and given only once here, so that nobody has it a moment later, when a server wants it.
     """
     while True:
         port = secrets.choice(_PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
+            _given.add(port)
             return port
 
 

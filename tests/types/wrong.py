@@ -40,7 +40,7 @@ resize.send("a.png", width="320")  # mypy: arg-type, pyright: reportArgumentType
 add.using(dealy=5)  # mypy: call-arg, pyright: reportCallIssue
 add.using(queue=5)  # mypy: arg-type, pyright: reportArgumentType
 add.using(at="tomorrow")  # mypy: arg-type, pyright: reportArgumentType
-add.using("images")  # mypy: call-arg arg-type, pyright: reportCallIssue
+add.using(None)  # mypy: call-arg, pyright: reportCallIssue
 add.using(queue="images").send("two")  # mypy: arg-type, pyright: reportArgumentType
 add.using(queue="images")(1)  # mypy: operator, pyright: reportCallIssue
 
