@@ -10,15 +10,17 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from ropeway import RetryPolicy, Ropeway, TaskFailed, current
+from ropeway.backends.memory.backend import MemoryBackend
 from ropeway.claims import Claim
 from ropeway.results import Job
 from ropeway.stepping import step
+from ropeway.transition import Answer, Transition
 from ropeway.worker import alone, local
 from tests.conftest import AsyncEventually
 
@@ -88,6 +90,31 @@ async def test_failures_are_retried(app: Ropeway) -> None:
         with pytest.raises(TaskFailed, match="again"):
             await bad.aresult(10)
         assert (await bad.arecord()).failures == 3
+    await app.aclose()
+
+
+async def test_what_comes_back_before_its_release_is_answered_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A retry that this worker claims again at once is run, and not given back again and again."""
+    app, commit = Ropeway("memory://"), MemoryBackend.commit
+
+    async def late(self: MemoryBackend, transitions: Sequence[Transition]) -> list[Answer]:
+        answers = await commit(self, transitions)
+        await asyncio.sleep(0.02)
+        return answers
+
+    @app.task(name="flaky", retries=RetryPolicy(retries=2, base=0.0))
+    async def flaky() -> int:
+        if current.attempt == 1:
+            raise ValueError("again")
+        return current.attempt
+
+    monkeypatch.setattr(MemoryBackend, "commit", late)
+    async with app.worker():
+        job = await flaky.asend()
+        assert await job.aresult(10) == 2
+        assert (await job.arecord()).releases == 0
     await app.aclose()
 
 

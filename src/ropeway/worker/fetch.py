@@ -75,6 +75,9 @@ class Fetcher:
         self._turn = 0
         self._idle = False
         self._looked_round = 0.0
+        # What the backend's clock and this machine's said at the last claim.
+        self._then = (0.0, 0.0)
+        settler.resume = self._resume
         self.patience = Patience("jobs are fetched")
         self.stopping = False
         self.quiet = False
@@ -137,6 +140,7 @@ class Fetcher:
             wait = min(wait, _LOOK_WAIT)
         deliveries = await self._backend.receive(claims, self._holder, self._lease, wait)
         self._learn_what_is_empty(claims, deliveries)
+        self._then = (now, asked)
         return deliveries, now + time.monotonic() - asked
 
     def _empty_of(self, kinds: tuple[Kind, ...]) -> frozenset[str]:
@@ -157,6 +161,14 @@ class Fetcher:
         fresh = self._settler.taken_over(self._held.add(deliveries))
         if fresh:
             self._hand_out(fresh, now)
+
+    def _resume(self, delivery: Delivery) -> None:
+        """Run what came while its release was on its way: given back again, it would come again."""
+        if self.stopping or self.quiet:
+            self._settler.add(delivery, _INTERRUPTED)
+        else:
+            now, asked = self._then
+            self._hand_out([delivery], now + time.monotonic() - asked)
 
     async def _room_or_a_while(self) -> None:
         try:

@@ -33,7 +33,8 @@ class Settler:
     """Decides what follows from each outcome and commits it; counts what it `settled` for good.
 
     A commit without an answer is repeated, unchanged, until there is one: the backend tells a
-    repetition from a second settle.
+    repetition from a second settle. What this worker gave back, and claimed again before it heard
+    so, is handed to `resume`: who fetches runs it, and by default it is given back once more.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Settler:
         self._lost: dict[str, Transition] = {}
         # What is to be given back, and has no answer yet.
         self._returning: dict[Fence, Delivery] = {}
+        self.resume: Callable[[Delivery], None] = self._give_back
         self.patience = Patience("results are settled")
         self.settled = 0
         self.lost = 0
@@ -168,7 +170,7 @@ class Settler:
             self._returning.pop(fence, None)
         if again is not None and answer.ok:
             # Given back, and claimed by this very worker before the answer was here.
-            self.add(again, Outcome(ending="interrupted"))
+            self.resume(again)
         elif again is not None:
             # Its lease ran out, and nobody but this worker took it over.
             self._settle_anew(transition, again)
@@ -198,9 +200,12 @@ class Settler:
         """
         before = self._returning.pop(refused.fence, None) if refused.fence else None
         if before is not None and _charged(delivery) > _charged(before):
-            self.add(delivery, Outcome(ending="interrupted"))
+            self.resume(delivery)
         else:
             self.add_settled(msgspec.structs.replace(refused, fence=delivery.fence))
+
+    def _give_back(self, delivery: Delivery) -> None:
+        self.add(delivery, Outcome(ending="interrupted"))
 
 
 def _charged(delivery: Delivery) -> int:
