@@ -29,6 +29,8 @@ from ropeway.quarantine import Quarantine
 from ropeway.results import Job
 from ropeway.retry import RetryPolicy
 from ropeway.routing import Exchange, ExchangeType
+from ropeway.schedules.api import Schedules, T
+from ropeway.schedules.options import Rest
 from ropeway.sending import Call, refuse_uncalled, send_all, spread_out
 from ropeway.stepping import step, stepping
 from ropeway.store import Backend
@@ -90,6 +92,7 @@ class Ropeway:
         self.hooks = Hooks()
         self.limits = Limits(self, limits or {})
         self.exchanges = Exchanges(self)
+        self.schedules = Schedules(self)
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()
         self.workers = Workers(self)
@@ -302,6 +305,20 @@ class Ropeway:
                 name=name, type=type, alternate=other, auto_delete=auto_delete, internal=internal
             )
         )
+
+    # -- schedules ------------------------------------------------------------------------
+
+    def schedule(
+        self, cron: str | None = None, *, name: str | None = None, **options: Unpack[Rest]
+    ) -> Callable[[T], T]:
+        """Have a task be sent by a timetable, whenever and as long as a worker of this app is there.
+
+        Write it above `@app.task`. The task must take no argument that has no default. A worker
+        brings it into force when it starts, and takes back what the code does not say any more. The
+        options are those of `Schedules.add`; the name is that of the task unless it is given. Raises
+        `BadSchedule`.
+        """
+        return self.schedules.schedule(name, {"cron": cron, **options})
 
     # -- working --------------------------------------------------------------------------
 

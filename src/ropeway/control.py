@@ -126,6 +126,11 @@ async def on_record(store: Store) -> list[WorkerRecord]:
     return found
 
 
+async def holders(store: Store, limit: int) -> list[str]:
+    """Return the names of the first workers on record, at most `limit`."""
+    return [each.key.removeprefix(_WORKERS) for each in await store.scan(_WORKERS, limit=limit)]
+
+
 class Workers:
     """The workers that share a store: `app.workers`.
 

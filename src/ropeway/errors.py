@@ -85,6 +85,13 @@ class BadTask(RopewayError):
     code = "RW-105"
 
 
+class BadSchedule(RopewayError):
+    """A schedule cannot be: its expression, its zone, its dates or its task."""
+
+    code = "RW-106"
+    exit_code = 2
+
+
 class BlockingCall(RopewayError):
     """A blocking call was made on a running event loop."""
 
@@ -197,6 +204,13 @@ class BodyLost(RopewayError):
     """Arguments or a result that were kept apart from their job are gone."""
 
     code = "RW-307"
+
+
+class ScheduleNotFound(RopewayError):
+    """No schedule of that name is there."""
+
+    code = "RW-321"
+    exit_code = 6
 
 
 class WorkerNotFound(RopewayError):

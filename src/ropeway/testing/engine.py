@@ -16,11 +16,14 @@ from ropeway.clock import ManualClock
 from ropeway.errors import Stuck
 from ropeway.message import JOB_PREFIX, JobRecord, job_key
 from ropeway.pauses import paused
+from ropeway.schedules.declaring import bring_into_force
+from ropeway.schedules.record import DUE, due_at
 from ropeway.store import Backend
 from ropeway.testing.faults import Script
 from ropeway.testing.simulated import SimulatedWorker
 from ropeway.testing.waits import Parked
 from ropeway.worker.locate import Application
+from ropeway.worker.schedule import Scheduler
 
 _LEAP = 1e-6
 """Seconds that a leap of the clock goes too far, for a date in floating point is only so fine."""
@@ -62,6 +65,8 @@ class Engine:
         self._numbers = itertools.count(1)
         self._worker = self._another()
         self._silent: list[SimulatedWorker] = []
+        self._scheduler = Scheduler(backend, "sandbox")
+        self._declared = False
         self._queues: list[str] = []
         self._begun: list[str] = []
 
@@ -84,6 +89,7 @@ class Engine:
                 ahead = await self._next_event()
                 if while_open and ahead == math.inf:
                     break
+                ahead = min(ahead, await self._next_tick() + _LEAP)
                 await self._pass(ahead if ahead <= left + _CLOSE else left)
                 begun += await self._run()
             await self._worker.work.pruner.run_once()
@@ -102,6 +108,7 @@ class Engine:
                 ahead = await self._next_event()
                 if ahead == math.inf or self._is_idle_since(idle):
                     raise await self._stuck(names, "nothing is left that could change that")
+                ahead = min(ahead, await self._next_tick() + _LEAP)
                 if (left := end - self._clock.boot()) <= 0:
                     break
                 await self._pass(min(left, ahead))
@@ -135,7 +142,7 @@ class Engine:
 
     async def _step(self) -> bool:
         """Do one thing; False if nothing can be done until time passes."""
-        await self._worker.begin()
+        await self._begin()
         if await self._settle():
             return True
         if self._active() < self._concurrency and await self._claim():
@@ -144,6 +151,20 @@ class Engine:
             await self._wait_for_change()
             return True
         return self.parked.shake() or await self._thaw()
+
+    async def _begin(self) -> None:
+        """Do what a worker does first, and fire what is due."""
+        await self._worker.begin()
+        if not self._declared:
+            self._declared = True
+            await bring_into_force(self._memory, self._app.schedules.declared, "sandbox")
+        if await self._next_tick() <= 0:
+            await self._scheduler.run_once()
+
+    async def _next_tick(self) -> float:
+        """Return in how many seconds a schedule is due; inf if none is."""
+        first = await self._memory.scan(DUE, limit=1)
+        return due_at(first[0].key)[0] - self._clock.now() if first else math.inf
 
     async def _finish(self) -> None:
         """Let everything that runs come to its end, and run what it waits for."""
@@ -160,7 +181,8 @@ class Engine:
                 )
             else:
                 # Only tasks that wait are left: for them time passes.
-                await self._pass(await self._next_event())
+                ahead = await self._next_event()
+                await self._pass(min(ahead, await self._next_tick() + _LEAP))
         await self._settle()
 
     def _is_idle_since(self, idle: float) -> bool:

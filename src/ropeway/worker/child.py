@@ -88,6 +88,7 @@ class Child:
             code,
             routes.declared,
             routes.bindings,
+            self._app.schedules.declared,
         )
 
     def _on_frame(self, hands: Hands, payload: bytes) -> None:

@@ -19,6 +19,8 @@ from ropeway import lifeline, topology
 from ropeway.control import bell
 from ropeway.limiting import bring_into_force
 from ropeway.message import Delivery, Kind, Outcome
+from ropeway.schedules import declaring
+from ropeway.schedules.record import STAMP
 from ropeway.store import Backend
 from ropeway.worker.code import code_digest
 from ropeway.worker.hands import told_of
@@ -29,6 +31,7 @@ from ropeway.worker.orders import Orders
 from ropeway.worker.registry import Registry
 from ropeway.worker.renewing import RenewingThread
 from ropeway.worker.reporting import Reporter, Serves
+from ropeway.worker.schedule import Scheduler
 from ropeway.worker.told import verbs
 from ropeway.worker.work import Work
 
@@ -112,6 +115,7 @@ class EmbeddedWorker:
             alive = None if path is None else lifeline.join(path)
             await bring_into_force(backend, app.limits.declared.values())
             await topology.declare(backend, app.exchanges.declared, app.exchanges.bindings)
+            await declaring.bring_into_force(backend, app.schedules.declared, _program())
             places = LocalPlaces(app, self._slots, self._ended, backend)
             await places.begin()
             return await self._at_work(backend, places, held, holder, ready)
@@ -139,7 +143,8 @@ class EmbeddedWorker:
         reporter.code = code_digest(app)
         obeyed = verbs(self._orders, reporter)
         registry = Registry(backend, holder, reporter.record, reporter.changing, obeyed)
-        bells = {bell(holder): registry.ring}
+        scheduler = Scheduler(backend, holder)
+        bells = {bell(holder): registry.ring, STAMP: scheduler.ring}
         lease, interrupt = app.settings.lease, places.interrupt
         renewer = RenewingThread(app.connection, held, holder, lease, interrupt, bells)
         work = self._worked = reporter.work = Work(
@@ -151,7 +156,7 @@ class EmbeddedWorker:
             app.settings,
             holder=holder,
             queues=queues,
-            beside={"the loop that registers": registry},
+            beside={"the loop that registers": registry, "the loop that schedules": scheduler},
         )
         self._orders.on_quiet = work.fetcher.rest
         log.info("worker %s inside this process, %d tasks", holder, len(app.tasks))

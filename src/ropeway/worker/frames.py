@@ -11,6 +11,7 @@ from ropeway.claims import Limit
 from ropeway.message import Delivery, Kind, Outcome, Terms
 from ropeway.retry import RetryPolicy
 from ropeway.routing import Binding, Exchange
+from ropeway.schedules.declaring import Declared
 
 
 class TaskInfo(Struct, frozen=True, kw_only=True):
@@ -34,6 +35,7 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     code: str = ""
     exchanges: list[Exchange] = []
     bindings: list[Binding] = []
+    schedules: list[Declared] = []
 
 
 class Start(Struct, frozen=True, array_like=True, gc=False):

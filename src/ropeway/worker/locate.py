@@ -15,6 +15,7 @@ from ropeway.errors import AppNotFound
 from ropeway.exchanges import Exchanges
 from ropeway.limits import Limits
 from ropeway.middleware import Hooks
+from ropeway.schedules.api import Schedules
 
 CANDIDATES = ("tasks.py", "app.py", "main.py")
 _MAKES_APP = re.compile(r"\bRopeway\(")
@@ -28,6 +29,7 @@ class Application(Protocol):
     tasks: dict[str, Any]
     limits: Limits
     exchanges: Exchanges
+    schedules: Schedules
     connection: Connecting
     hooks: Hooks
 

@@ -20,6 +20,8 @@ from ropeway.connect import Connection
 from ropeway.control import bell
 from ropeway.limiting import bring_into_force
 from ropeway.message import Delivery, Outcome
+from ropeway.schedules import declaring
+from ropeway.schedules.record import STAMP
 from ropeway.store import Backend
 from ropeway.worker.crew import StartFailed
 from ropeway.worker.fleet import Fleet
@@ -31,6 +33,7 @@ from ropeway.worker.registry import Registry
 from ropeway.worker.renew import Renewer
 from ropeway.worker.reporting import Reporter, Serves
 from ropeway.worker.scale import Scaler
+from ropeway.worker.schedule import Scheduler
 from ropeway.worker.telling import telling
 from ropeway.worker.told import log_stacks, verbs
 from ropeway.worker.work import Loop, Work
@@ -90,6 +93,7 @@ class Supervisor:
             require(backend.capabilities, "shared", "a worker of several processes")
             await bring_into_force(backend, manifest.limits)
             await topology.declare(backend, manifest.exchanges, manifest.bindings)
+            await declaring.bring_into_force(backend, manifest.schedules, self._options.target)
             fleet.serve(shared)
             self._greet(settings, manifest)
             self._reporter.code = manifest.code
@@ -103,6 +107,7 @@ class Supervisor:
     async def _at_work(self, backend: Backend, settings: Settings, manifest: Manifest) -> int:
         reporter, fleet = self._reporter, self._fleet
         obeyed = verbs(self._orders, reporter)
+        scheduler = Scheduler(backend, self._holder)
         registry = Registry(backend, self._holder, reporter.record, reporter.changing, obeyed)
         self._work = reporter.work = Work(
             backend,
@@ -113,14 +118,18 @@ class Supervisor:
                 self._holder,
                 settings.lease,
                 fleet.interrupt,
-                {bell(self._holder): registry.ring},
+                {bell(self._holder): registry.ring, STAMP: scheduler.ring},
             ),
             self._held,
             manifest.tasks,
             settings,
             holder=self._holder,
             queues=self._options.queues,
-            beside={"the loop that registers": registry, **self._scaler(backend)},
+            beside={
+                "the loop that registers": registry,
+                "the loop that schedules": scheduler,
+                **self._scaler(backend),
+            },
         )
         self._orders.on_quiet = self._work.fetcher.rest
         if self._orders.quiet:

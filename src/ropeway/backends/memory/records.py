@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 
 from msgspec import Struct
@@ -23,6 +25,7 @@ class Records:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
+        self._keys: list[str] = []  # in order
 
     def get(self, key: str) -> Record | None:
         """Return the record of a key, unless it is over."""
@@ -37,6 +40,8 @@ class Records:
         old = self._kept.get(put.key)
         version = old.record.version + 1 if old else 1
         expires = math.inf if put.ttl is None else self._clock.now() + put.ttl
+        if old is None:
+            bisect.insort(self._keys, put.key)
         self._kept[put.key] = _Kept(Record(put.key, version, put.value, put.owner), expires)
         return version
 
@@ -44,21 +49,31 @@ class Records:
         """Remove a record; False if there is none, or it has another owner than asked for."""
         if self.get(drop.key) is None or not self._is_open_to(drop.key, drop.if_owner):
             return False
-        del self._kept[drop.key]
+        self._forget(drop.key)
         return True
 
     def scan(self, prefix: str, after: str, limit: int) -> list[Record]:
         """Return the records whose keys begin with `prefix`, by key."""
         # Python compares text by code points, which is the order of its UTF-8 bytes.
-        keys = sorted(key for key in self._kept if key.startswith(prefix) and key > after)
-        return [record for key in keys if (record := self.get(key))][:limit]
+        found: list[Record] = []
+        place = max(bisect.bisect_left(self._keys, prefix), bisect.bisect_right(self._keys, after))
+        for key in itertools.islice(self._keys, place, None):
+            if len(found) >= limit or not key.startswith(prefix):
+                break
+            if record := self.get(key):
+                found.append(record)
+        return found
 
     def prune(self, limit: int) -> int:
         """Remove at most `limit` records whose time is over; return how many."""
         over = [key for key, kept in self._kept.items() if self._is_over(kept)][:limit]
         for key in over:
-            del self._kept[key]
+            self._forget(key)
         return len(over)
+
+    def _forget(self, key: str) -> None:
+        del self._kept[key]
+        del self._keys[bisect.bisect_left(self._keys, key)]
 
     def _is_open_to(self, key: str, owner: str | None) -> bool:
         record = self.get(key)

@@ -1,0 +1,1 @@
+"""When something is due: timetables, and the instants that follow from them."""

@@ -1,0 +1,1 @@
+"""Schedules: calls that are sent again and again, by whichever worker is there."""
