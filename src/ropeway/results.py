@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +33,9 @@ from ropeway.why import Why, gather, why
 
 R_co = TypeVar("R_co", covariant=True)
 
+_AT_ONCE = 0.001
+"""Seconds after a send in which hardly any job has a result."""
+
 
 class Job(Generic[R_co]):
     """One call that was sent; made by `send`, or for a known id by `Ropeway.job`.
@@ -40,7 +44,7 @@ class Job(Generic[R_co]):
     `type`, or as what `type_of` says of its task.
     """
 
-    __slots__ = ("_source", "_type", "_type_of", "id")
+    __slots__ = ("_sent_at", "_source", "_type", "_type_of", "id")
 
     def __init__(
         self,
@@ -48,8 +52,10 @@ class Job(Generic[R_co]):
         job_id: str,
         type: Any = Any,
         type_of: Callable[[str], Any] | None = None,
+        sent_at: float = -math.inf,
     ) -> None:
         self.id = job_id
+        self._sent_at = sent_at
         self._source = source
         self._type, self._type_of = type, type_of
 
@@ -78,6 +84,9 @@ class Job(Generic[R_co]):
         nothing of it is kept, and, in a task, `WaitRefused` if all other slots of its kind in its
         process wait for jobs already. With a pair it waits also for what nothing is kept of yet.
         """
+        if time.monotonic() - self._sent_at < _AT_ONCE:
+            # It has hardly ended: to look once is enough if it is heard of from before that.
+            await self._source.store.wait([job_key(self.id)], 0.0)
         job = await self._sent()
         if job is None or not job.state.final:
             deadline = self._deadline(timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -160,7 +161,7 @@ def sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
     """Return the handle of a call that a backend has answered for; raises what it was refused for."""
     if answer.status == "refused":
         raise _unroutable(call.message) if answer.reason == "unroutable" else _refusal(answer)
-    return Job(app, call.message.id, call.result_type)
+    return Job(app, call.message.id, call.result_type, sent_at=time.monotonic())
 
 
 def _unroutable(message: Message) -> Unroutable:

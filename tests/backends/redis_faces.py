@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from ropeway.backends.redis.address import Address, parse
 from ropeway.backends.redis.blocking import BlockingLink
 from ropeway.backends.redis.dialling import Word
+from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Link, RunOf
 from ropeway.backends.redis.looped import LoopedLink
 from ropeway.backends.redis.script import Script
@@ -48,8 +49,13 @@ class InThreads:
     async def command(self, *words: Word) -> Any:
         return await _threaded(self.inner.command(*words))
 
-    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        return await _threaded(self.inner.wait(names, timeout))
+    def seen(self, names: Sequence[str]) -> Seen:
+        return self.inner.seen(names)
+
+    async def wait(
+        self, names: Sequence[str], timeout: float, seen: Seen | None = None
+    ) -> list[str]:
+        return await _threaded(self.inner.wait(names, timeout, seen))
 
 
 async def _threaded(verb: Coroutine[Any, Any, T]) -> T:

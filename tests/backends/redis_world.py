@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ropeway.backends.redis.address import Address, parse
 from ropeway.backends.redis.backend import RedisBackend
 from ropeway.backends.redis.blocking import BlockingLink
+from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Link, RunOf
 from ropeway.backends.redis.looped import LoopedLink
 from ropeway.backends.redis.script import Script
@@ -64,8 +65,13 @@ class Shifted:
     async def command(self, *words: Any) -> Any:
         return await self._link.command(*words)
 
-    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        return await self._link.wait(names, timeout)
+    def seen(self, names: Sequence[str]) -> Seen:
+        return self._link.seen(names)
+
+    async def wait(
+        self, names: Sequence[str], timeout: float, seen: Seen | None = None
+    ) -> list[str]:
+        return await self._link.wait(names, timeout, seen)
 
 
 class World(ManualClock):

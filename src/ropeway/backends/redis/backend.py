@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from ropeway.backends.redis.commands import (
     Args,
     answer_of,
@@ -19,6 +21,7 @@ from ropeway.backends.redis.commands import (
     is_settle,
     parts_of,
 )
+from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Link, RunOf
 from ropeway.backends.redis.looks import Looks
 from ropeway.backends.redis.names import channel, tag
@@ -64,6 +67,17 @@ _TIME = struct.Struct("<d")
 _HELD: tuple[Held, ...] = ("lost", "held", "cancelled")
 
 
+class _Empty(Struct, frozen=True):
+    """What was asked for and there was no more of, until when that holds unless a hint comes.
+
+    `seen` is what had been heard of the queues before they were looked at.
+    """
+
+    asked: frozenset[tuple[object, ...]] = frozenset()
+    until: float = 0.0
+    seen: Seen = {}
+
+
 class RedisBackend:
     """Both roles in one namespace of a server. `link` decides where the waiting is done."""
 
@@ -73,6 +87,7 @@ class RedisBackend:
         self._link = link
         self._keys = [tag(link.address.namespace)]
         self._looks = Looks(self._run, self._jobs)
+        self._empty = _Empty()
 
     async def open(self) -> None:
         await self._link.open()
@@ -129,23 +144,38 @@ class RedisBackend:
         deadline = time.monotonic() + wait
         names = [queue_name(claim.queue) for claim in claims]
         args = _claim_args(claims, holder, lease)
+        if wait > 0:
+            await self._rest(claims, names, deadline)
         while True:
-            soon, found = await self._claim(args, holder)
+            soon, found = await self._claim(args, claims, names, holder)
             left = deadline - time.monotonic()
             if found or (soon > 0 and left <= 0):
                 return found
             if soon > 0:
-                # Something that is due and still cannot be claimed must not turn this into a spin.
-                await self._link.wait(names, min(left, max(soon, _SHORTEST_WAIT), POLL))
+                await self._rest(claims, names, deadline)
 
-    async def _claim(self, args: Args, holder: str) -> tuple[float, list[Delivery]]:
-        soon, states, messages, changed = await self._run(_CLAIM, args)
+    async def _rest(self, claims: Sequence[Claim], names: list[str], deadline: float) -> None:
+        """Wait until there may be something for these claims; at once where that is not known."""
+        empty = self._empty
+        now = time.monotonic()
+        if now < empty.until and empty.asked.issuperset(map(_asked_for, claims)):
+            await self._link.wait(names, min(deadline, empty.until, now + POLL) - now, empty.seen)
+
+    async def _claim(
+        self, args: Args, claims: Sequence[Claim], names: list[str], holder: str
+    ) -> tuple[float, list[Delivery]]:
+        seen = self._link.seen(names)
+        raw, states, messages, changed = await self._run(_CLAIM, args)
+        soon = float(raw)
+        # Something that is due and still cannot be claimed must not turn a wait into a spin.
+        until = time.monotonic() + max(soon, _SHORTEST_WAIT) if soon > 0 else 0.0
+        self._empty = _Empty(frozenset(map(_asked_for, claims)), until, seen)
         bodies = dict(zip(changed[::2], changed[1::2], strict=True))
         found = [
             delivery_of(state, raw, bodies.get(at), holder)
             for at, (state, raw) in enumerate(zip(states, messages, strict=True), 1)
         ]
-        return float(soon), found
+        return soon, found
 
     async def extend(self, fences: Sequence[Fence], lease: float) -> list[Held]:
         held: list[Held] = []
@@ -239,6 +269,11 @@ def _asked(part: Sequence[Transition]) -> tuple[Script, Args]:
     if all(map(is_settle, part)):
         return _SETTLE, encode_settles(part)
     return _COMMIT, encode(part)
+
+
+def _asked_for(claim: Claim) -> tuple[object, ...]:
+    """What a claim is for, whatever the number."""
+    return (claim.queue, claim.lowest, claim.highest, frozenset(claim.wanted))
 
 
 def _claim_args(claims: Sequence[Claim], holder: str, lease: float) -> Args:

@@ -12,6 +12,7 @@ from ropeway.backends.redis.blocking_ear import BlockingEar
 from ropeway.backends.redis.blocking_wire import BlockingWire
 from ropeway.backends.redis.dialling import Dialler, Word
 from ropeway.backends.redis.forks import every_link
+from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Runner, RunOf
 from ropeway.backends.redis.script import Script
 from ropeway.backends.redis.wire import Wire, tls_context
@@ -48,8 +49,13 @@ class BlockingLink:
     async def command(self, *words: Word) -> Any:
         return await self._runner.command(*words)
 
-    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        return self._ear.wait(names, timeout)
+    def seen(self, names: Sequence[str]) -> Seen:
+        return self._ear.seen(names)
+
+    async def wait(
+        self, names: Sequence[str], timeout: float, seen: Seen | None = None
+    ) -> list[str]:
+        return self._ear.wait(names, timeout, seen)
 
     # -- lending --------------------------------------------------------------------------
 

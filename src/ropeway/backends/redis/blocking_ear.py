@@ -17,6 +17,7 @@ from ropeway.backends.redis.hearing import (
     POLL,
     PULSE,
     Heard,
+    Seen,
     subscription,
 )
 from ropeway.backends.redis.wire import Lost, Reply
@@ -41,13 +42,19 @@ class BlockingEar:
         self._last_word = self._last_pulse = 0.0
         self._pause, self._next_try = FIRST_PAUSE, 0.0
 
-    def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        """See `Store.wait`."""
+    def seen(self, names: Sequence[str]) -> Seen:
+        """See `Link.seen`."""
+        with self._changed:
+            return self._heard.seen(names)
+
+    def wait(self, names: Sequence[str], timeout: float, since: Seen | None = None) -> list[str]:
+        """See `Link.wait`."""
         with self._changed:
             fresh, stale = self._heard.new(names), self._heard.stale()
             if fresh or stale:
                 self._subscribe(fresh, stale)
-            found = self._heard.changed(names)
+            # Of what was not subscribed nobody knows what happened since it was seen.
+            found = self._heard.changed(names, None if fresh else since)
             if not found and timeout > 0:
                 seen = self._heard.seen(names)
                 self._listen(lambda: self._heard.seen(names) != seen, min(timeout, POLL))

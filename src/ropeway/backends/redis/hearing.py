@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ropeway.backends.redis.dialling import pack
 from ropeway.backends.redis.names import channel
@@ -20,6 +20,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 FORGOTTEN_AFTER = 3.0
 """Seconds after which a name that nobody waits for is no longer subscribed."""
+
+
+Seen = Mapping[str, int]
+"""How often each name had changed at some moment, as far as was heard."""
 
 
 class Heard:
@@ -80,11 +84,11 @@ class Heard:
         for name in self._asked:
             self._changes[name] += 1
 
-    def seen(self, names: Sequence[str]) -> dict[str, int]:
+    def seen(self, names: Sequence[str]) -> Seen:
         """Return what a waiter that begins now has seen, to be given to `changed`."""
         return {name: self._changes[name] for name in names}
 
-    def changed(self, names: Sequence[str], seen: dict[str, int] | None = None) -> list[str]:
+    def changed(self, names: Sequence[str], seen: Seen | None = None) -> list[str]:
         """Return the names that changed since `seen`, or since they were reported last.
 
         Two that wait for one name both hear of it, as each compares with what it saw itself.

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ropeway.backends.redis.address import Address
 from ropeway.backends.redis.dialling import Word, pack
+from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.refusals import refusal, word
 from ropeway.backends.redis.script import Script
 from ropeway.backends.redis.wire import Lost, Reply, Wire
@@ -62,8 +63,14 @@ class Link(Protocol):
         """Run a plain command that changes nothing, and return its reply; raises as `run` does."""
         ...
 
-    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        """Wait for a hint about any of `names`; see `Store.wait`."""
+    def seen(self, names: Sequence[str]) -> Seen:
+        """Return what has been heard of `names` by now, for a `wait` that begins later."""
+        ...
+
+    async def wait(
+        self, names: Sequence[str], timeout: float, seen: Seen | None = None
+    ) -> list[str]:
+        """Wait for a hint about any of `names`, which may have come since `seen`; see `Store.wait`."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ropeway.backends.redis.address import Address, Host
 from ropeway.backends.redis.dialling import Dialler, Word
+from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Runner, RunOf
 from ropeway.backends.redis.looped_ear import LoopedEar
 from ropeway.backends.redis.looped_wire import LoopedWire, connect
@@ -52,8 +53,13 @@ class LoopedLink:
     async def command(self, *words: Word) -> Any:
         return await self._runner.command(*words)
 
-    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        return await self._ear.wait(names, timeout)
+    def seen(self, names: Sequence[str]) -> Seen:
+        return self._ear.seen(names)
+
+    async def wait(
+        self, names: Sequence[str], timeout: float, seen: Seen | None = None
+    ) -> list[str]:
+        return await self._ear.wait(names, timeout, seen)
 
     # -- lending --------------------------------------------------------------------------
 

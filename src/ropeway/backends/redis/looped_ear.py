@@ -14,6 +14,7 @@ from ropeway.backends.redis.hearing import (
     POLL,
     PULSE,
     Heard,
+    Seen,
     subscription,
 )
 from ropeway.backends.redis.looped_wire import LoopedWire
@@ -35,12 +36,19 @@ class LoopedEar:
         self._tried = asyncio.Event()
         self._waiters: set[asyncio.Future[None]] = set()
 
-    async def wait(self, names: Sequence[str], timeout: float) -> list[str]:
-        """See `Store.wait`."""
+    def seen(self, names: Sequence[str]) -> Seen:
+        """See `Link.seen`."""
+        return self._heard.seen(names)
+
+    async def wait(
+        self, names: Sequence[str], timeout: float, seen: Seen | None = None
+    ) -> list[str]:
+        """See `Link.wait`."""
         fresh, stale = self._heard.new(names), self._heard.stale()
         if fresh or stale:
             await self._subscribe(fresh, stale)
-        found = self._heard.changed(names)
+        # Of what was not subscribed nobody knows what happened since it was seen.
+        found = self._heard.changed(names, None if fresh else seen)
         if not found and timeout > 0:
             found = await self._listen(names, min(timeout, POLL))
         # After a whole poll without a hint the names are reported all the same: the caller looks,

@@ -3,8 +3,8 @@
 -- uses: jobs lanes limits ends
 -- ARGV: holder, lease, AGEING, CHARGED_AFTER, the number of claims, and of each its queue, n,
 --   lowest and highest band, and the letters of its kinds.
--- Reply: seconds until something may be found, if nothing was (0: look again at once), the states,
---   the messages, and the bodies that were put in the place of those: number, body.
+-- Reply: seconds until more may be found (0: look again at once), the states, the messages, and the
+--   bodies that were put in the place of those: number, body.
 
 local holder, lease = take(), take_number()
 local AGEING, CHARGED_AFTER = take_number(), take_number()
@@ -194,6 +194,7 @@ local function take_due(claim, n)
   for _, lane in ipairs(lanes) do
     if lane.gone > 0 then call('ZREMRANGEBYRANK', lane.key, 0, lane.gone - 1) end
   end
+  return n
 end
 
 local function soonest(claim)
@@ -232,8 +233,9 @@ for _, claim in ipairs(claims) do
   if n > 0 then
     local asides = call('SMEMBERS', asides_key(claim.queue))
     if asides[1] then bring_back(claim, asides) end
-    take_due(claim, n)
+    n = take_due(claim, n)
   end
+  unfinished = unfinished or n == 0
 end
 finish_up()
 
@@ -245,9 +247,10 @@ for n, job in ipairs(found) do
     bodies[#bodies + 1] = call('GET', body_key(job.id))
   end
 end
-if not found[1] then
+if unfinished then
+  soon = 0
+else
   for _, claim in ipairs(claims) do soon = math.min(soon, soonest(claim)) end
-  if unfinished then soon = 0 end
 end
 local messages = found[1] and call('MGET', unpack(keys)) or {}
 return {string.format('%.6f', math.min(soon, 1e9)), states, messages, bodies}
