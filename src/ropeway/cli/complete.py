@@ -10,6 +10,7 @@ from ropeway.errors import RopewayError
 from ropeway.limiting import all_in_force
 from ropeway.operate.source import Source
 from ropeway.pauses import paused
+from ropeway.schedules.record import PREFIX
 from ropeway.stepping import step
 from ropeway.store import Filter
 
@@ -36,6 +37,16 @@ def limit_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     except RopewayError:
         return []
     return [limit.name for limit in found if limit.name.startswith(incomplete)][:_MOST]
+
+
+def schedule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the schedules whose names begin so."""
+    try:
+        with looking() as (backend, _):
+            found = step(backend.scan(PREFIX + incomplete, limit=_MOST)) if backend else []
+    except RopewayError:
+        return []
+    return [each.key.removeprefix(PREFIX) for each in found]
 
 
 def worker_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

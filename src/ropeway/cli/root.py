@@ -43,6 +43,10 @@ _COMMANDS = {
         "ropeway.cli.commands.limits:limits",
         "Look at limits, and change them while workers run: ls, show, set, reset.",
     ),
+    "schedules": (
+        "ropeway.cli.commands.schedules:schedules",
+        "Look at schedules and change them: ls, show, next, history, add, edit, pause, run, rm ...",
+    ),
     "exchanges": (
         "ropeway.cli.commands.exchanges:exchanges",
         "Look at exchanges and change them: ls, bindings, declare, bind, unbind, rm.",

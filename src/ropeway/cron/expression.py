@@ -55,6 +55,10 @@ class Cron:
             raise _refusal(3, fields[3], "these months have no such day") from error
         _refuse_never(self._search, fields[3])
 
+    def explain(self) -> str:
+        """Say in English what it means."""
+        return self._search.explain()
+
     def after(self, wall: datetime) -> Iterator[datetime]:
         """Yield the wall times that the expression names after `wall`, which has no zone."""
         search = copy.copy(self._search)

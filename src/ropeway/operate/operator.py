@@ -21,6 +21,7 @@ from ropeway.limiting import LimitInfo
 from ropeway.operate.audit import Deed, noted
 from ropeway.operate.purge import purge
 from ropeway.operate.roles import Action
+from ropeway.operate.schedules import OnSchedules
 from ropeway.operate.source import Source
 from ropeway.routing import Binding, Exchange
 from ropeway.states import FINAL, State
@@ -125,6 +126,13 @@ class Operator:
         """Go back to what the code says of a limit; returns what was in force, and what is now."""
         async with self._noted("limits.reset", name):
             return await limiting.reset_limit(self._store, name)
+
+    # -- schedules ------------------------------------------------------------------------
+
+    @property
+    def schedules(self) -> OnSchedules:
+        """What can be done to schedules."""
+        return OnSchedules(self._store, self._noted, self._by)
 
     # -- workers and exchanges ------------------------------------------------------------
 

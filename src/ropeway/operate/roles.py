@@ -25,6 +25,14 @@ Action = Literal[
     "limits.reset",
     "exchanges.declare",
     "exchanges.delete",
+    "schedules.add",
+    "schedules.edit",
+    "schedules.pause",
+    "schedules.resume",
+    "schedules.run_now",
+    "schedules.remove",
+    "schedules.clear",
+    "schedules.backfill",
     "audit.view",
 ]
 """Everything that can be done by hand, by the name that it has in the audit log."""
@@ -48,6 +56,14 @@ NEEDS: Mapping[Action, Role] = {
     "limits.reset": "admin",
     "exchanges.declare": "admin",
     "exchanges.delete": "admin",
+    "schedules.add": "admin",
+    "schedules.edit": "admin",
+    "schedules.pause": "operate",
+    "schedules.resume": "operate",
+    "schedules.run_now": "operate",
+    "schedules.remove": "admin",
+    "schedules.clear": "admin",
+    "schedules.backfill": "admin",
     "audit.view": "operate",
 }
 """What loses work, or shows the inside of programs, is for `admin` alone."""

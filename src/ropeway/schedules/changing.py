@@ -63,7 +63,9 @@ async def add(store: Store, name: str, message: Message, timetable: Timetable, b
         )
     (answer,) = await store.commit([Transition(expect={key_of(name): 0}, put=(*put(new), stamp()))])
     if not answer.ok:
-        raise Refused(f"there is a schedule {name!r} already", hint="edit it, or remove it first")
+        raise Refused(
+            f"there is a schedule {name!r} already", hint=f"see: ropeway schedules show {name}"
+        )
     return new
 
 
@@ -249,9 +251,7 @@ def made(name: str, message: Message, table: Timetable, now: float, by: str) -> 
 async def _read(store: Store, name: str) -> tuple[Schedule, Record]:
     (record,) = await store.get([key_of(named(name))])
     if record is None:
-        raise ScheduleNotFound(
-            f"there is no schedule {name!r}", hint="list them: app.schedules.ls()"
-        )
+        raise ScheduleNotFound(f"there is no schedule {name!r}", hint="see: ropeway schedules ls")
     return decode(record.value), record
 
 

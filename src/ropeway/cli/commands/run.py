@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +16,7 @@ from ropeway.cli.arguments import NAMED, parse
 from ropeway.cli.following import followed
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, a_duration, options
+from ropeway.cli.timing import a_date
 from ropeway.errors import ResultTimeout, TaskFailed
 from ropeway.stepping import step
 from ropeway.words import duration
@@ -33,18 +33,6 @@ PATIENCE = 2.0
 _FOR_EVER = 10 * 365 * 86_400.0
 
 _GUARD = "\0"  # cannot be on a command line
-
-
-def a_date(text: str) -> datetime:
-    """Read the date of an option, in ISO 8601 with a time zone."""
-    example = "write 2030-01-31T09:00+01:00, or Z for UTC"
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a date; {example}") from None
-    if found.tzinfo is None:
-        raise click.BadParameter(f"{text!r} has no time zone; {example}")
-    return found
 
 
 def a_word(text: str) -> str:
