@@ -201,11 +201,11 @@ class SkipsFail:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return how many processes `--numprocesses=auto` is: one more than there are cores.
+    """Return how many processes `--numprocesses=auto` is: the tests wait more than they compute.
 
     No more than eight, as each that needs a server starts one of its own.
     """
-    return min(8, (os.cpu_count() or 1) + 1)
+    return min(8, 2 * (os.cpu_count() or 1) + 1)
 
 
 # --- the start of a run ---------------------------------------------------------------------------

@@ -22,10 +22,11 @@ from ropeway.transition import Finish, Reject, Release, Settle, Transition
 WRAPPED = "application/x-ropeway-message"
 """The content type of a message that carries another one, whole."""
 
-LEASE = 60.0
+LEASE = 10.0
 """Seconds after which a message that was got and not acknowledged is handed over again.
 
-Nobody renews it: by then the store has the message, and who gets it again only removes it.
+Nobody renews it: the store has had the message since milliseconds after that, and who gets it again
+only removes it. What a worker had got when it was killed, and not yet taken there, waits so long.
 """
 
 _COUNTED = 100_000
