@@ -12,8 +12,8 @@ from chaos import tasks
 from chaos.evidence import POISON, load_setup
 from chaos.history import History, now
 from chaos.workload import Item, draw, share
+from ropeway.calls import Call
 from ropeway.errors import BackendUnavailable, Backpressure, RopewayError
-from ropeway.sending import Call
 
 _PATIENCE = 60.0
 """Seconds for which a call is asked for again: longer than any outage lasts."""

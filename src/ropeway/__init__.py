@@ -13,42 +13,50 @@ __all__ = [
     "RetryPolicy",
     "Ropeway",
     "RopewayError",
+    "Run",
     "State",
     "Task",
     "TaskFailed",
     "TimeLimit",
     "Unique",
+    "Workflow",
     "current",
+    "group",
 ]
 
 if TYPE_CHECKING:
     from ropeway.app import Ropeway
+    from ropeway.calls import Call, group
     from ropeway.context import current
     from ropeway.depends import Depends
     from ropeway.errors import Retry, RopewayError, TaskFailed, TimeLimit
     from ropeway.results import Job
     from ropeway.retry import RetryPolicy
-    from ropeway.sending import Call
+    from ropeway.runs.handle import Run
     from ropeway.states import State
     from ropeway.task import Task
     from ropeway.unique import Unique
+    from ropeway.workflows.build import Workflow
 else:
     # Each is imported when it is first asked for, so that what needs none of them, such as the
     # help of the command line, starts without an event loop.
     _PLACES = {
-        "Call": "sending",
+        "Call": "calls",
         "Depends": "depends",
         "Job": "results",
         "Retry": "errors",
         "RetryPolicy": "retry",
         "Ropeway": "app",
         "RopewayError": "errors",
+        "Run": "runs.handle",
         "State": "states",
         "Task": "task",
         "TaskFailed": "errors",
         "TimeLimit": "errors",
         "Unique": "unique",
+        "Workflow": "workflows.build",
         "current": "context",
+        "group": "calls",
     }
 
     def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from ropeway.calls import Call
 from ropeway.clock import Clock
 from ropeway.config import load
 from ropeway.connect import Connecting, Connection
@@ -29,12 +30,15 @@ from ropeway.quarantine import Quarantine
 from ropeway.results import Job
 from ropeway.retry import RetryPolicy
 from ropeway.routing import Exchange, ExchangeType
+from ropeway.runs.handle import Run
 from ropeway.schedules.api import Schedules, T
 from ropeway.schedules.options import Rest
-from ropeway.sending import Call, refuse_uncalled, send_all, spread_out
+from ropeway.sending import refuse_uncalled, send_all, spread_out
 from ropeway.stepping import step, stepping
 from ropeway.store import Backend
 from ropeway.task import AsyncTask, Definition, Task
+from ropeway.workflows.build import Workflow
+from ropeway.workflows.steps import inner_tasks
 
 if TYPE_CHECKING:
     from ropeway.testing.sandbox import Sandbox
@@ -89,6 +93,7 @@ class Ropeway:
         self.settings = load(given)
         self.connection: Connecting = Connection.of(self.settings)
         self.tasks: dict[str, Task[..., Any]] = {}
+        self.inner: dict[str, Task[..., Any]] = inner_tasks(self)
         self.hooks = Hooks()
         self.limits = Limits(self, limits or {})
         self.exchanges = Exchanges(self)
@@ -282,6 +287,29 @@ class Ropeway:
             refuse_uncalled(chunk)
             jobs += await send_all(self, chunk)
         return jobs
+
+    # -- workflows ------------------------------------------------------------------------
+
+    def workflow(
+        self,
+        name: str,
+        *,
+        keep: Duration = "7d",
+        queue: str | None = None,
+        priority: int | None = None,
+    ) -> Workflow:
+        """Return a workflow to add tasks to: `with app.workflow("etl") as wf:`, then `wf.send()`.
+
+        `queue` and `priority` are for those of its nodes whose tasks say nothing else; its results
+        and its record are kept for `keep`. Leaving the block checks the graph.
+        """
+        return Workflow(self, name, keep=keep, queue=queue, priority=priority)
+
+    def run(self, run_id: str) -> Run[Any]:
+        """Return the handle of a run of a workflow that was sent before, by its id."""
+        if not isinstance(run_id, str):
+            raise BadArguments(f"{run_id!r} is no run's id", hint="ids are texts: run.id")
+        return Run(self, run_id)
 
     # -- routing --------------------------------------------------------------------------
 

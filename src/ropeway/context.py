@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ropeway.errors import RopewayError, Unsupported, WaitRefused
+from ropeway.graph import Place
 from ropeway.message import DEFAULT_QUEUE, Fence
 from ropeway.progress import Progress, checked
 
@@ -90,6 +91,7 @@ class Running(Struct, frozen=True, kw_only=True):
     transact: Callable[[], Transacting] | None = None
     exchange: str = ""
     routing_key: str = ""
+    node: Place | None = None
 
     def until(self, timeout: float | None) -> Running:
         """Return the same for a run that starts now and may take so long."""
@@ -142,6 +144,18 @@ class Current:
     def routing_key(self) -> str:
         """The routing key that it was published with."""
         return self._running().routing_key
+
+    @property
+    def run_id(self) -> str | None:
+        """The run of a workflow that it is a node of, or None."""
+        found = self._running()
+        return None if found.node is None else found.headers.get("run", found.node.run)
+
+    @property
+    def node(self) -> str | None:
+        """Its name in that workflow, `resize[3]` for an item of a map, or None."""
+        node = self._running().node
+        return None if node is None else node.path
 
     @property
     def key(self) -> str | None:

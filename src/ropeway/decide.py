@@ -5,12 +5,23 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from ropeway.graph import Lost, Place, arrivals, lost_key
 from ropeway.message import Delivery, Failure, Fence, Outcome, Terms, fingerprint
 from ropeway.progress import KEPT, progress_key
 from ropeway.reference import drops
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.states import State
-from ropeway.transition import OPEN_KEPT, Drop, Finish, Put, Reject, Release, Settle, Transition
+from ropeway.transition import (
+    OPEN_KEPT,
+    Arrive,
+    Drop,
+    Finish,
+    Put,
+    Reject,
+    Release,
+    Settle,
+    Transition,
+)
 
 
 class Keep(Struct, frozen=True):
@@ -44,6 +55,9 @@ _LONGEST_UNKNOWN_DELAY = 60.0
 _AFTER_THE_JOB = 60.0
 """Seconds for which the record of who holds a purpose outlives the job's own. So a record that is
 gone and made anew is never taken for the old one: its guard names the job as well."""
+
+_LOST_KEPT = 604_800.0
+_LONGEST_CAUSE = 1_000
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -95,6 +109,8 @@ def decide(
             settle: Settle = _succeeded(delivery.message.terms, terms, outcome.value, rules)
         case "raised" | "timed_out":
             settle = _after_failure(delivery, outcome, policy, now, rules)
+        case "skipped":
+            settle = Finish(State.CANCELLED, None, outcome.error, rules.keep.failure)
         case "interrupted":
             # At once and to its old place, unless it has to wait for a process of its own.
             after = outcome.after
@@ -107,7 +123,8 @@ def decide(
             settle = _after_unknown(delivery, outcome, rules)
         case "bad_arguments" | "undecodable":
             settle = Reject(outcome.ending, _text(outcome.error), keep=rules.keep.failure)
-    return _with_progress(_settle(delivery, settle, now), outcome.progress)
+    settled = _settle(delivery, settle, now, outcome.next)
+    return _with_progress(settled, outcome.progress)
 
 
 def _with_progress(transition: Transition, last: bytes | None) -> Transition:
@@ -136,7 +153,11 @@ def settle_here(
 
     `own` are its message's terms, `terms` its task's, and `body` is what the message holds.
     """
-    return _ended(fence, body, own, _succeeded(own, terms, value, rules), now)
+    settle = _succeeded(own, terms, value, rules)
+    transition = _ended(fence, body, own, settle, now)
+    if own.node is None:
+        return transition
+    return _with_what_follows(transition, own.node, fence.id, settle)
 
 
 def _succeeded(own: Terms | None, terms: Terms, value: bytes | None, rules: Rules) -> Finish:
@@ -183,12 +204,40 @@ def _unknown_delay(turn: int) -> float:
     return min(_LONGEST_UNKNOWN_DELAY, 2.0 ** min(turn, 30))
 
 
-def _settle(delivery: Delivery, settle: Settle, now: float) -> Transition:
+def _settle(
+    delivery: Delivery, settle: Settle, now: float, instead: tuple[str, ...] | None = None
+) -> Transition:
     if isinstance(settle, Reject):
         cause = fingerprint(delivery.message.task, settle.reason)
         settle = msgspec.structs.replace(settle, fingerprint=cause)
     message = delivery.message
-    return _ended(delivery.fence, message.body, message.terms, settle, now)
+    transition = _ended(delivery.fence, message.body, message.terms, settle, now)
+    node = None if message.terms is None else message.terms.node
+    if node is None or isinstance(settle, Release):
+        return transition
+    if instead is not None:
+        node = msgspec.structs.replace(node, next=instead)
+    return _with_what_follows(transition, node, delivery.fence.id, settle)
+
+
+def _with_what_follows(
+    transition: Transition, node: Place, job_id: str, settle: Finish | Reject
+) -> Transition:
+    """Let the end of a node arrive where others wait for it, whatever it is: they look at it.
+
+    What failed is noted for as long as its job is kept, for whoever asks the run why.
+    """
+    told = arrivals(node, job_id)
+    if not told:
+        return transition
+    arrive = tuple(Arrive(join, member) for join, member in told)
+    put = transition.put
+    if isinstance(settle, Reject) or settle.state not in {State.SUCCEEDED, State.CANCELLED}:
+        error = settle.failure() if isinstance(settle, Reject) else settle.error
+        lost = Lost(node.path, error.type if error else "", _text(error)[:_LONGEST_CAUSE])
+        key = lost_key(node.run, told[0][1])
+        put = (*put, Put(key, _encode(lost), ttl=max(settle.keep, _LOST_KEPT)))
+    return msgspec.structs.replace(transition, put=put, arrive=arrive)
 
 
 def _ended(fence: Fence, body: bytes, own: Terms | None, settle: Settle, now: float) -> Transition:

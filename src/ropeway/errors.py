@@ -213,6 +213,32 @@ class ScheduleNotFound(RopewayError):
     exit_code = 6
 
 
+class RunNotFound(RopewayError):
+    """No run of that id is kept."""
+
+    code = "RW-331"
+    exit_code = 6
+
+
+class RunFailed(TaskFailed):
+    """A run of a workflow ended without a result: one of its nodes failed, or it was cancelled."""
+
+    code = "RW-332"
+
+
+class SignalTimeout(RopewayError):
+    """A workflow waited for a signal, and it did not come in time."""
+
+    code = "RW-333"
+
+
+class BadWorkflow(RopewayError):
+    """A workflow cannot be built: nodes wait for each other, or for one that is not there."""
+
+    code = "RW-334"
+    exit_code = 2
+
+
 class WorkerNotFound(RopewayError):
     """No worker of that name is there, or several are."""
 

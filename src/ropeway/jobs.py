@@ -9,17 +9,29 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ropeway.errors import JobNotFound, Refused
+from ropeway.graph import Lost, arrivals, lost_key
 from ropeway.message import JobRecord, Message, job_key
 from ropeway.progress import progress_key
 from ropeway.reference import drops
 from ropeway.states import State
 from ropeway.store import Store
-from ropeway.transition import Cancel, Drop, Record, Remove, Revive, Transition
+from ropeway.transition import (
+    OPEN_KEPT,
+    Arrive,
+    Cancel,
+    Drop,
+    Put,
+    Record,
+    Remove,
+    Revive,
+    Transition,
+)
 from ropeway.unique import regained
 
 Cancelled = Literal["cancelled", "asked", "ended"]
 """What became of a wish to cancel: done; its worker was asked to stop it; it had ended before."""
 
+_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(JobRecord).decode
 
 
@@ -109,18 +121,40 @@ def why_not_again(state: State, *, succeeded: bool = False) -> str | None:
 
 
 async def cancel(store: Store, job_id: str, keep: float) -> Cancelled:
-    """Cancel a job; raises `JobNotFound`."""
-    (answer,) = await store.commit([Transition(cancel=(Cancel(job_id, keep),))])
+    """Cancel a job; raises `JobNotFound`.
+
+    The run that it is a node of hears of it in the same step, and goes on without it.
+    """
+    while True:
+        (record,) = await store.get([job_key(job_id)])
+        if record is None and store.capabilities.recorded:
+            raise unknown(job_id)
+        transition = Transition(cancel=(Cancel(job_id, keep),))
+        if record is not None and (told := _telling(seen(record))) is not None:
+            transition = replace(told, cancel=transition.cancel)
+        (answer,) = await store.commit([transition])
+        if answer.ok:
+            break
     if job_id in answer.cancelled:
         return "cancelled"
-    if job_id in answer.flagged:
-        return "asked"
-    (record,) = await store.get([job_key(job_id)])
-    if record is None and not store.capabilities.recorded:
-        return "asked"  # it is called off, in case it rests where nobody can look
-    if record is None:
-        raise unknown(job_id)
+    if job_id in answer.flagged or record is None:
+        return "asked"  # without a record it is called off, in case it rests where nobody can look
     return "ended"
+
+
+def _telling(job: Seen) -> Transition | None:
+    """Return what tells a run that a node of it was cancelled, as long as that can be."""
+    message = job.record.message
+    node = None if message.terms is None else message.terms.node
+    if node is None or job.record.state.final or not node.next:
+        return None
+    told = arrivals(node, message.id)
+    lost = Lost(node.path, "Cancelled", "it was cancelled")
+    return Transition(
+        expect={job_key(message.id): job.version},
+        put=(Put(lost_key(node.run, told[0][1]), _encode(lost), ttl=OPEN_KEPT),),
+        arrive=tuple(Arrive(join, member) for join, member in told),
+    )
 
 
 async def retry(store: Store, job: Seen, *, delay: float, succeeded: bool) -> None:

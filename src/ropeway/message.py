@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
+from ropeway.graph import Place
 from ropeway.retry import RetryPolicy
 from ropeway.states import State
 
@@ -36,7 +37,7 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     from when the job is first due. `unique` is the key of the record that no other live job may
     hold, `window` how long it is held after success. The process of a run that takes longer than
     `hard_timeout`, or more bytes of `memory`, is ended. `version` is that of
-    the task that it was sent for.
+    the task that it was sent for, `node` its place in a workflow, if it has one.
     """
 
     timeout: float | None = None
@@ -50,6 +51,7 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unique: str | None = None
     window: float = 0.0
     version: int = 1
+    node: Place | None = None
 
     def over(self, base: Terms) -> Terms:
         """Return these terms with what they leave open taken from `base`."""
@@ -172,6 +174,7 @@ def fingerprint(task: str, type: str, where: str = "") -> str:
 Ending = Literal[
     "returned",
     "settled",
+    "skipped",
     "raised",
     "timed_out",
     "interrupted",
@@ -186,11 +189,13 @@ Ending = Literal[
 class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How one run of a call ended, as its executor saw it.
 
-    "settled" says that the call has settled its job itself, with what it wrote. "crashed" is the
+    "settled" says that the call has settled its job itself, with what it wrote, "skipped" that a node
+    of a workflow is not to run. "crashed" is the
     death of its process that it is charged with, "abandoned" one that it may have
     caused. `value` is the encoded result. `after` is the delay that a task asked for with `Retry`, or
     that something given back has to wait. `retryable` is the child's judgement, where the
-    exception's class is known. `progress` is the last report of the call, encoded.
+    exception's class is known. `progress` is the last report of the call, encoded. `next` takes the
+    place of the joins that a node's message names.
     """
 
     ending: Ending
@@ -199,6 +204,7 @@ class Outcome(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     after: float | None = None
     retryable: bool = True
     progress: bytes | None = None
+    next: tuple[str, ...] | None = None
 
 
 class JobRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):

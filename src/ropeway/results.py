@@ -24,6 +24,8 @@ from ropeway.errors import (
 from ropeway.message import JobRecord, job_key
 from ropeway.progress import decode as decode_progress
 from ropeway.progress import progress_key
+from ropeway.runs.feeding import run_in_place
+from ropeway.runs.handle import Run
 from ropeway.snapshot import Snapshot, snapshot_of
 from ropeway.source import Stores
 from ropeway.states import State
@@ -263,6 +265,9 @@ class Job(Generic[R_co]):
         kind = self._type
         if self._type_of is not None:
             kind = self._type_of(job.message.task)
+        if (inner := run_in_place(job.value)) is not None:
+            began: R_co = await Run[Any](self._source, inner, kind).aresult()
+            return began
         value = JSON.decode(await self._load(job.value), kind)
         if isinstance(value, Undecodable):
             raise ResultMismatch(

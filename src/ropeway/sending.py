@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
 from ropeway.blobs import Parcel, packed, unpack
+from ropeway.calls import Call
 from ropeway.capabilities import require
 from ropeway.errors import (
     Backpressure,
@@ -26,12 +27,9 @@ from ropeway.reference import HEADS
 from ropeway.results import Job
 from ropeway.source import Stores
 from ropeway.transition import Answer, Transition
-from ropeway.unique import Unique, send_unique
+from ropeway.unique import send_unique
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-
-_SHOWN = 1_000
 
 
 class Source(Stores, Protocol):
@@ -46,33 +44,6 @@ class Source(Stores, Protocol):
     def exchanges(self) -> Exchanges:
         """What it declares."""
         ...
-
-
-class Call(Generic[R_co]):
-    """A task with its arguments, checked and encoded, not yet sent; hand it to `send_many`."""
-
-    __slots__ = ("connection", "message", "result_type", "unique")
-
-    def __init__(
-        self,
-        message: Message,
-        result_type: Any,
-        unique: Unique | None = None,
-        connection: Any = None,
-    ) -> None:
-        self.message = message
-        self.result_type = result_type
-        self.unique = unique
-        self.connection = connection
-
-    def of(self, message: Message) -> Call[R_co]:
-        """Return the same call with another message."""
-        return Call(message, self.result_type, self.unique, self.connection)
-
-    def __repr__(self) -> str:
-        body = self.message.body
-        more = f"… {len(body):,} bytes" if len(body) > _SHOWN else ""
-        return f"<Call {self.message.task} {body[:_SHOWN].decode(errors='replace')}{more}>"
 
 
 def refuse_uncalled(calls: Sequence[Any]) -> None:
@@ -107,6 +78,14 @@ async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
 
 
 async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
+    for call in calls:
+        if call.holes:
+            name = call.holes[0].node.name
+            raise BadArguments(
+                f"{call.message.task} is given the result of node {name!r}, which is there only in "
+                "its workflow",
+                hint="write wf.add(task.call(node))",
+            )
     if any(call.connection is not None for call in calls):
         await send_jointly(app, calls)
         return [Job(app, call.message.id, call.result_type) for call in calls]
@@ -130,6 +109,7 @@ def is_plain(app: Source, call: Call[Any]) -> bool:
         call.unique is None
         and call.connection is None
         and message.mandatory is None
+        and not call.holes
         and len(message.body) <= app.settings.max_message
         and not app.hooks.sends
     )

@@ -17,6 +17,7 @@ from ropeway.codecs import codec_for
 from ropeway.depends import sent_parameters
 from ropeway.errors import BadArguments, BadTask, NotEncodable
 from ropeway.exact import Check, check_of
+from ropeway.nodes import Hole, planted
 
 Arguments = tuple[list[Any], dict[str, Any]]
 _Kinds = inspect.Parameter
@@ -150,6 +151,55 @@ class Signature:
                 except NotEncodable as error:
                     raise NotEncodable(f"{self.task}: {error.fact}", hint=error.hint) from None
         return body
+
+    def only_parameter(self) -> str:
+        """Return the name of the parameter that must be given, or comes first; `BadArguments`."""
+        plain = (_Kinds.POSITIONAL_OR_KEYWORD, _Kinds.KEYWORD_ONLY)
+        usable = [each for each in self._parameters if each.kind in plain]
+        needed = [each for each in self._parameters if each.default is each.empty]
+        needed = [each for each in needed if each.kind in (*plain, _Kinds.POSITIONAL_ONLY)]
+        if len(needed) > 1 or not usable or (needed and needed[0] not in usable):
+            raise BadArguments(
+                f"{self} does not take one argument", hint="write a task of one that calls it"
+            )
+        return (needed or usable)[0].name
+
+    def encode_around(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], codec: Codec
+    ) -> tuple[bytes, list[Hole]]:
+        """Write arguments of which some are results of nodes; returns where those belong.
+
+        What has no node in it is checked now, the rest where the call runs.
+        """
+        try:
+            values = self._bind(args, kwargs)
+        except TypeError as error:
+            raise BadArguments(f"{self}: {error}", hint="nothing was sent") from None
+        kinds = typing.get_type_hints(self._struct)
+        body: dict[str, Any] = {}
+        holes: list[Hole] = []
+        for name in self._names:
+            if (value := getattr(values, name)) is UNSET:
+                continue
+            before = len(holes)
+            body[name] = planted(value, (name,), holes)
+            if len(holes) == before:
+                self._check_one(name, value, kinds[name], codec)
+        try:
+            return codec.encode(body), holes
+        except NotEncodable as error:
+            raise NotEncodable(f"{self.task}: {error.fact}", hint=error.hint) from None
+
+    def _check_one(self, name: str, value: Any, kind: Any, codec: Codec) -> None:
+        try:
+            checked = codec.decode(codec.encode(value), kind)
+            if isinstance(checked, Undecodable):
+                where = checked.reason.replace("`$", f"`$.{name}")
+                raise BadArguments(f"{self}: {where}", hint="nothing was sent")
+            if (check := self._checks.get(name)) is not None:
+                check(value, f"$.{name}", codec)
+        except NotEncodable as error:
+            raise NotEncodable(f"{self.task}: $.{name}: {error.fact}", hint=error.hint) from None
 
     def decode(self, body: bytes, content_type: str) -> Arguments:
         """Read and check arguments; raises `BadArguments`."""

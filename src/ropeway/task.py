@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from msgspec.structs import replace
 
 from ropeway.blobs import refuse_larger
+from ropeway.calls import Call
 from ropeway.codecs import JSON, MSGPACK
 from ropeway.decide import NO_TERMS
 from ropeway.errors import NotEncodable
 from ropeway.ids import new_id
 from ropeway.message import Kind, Message, Terms
+from ropeway.nodes import Hole, holds_nodes
 from ropeway.options import Options, Using, changed
 from ropeway.results import Job
 from ropeway.retry import DEFAULT, RetryPolicy
-from ropeway.sending import Call, Source, is_plain, send_all, sent
+from ropeway.sending import Source, is_plain, send_all, sent
 from ropeway.signature import Signature
 from ropeway.stepping import step
 from ropeway.tracing import trace_here
@@ -62,17 +64,25 @@ class Sender(Generic[P, R]):
         return job
 
     def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
-        """Check and encode the arguments; nothing is sent until `send_many` takes the call."""
+        """Check and encode the arguments; `send_many` sends the call, or a workflow it is added to.
+
+        There an argument may be a node, also within lists and dicts: its result takes its place.
+        """
         definition, options = self._definition, self._options
         codec = MSGPACK if self._app.settings.codec == "msgpack" else JSON
+        holes: Sequence[Hole] = ()
         try:
             body = definition.signature.encode(args, kwargs, codec)
         except NotEncodable:
-            # An integer of more than 64 bits, perhaps: JSON has no such bound.
-            if codec is JSON:
+            around = holds_nodes(args) or holds_nodes(kwargs)
+            if codec is JSON and not around:
                 raise
             codec = JSON
-            body = definition.signature.encode(args, kwargs, codec)
+            if around:
+                body, holes = definition.signature.encode_around(args, kwargs, codec)
+            else:
+                # An integer of more than 64 bits, perhaps: JSON has no such bound.
+                body = definition.signature.encode(args, kwargs, codec)
         if len(body) > self._app.settings.max_message:
             what = f"the arguments of {definition.name} take"
             refuse_larger(len(body), self._app.settings, what)
@@ -88,7 +98,27 @@ class Sender(Generic[P, R]):
         )
         if unique is not None:
             message = _only(message, unique, definition)
-        return Call(message, definition.signature.result_type, unique, options.connection)
+        kind, over = definition.signature.result_type, options.connection
+        return Call(message, kind, unique, over, self._app, holes)
+
+    def each(self) -> tuple[Call[R], str]:
+        """Return a call without arguments, and the name of the one that it is still to be given.
+
+        Raises `BadArguments` for a task that one argument is not enough for.
+        """
+        definition = self._definition
+        message = Message(
+            id=new_id(),
+            task=definition.name,
+            body=b"{}",
+            kind=definition.kind,
+            trace=trace_here(),
+            **self._fields,
+        )
+        options = self._options
+        kind = definition.signature.result_type
+        call: Call[R] = Call(message, kind, options.unique, options.connection, self._app)
+        return call, definition.signature.only_parameter()
 
     def using(self, **options: Unpack[Using]) -> Sender[P, R]:
         """Return this task with other options for sending; what is None stays as it is.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, Unpack
 
+from ropeway.calls import Call
 from ropeway.errors import BadArguments, BadSchedule, MessageTooLarge
 from ropeway.message import Message
 from ropeway.results import Job
@@ -15,7 +16,6 @@ from ropeway.schedules.declaring import Declared, bring_into_force
 from ropeway.schedules.looking import Kept, Upcoming
 from ropeway.schedules.options import Rest, Timed, timetable_of
 from ropeway.schedules.record import Schedule
-from ropeway.sending import Call
 from ropeway.source import Stores
 from ropeway.stepping import step
 from ropeway.who import who

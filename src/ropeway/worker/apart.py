@@ -19,6 +19,7 @@ from ropeway.errors import BackendUnavailable, Backpressure, BodyLost, Indetermi
 from ropeway.executor import Bind, NotRun, SetApart
 from ropeway.executors.outcomes import failure_of, unbound
 from ropeway.message import Failure, Outcome
+from ropeway.runs.feeding import fed
 from ropeway.sending import Source
 from ropeway.signature import Arguments
 from ropeway.stepping import step, stepping
@@ -58,6 +59,37 @@ def fetched_first(
         return function(*args, **kwargs)
 
     return run
+
+
+def fed_first(
+    app: Source, start: Start, bind: Bind, function: Callable[..., Any], *, on_loop: bool
+) -> Callable[..., Any]:
+    """The same for a node of a workflow, whose arguments are results of other nodes.
+
+    They are checked only now that they are known. A node that is not to run ends here.
+    """
+    if on_loop:
+
+        async def arun() -> Any:
+            args, kwargs = _bound(bind, await _fed(app, start), start.content_type)
+            return await function(*args, **kwargs)
+
+        return arun
+
+    def run() -> Any:
+        args, kwargs = _bound(bind, step(_fed(app, start)), start.content_type)
+        return function(*args, **kwargs)
+
+    return run
+
+
+async def _fed(app: Source, start: Start) -> bytes:
+    assert start.terms is not None and start.terms.node is not None
+    try:
+        return await fed(_Persistent(app.store, start), start.task, start.terms.node, start.body)
+    except BodyLost as error:
+        failure = Failure(type="BodyLost", message=error.fact)
+        raise NotRun(Outcome(ending="raised", error=failure, retryable=False)) from error
 
 
 def setting_apart(app: Source, start: Start) -> SetApart:

@@ -22,10 +22,17 @@ from ropeway.message import Failure, Fence, Kind, Outcome, Terms
 from ropeway.reference import reference_of
 from ropeway.sending import Source
 from ropeway.task import Definition
-from ropeway.worker.apart import already_bound, fetched_first, not_kept, setting_apart
+from ropeway.worker.apart import (
+    already_bound,
+    fed_first,
+    fetched_first,
+    not_kept,
+    setting_apart,
+)
 from ropeway.worker.around import Surroundings
 from ropeway.worker.early import settled_first
 from ropeway.worker.frames import Start, TaskInfo
+from ropeway.worker.growing import grown
 from ropeway.worker.locate import Application
 from ropeway.worker.owned import Owned, settled_with
 from ropeway.worker.reports import Reporter, Reports
@@ -59,7 +66,7 @@ class Hands:
 
     def start(self, start: Start) -> None:
         """Run a call when its executor has a slot free."""
-        task = self._app.tasks.get(start.task)
+        task = self._app.tasks.get(start.task) or self._app.inner.get(start.task)
         if task is None:
             # Another process knew it: this one imported an older or newer version of the code.
             error = Failure(type="UnknownTask", message=f"no task is called {start.task}")
@@ -76,15 +83,20 @@ class Hands:
         # A result that nobody can ask for may be anything that can be written.
         check = definition.signature.check_result if kept else None
         encode = partial(self._encode, check)
-        owned = None
+        owned, on_loop = None, definition.kind == "loop"
         if terms.early:
             function = settled_first(task.app, start, definition, function)
         elif task.app.store.capabilities.joint:
             owned = Owned(task.app, start, definition, encode, kept=kept)
+        if terms.node is not None:
+            function = grown(task.app, start, owned, function, on_loop=on_loop)
+        if owned is not None:
             function = settled_with(owned, definition, function)
         bind = binder(definition, terms.version)
-        if reference_of(start.body) is not None:
-            on_loop = definition.kind == "loop"
+        if terms.node is not None and (terms.node.needs or terms.node.uses):
+            function = fed_first(task.app, start, bind, function, on_loop=on_loop)
+            bind = already_bound
+        elif reference_of(start.body) is not None:
             function = fetched_first(task.app, start, bind, function, on_loop=on_loop)
             bind = already_bound
         call = Call(
@@ -168,6 +180,7 @@ class Hands:
             report=Reporter(self._reports, source, fence, not early),
             # One that runs alone takes no slot from what it waits for.
             waits=self._solo_waits if start.solo else self._waits[kind],
+            node=start.terms.node if start.terms is not None else None,
         )
 
     def _is_kept(self, terms: Terms) -> bool:
@@ -207,5 +220,5 @@ def told_of(app: Application) -> dict[str, TaskInfo]:
             policy=task.definition.policy,
             terms=task.definition.terms,
         )
-        for name, task in app.tasks.items()
+        for name, task in {**app.inner, **app.tasks}.items()
     }

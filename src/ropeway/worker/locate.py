@@ -27,6 +27,7 @@ class Application(Protocol):
 
     settings: Settings
     tasks: dict[str, Any]
+    inner: dict[str, Any]
     limits: Limits
     exchanges: Exchanges
     schedules: Schedules

@@ -41,6 +41,11 @@ class Owned:
         self._encode, self._kept = encode, kept
         self._own: Own | None = None
 
+    @property
+    def opened(self) -> bool:
+        """Whether there is something to commit."""
+        return self._own is not None
+
     def __call__(self) -> Owned:
         if self._own is not None:
             raise RopewayError(
