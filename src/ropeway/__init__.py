@@ -8,7 +8,9 @@ from ropeway.version import __version__ as __version__
 __all__ = [
     "Call",
     "Depends",
+    "Event",
     "Job",
+    "Retention",
     "Retry",
     "RetryPolicy",
     "Ropeway",
@@ -18,6 +20,7 @@ __all__ = [
     "Task",
     "TaskFailed",
     "TimeLimit",
+    "Topic",
     "Unique",
     "Workflow",
     "current",
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from ropeway.runs.handle import Run
     from ropeway.states import State
     from ropeway.task import Task
+    from ropeway.topics import Event, Retention, Topic
     from ropeway.unique import Unique
     from ropeway.workflows.build import Workflow
 else:
@@ -43,7 +47,9 @@ else:
     _PLACES = {
         "Call": "calls",
         "Depends": "depends",
+        "Event": "topics.events",
         "Job": "results",
+        "Retention": "topics.retention",
         "Retry": "errors",
         "RetryPolicy": "retry",
         "Ropeway": "app",
@@ -53,6 +59,7 @@ else:
         "Task": "task",
         "TaskFailed": "errors",
         "TimeLimit": "errors",
+        "Topic": "topics.topic",
         "Unique": "unique",
         "Workflow": "workflows.build",
         "current": "context",

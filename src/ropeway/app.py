@@ -37,6 +37,9 @@ from ropeway.sending import refuse_uncalled, send_all, spread_out
 from ropeway.stepping import step, stepping
 from ropeway.store import Backend
 from ropeway.task import AsyncTask, Definition, Task
+from ropeway.topics import Retention, Topic, TopicRecord, Topics, type_name
+from ropeway.topics.records import MOST_PARTITIONS, checked_name
+from ropeway.topics.retention import DEFAULT_AGE, retention_of
 from ropeway.workflows.build import Workflow
 from ropeway.workflows.steps import inner_tasks
 
@@ -98,6 +101,7 @@ class Ropeway:
         self.limits = Limits(self, limits or {})
         self.exchanges = Exchanges(self)
         self.schedules = Schedules(self)
+        self.topics = Topics(self)
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Backend]
         self._by_loop = weakref.WeakKeyDictionary()
         self.workers = Workers(self)
@@ -347,6 +351,63 @@ class Ropeway:
         `BadSchedule`.
         """
         return self.schedules.schedule(name, {"cron": cron, **options})
+
+    # -- topics ---------------------------------------------------------------------------
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        type: type[T],
+        *,
+        keep: Duration | Retention | None = DEFAULT_AGE,
+        partitions: int = 1,
+        key: str | Callable[[T], str | None] | None = None,
+        version: int = 1,
+    ) -> Topic[T]: ...
+    @overload
+    def topic(
+        self,
+        name: str,
+        type: Any = Any,
+        *,
+        keep: Duration | Retention | None = DEFAULT_AGE,
+        partitions: int = 1,
+        key: str | Callable[[Any], str | None] | None = None,
+        version: int = 1,
+    ) -> Topic[Any]: ...
+    def topic(
+        self,
+        name: str,
+        type: Any = Any,
+        *,
+        keep: Duration | Retention | None = DEFAULT_AGE,
+        partitions: int = 1,
+        key: str | Callable[[Any], str | None] | None = None,
+        version: int = 1,
+    ) -> Topic[Any]:
+        """Declare a topic of events whose data are of `type`; subscribe functions to it then.
+
+        Events are kept for seven days, or as `keep` says: for a duration, None for ever, or a
+        `Retention` by age, count and bytes. `key` is the name of the field, or a function of the
+        data, that says which events are handled in order. One worker at a time handles a
+        partition, so `partitions` spread a subscription over workers. `version` is that of the
+        schema. Raises `BadArguments`.
+        """
+        if isinstance(partitions, bool) or not 1 <= partitions <= MOST_PARTITIONS:
+            raise BadArguments(
+                f"partitions={partitions!r} cannot be", hint=f"write 1 to {MOST_PARTITIONS}"
+            )
+        record = TopicRecord(
+            name=checked_name(name, "topic"),
+            partitions=partitions,
+            keep=retention_of(keep),
+            kind=type_name(type),
+            version=version,
+        )
+        topic: Topic[Any] = Topic(self.topics, record, type, key)
+        self.topics.add(topic)
+        return topic
 
     # -- working --------------------------------------------------------------------------
 

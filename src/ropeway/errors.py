@@ -239,6 +239,43 @@ class BadWorkflow(RopewayError):
     exit_code = 2
 
 
+class TopicNotFound(RopewayError):
+    """No topic of that name is there."""
+
+    code = "RW-401"
+    exit_code = 6
+
+
+class SubscriptionNotFound(RopewayError):
+    """No durable subscription of that name is there."""
+
+    code = "RW-402"
+    exit_code = 6
+
+
+class HistoryGap(RopewayError):
+    """Events were removed before somebody read them who was to see them."""
+
+    code = "RW-403"
+
+    def __init__(
+        self, fact: str = "", *, hint: str = "", topic: str = "", first: int = 0, last: int = 0
+    ) -> None:
+        super().__init__(fact, hint=hint)
+        self.topic, self.first, self.last = topic, first, last
+
+    @classmethod
+    def between(cls, topic: str, first: int, last: int) -> HistoryGap:
+        """Say which offsets of a topic are missing."""
+        return cls(
+            f"events {first} to {last} of topic {topic} were removed before they were read",
+            hint="go on with the next, or keep them longer: app.topic(..., keep=...)",
+            topic=topic,
+            first=first,
+            last=last,
+        )
+
+
 class WorkerNotFound(RopewayError):
     """No worker of that name is there, or several are."""
 

@@ -80,6 +80,10 @@ class Signature:
         kinds = typing.get_type_hints(self._struct)
         return {name: each for name in self._names if (each := check_of(kinds[name])) is not None}
 
+    def annotation(self, name: str) -> Any:
+        """Return what a parameter is annotated with, or `Any`."""
+        return self._hints.get(name, Any)
+
     @functools.cached_property
     def _struct(self) -> type[msgspec.Struct]:
         fields: list[Any] = []

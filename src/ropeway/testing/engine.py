@@ -22,6 +22,8 @@ from ropeway.store import Backend
 from ropeway.testing.faults import Script
 from ropeway.testing.simulated import SimulatedWorker
 from ropeway.testing.waits import Parked
+from ropeway.topics.delivery import Handler
+from ropeway.topics.handing import hand_out
 from ropeway.worker.locate import Application
 from ropeway.worker.schedule import Scheduler
 
@@ -145,6 +147,8 @@ class Engine:
         await self._begin()
         if await self._settle():
             return True
+        if await self._hand_out():
+            return True
         if self._active() < self._concurrency and await self._claim():
             return True
         if self._active() > 0:
@@ -187,6 +191,16 @@ class Engine:
 
     def _is_idle_since(self, idle: float) -> bool:
         return self._busy() > 0 and self._clock.boot() - idle > _LONGEST_IDLE
+
+    async def _hand_out(self) -> bool:
+        """Make jobs of the events that subscriptions have not read; False if there are none."""
+        topics = self._app.topics
+        handed = [
+            await hand_out(self._backend, each, Handler(task))
+            for each in topics.subscribed
+            if (task := topics.task_of(each.task)) is not None
+        ]
+        return any(handed)
 
     async def _claim(self) -> bool:
         """Claim the next message of the next queue that has one."""

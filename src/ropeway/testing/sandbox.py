@@ -26,6 +26,7 @@ from ropeway.testing.engine import Engine
 from ropeway.testing.faults import Fault, Script, Scripted
 from ropeway.testing.recorded import Move, Recorded
 from ropeway.testing.sent import Sent, listed
+from ropeway.testing.unheld import Unheld
 from ropeway.testing.waits import Parked, SandboxConnection, Waiting
 from ropeway.worker.locate import Application
 
@@ -70,7 +71,7 @@ class Sandbox:
         self._leave = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        waiting = Waiting(self._backend, self.clock, self._parked, self._wait)
+        waiting = Waiting(Unheld(self._backend), self.clock, self._parked, self._wait)
         connection = SandboxConnection(self._app.connection, waiting, self.clock)
         self._leave.enter_context(self._app.connected(connection))
         return self

@@ -89,6 +89,8 @@ class Child:
             routes.declared,
             routes.bindings,
             self._app.schedules.declared,
+            self._app.topics.records,
+            self._app.topics.subscribed,
         )
 
     def _on_frame(self, hands: Hands, payload: bytes) -> None:

@@ -22,6 +22,7 @@ from ropeway.message import Delivery, Kind, Outcome
 from ropeway.schedules import declaring
 from ropeway.schedules.record import STAMP
 from ropeway.store import Backend
+from ropeway.topics.declaring import declare_subscriptions, declare_topics
 from ropeway.worker.code import code_digest
 from ropeway.worker.hands import told_of
 from ropeway.worker.held import Held
@@ -32,6 +33,7 @@ from ropeway.worker.registry import Registry
 from ropeway.worker.renewing import RenewingThread
 from ropeway.worker.reporting import Reporter, Serves
 from ropeway.worker.schedule import Scheduler
+from ropeway.worker.steward import Steward
 from ropeway.worker.told import verbs
 from ropeway.worker.work import Work
 
@@ -116,6 +118,8 @@ class EmbeddedWorker:
             await bring_into_force(backend, app.limits.declared.values())
             await topology.declare(backend, app.exchanges.declared, app.exchanges.bindings)
             await declaring.bring_into_force(backend, app.schedules.declared, _program())
+            await declare_topics(backend, app.topics.records)
+            await declare_subscriptions(backend, app.topics.subscribed)
             places = LocalPlaces(app, self._slots, self._ended, backend)
             await places.begin()
             return await self._at_work(backend, places, held, holder, ready)
@@ -156,7 +160,11 @@ class EmbeddedWorker:
             app.settings,
             holder=holder,
             queues=queues,
-            beside={"the loop that registers": registry, "the loop that schedules": scheduler},
+            beside={
+                "the loop that registers": registry,
+                "the loop that schedules": scheduler,
+                "the loop that keeps topics": Steward(backend, app.topics.subscribed),
+            },
         )
         self._orders.on_quiet = work.fetcher.rest
         log.info("worker %s inside this process, %d tasks", holder, len(app.tasks))

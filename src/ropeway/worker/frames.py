@@ -12,6 +12,7 @@ from ropeway.message import Delivery, Kind, Outcome, Terms
 from ropeway.retry import RetryPolicy
 from ropeway.routing import Binding, Exchange
 from ropeway.schedules.declaring import Declared
+from ropeway.topics.records import SubscriptionRecord, TopicRecord
 
 
 class TaskInfo(Struct, frozen=True, kw_only=True):
@@ -36,6 +37,8 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     exchanges: list[Exchange] = []
     bindings: list[Binding] = []
     schedules: list[Declared] = []
+    topics: list[TopicRecord] = []
+    subscriptions: list[SubscriptionRecord] = []
 
 
 class Start(Struct, frozen=True, array_like=True, gc=False):

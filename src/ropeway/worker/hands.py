@@ -22,6 +22,8 @@ from ropeway.message import Failure, Fence, Kind, Outcome, Terms
 from ropeway.reference import reference_of
 from ropeway.sending import Source
 from ropeway.task import Definition
+from ropeway.topics.declaring import DRIVER_POLICY
+from ropeway.topics.records import DRIVER
 from ropeway.worker.apart import (
     already_bound,
     fed_first,
@@ -37,6 +39,7 @@ from ropeway.worker.locate import Application
 from ropeway.worker.owned import Owned, settled_with
 from ropeway.worker.reports import Reporter, Reports
 from ropeway.worker.stacks import stacks
+from ropeway.worker.subscribers import Subscribers
 from ropeway.worker.versions import binder, too_new
 
 log = logging.getLogger("ropeway.worker")
@@ -57,6 +60,7 @@ class Hands:
         self._running: dict[int, tuple[Kind, Running]] = {}
         self._reports = Reports()
         self._surroundings = Surroundings(app.hooks)
+        self._subscribers = Subscribers(app, self._around)
         self._functions: dict[str, Callable[..., Any]] = {}
         self._solo_waits = solo_waits
         self._waits = {kind: Waits(count) for kind, count in slots.items()}
@@ -66,6 +70,9 @@ class Hands:
 
     def start(self, start: Start) -> None:
         """Run a call when its executor has a slot free."""
+        if start.task == DRIVER:
+            self._subscribe(start)
+            return
         task = self._app.tasks.get(start.task) or self._app.inner.get(start.task)
         if task is None:
             # Another process knew it: this one imported an older or newer version of the code.
@@ -118,6 +125,15 @@ class Hands:
         self._running[start.slot] = (definition.kind, call.running)
         self._executors[definition.kind].submit(call)
 
+    def _subscribe(self, start: Start) -> None:
+        """Have a cursor held: a call on the loop that ends when it is recalled, or interrupted."""
+        call = self._subscribers.call(start)
+        if isinstance(call, Outcome):
+            self._tell(start.slot, call)
+            return
+        self._running[start.slot] = ("loop", call.running)
+        self._executors["loop"].submit(call)
+
     async def begin(self) -> None:
         """Do what the app wants done before the first call; what that raises comes through."""
         await self._surroundings.begin()
@@ -144,6 +160,7 @@ class Hands:
 
     def recall(self) -> list[int]:
         """Take back every call that has not started; returns their slots."""
+        self._subscribers.recall()
         slots = [slot for executor in self._executors.values() for slot in executor.recall()]
         for slot in slots:
             del self._running[slot]
@@ -197,6 +214,7 @@ class Hands:
 
     def _ended(self, slot: int, outcome: Outcome) -> None:
         ran = self._running.pop(slot, None)
+        self._subscribers.ended(slot)
         last = self._reports.ended(ran[1].fence) if ran is not None else None
         if last is not None:
             outcome = replace(outcome, progress=last)
@@ -211,8 +229,8 @@ def _executor(kind: Kind, slots: int, trace: Trace, ended: Ended) -> Executor:
 
 
 def told_of(app: Application) -> dict[str, TaskInfo]:
-    """What the loops of a worker need to know of an app's tasks."""
-    return {
+    """What the loops of a worker need to know of an app's tasks, and of its subscriptions."""
+    told = {
         name: TaskInfo(
             kind=task.definition.kind,
             queue=task.options.queue,
@@ -222,3 +240,8 @@ def told_of(app: Application) -> dict[str, TaskInfo]:
         )
         for name, task in {**app.inner, **app.tasks}.items()
     }
+    for each in app.topics.subscribed:
+        told[DRIVER] = TaskInfo(
+            kind="loop", queue=each.queue, digest="", policy=DRIVER_POLICY, terms=NO_TERMS
+        )
+    return told

@@ -16,6 +16,7 @@ from ropeway.exchanges import Exchanges
 from ropeway.limits import Limits
 from ropeway.middleware import Hooks
 from ropeway.schedules.api import Schedules
+from ropeway.topics import Topics
 
 CANDIDATES = ("tasks.py", "app.py", "main.py")
 _MAKES_APP = re.compile(r"\bRopeway\(")
@@ -31,6 +32,7 @@ class Application(Protocol):
     limits: Limits
     exchanges: Exchanges
     schedules: Schedules
+    topics: Topics
     connection: Connecting
     hooks: Hooks
 

@@ -132,10 +132,16 @@ class ChildProcess:
             self._pipe.send(Interrupt(slots))
 
     async def recall(self) -> None:
-        """Take back every call that it has not started, whether it answers or not."""
+        """Take back every call that it has not started, whether it answers or not.
+
+        Those that hold cursors of topics end when they hear of it, although they have started.
+        """
         slots = self.handed.withdraw()
-        if slots and self._pipe is not None:
+        if self._pipe is None:
+            return
+        if slots or self.handed.calls:
             self._pipe.send(Recall())
+        if slots:
             await asyncio.sleep(SEEN)
             self._on_back(self.handed.taken_back(slots))
 

@@ -23,6 +23,7 @@ from ropeway.message import Delivery, Outcome
 from ropeway.schedules import declaring
 from ropeway.schedules.record import STAMP
 from ropeway.store import Backend
+from ropeway.topics.declaring import declare_subscriptions, declare_topics
 from ropeway.worker.crew import StartFailed
 from ropeway.worker.fleet import Fleet
 from ropeway.worker.frames import Manifest
@@ -34,6 +35,7 @@ from ropeway.worker.renew import Renewer
 from ropeway.worker.reporting import Reporter, Serves
 from ropeway.worker.scale import Scaler
 from ropeway.worker.schedule import Scheduler
+from ropeway.worker.steward import Steward
 from ropeway.worker.telling import telling
 from ropeway.worker.told import log_stacks, verbs
 from ropeway.worker.work import Loop, Work
@@ -94,6 +96,8 @@ class Supervisor:
             await bring_into_force(backend, manifest.limits)
             await topology.declare(backend, manifest.exchanges, manifest.bindings)
             await declaring.bring_into_force(backend, manifest.schedules, self._options.target)
+            await declare_topics(backend, manifest.topics)
+            await declare_subscriptions(backend, manifest.subscriptions)
             fleet.serve(shared)
             self._greet(settings, manifest)
             self._reporter.code = manifest.code
@@ -128,6 +132,7 @@ class Supervisor:
             beside={
                 "the loop that registers": registry,
                 "the loop that schedules": scheduler,
+                "the loop that keeps topics": Steward(backend, manifest.subscriptions),
                 **self._scaler(backend),
             },
         )

@@ -1,0 +1,141 @@
+"""Setting a subscription's cursor, replaying to it, and removing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ropeway.errors import Refused, SubscriptionNotFound
+from ropeway.ids import new_id
+from ropeway.store import Store
+from ropeway.topics.declaring import begin
+from ropeway.topics.positions import first_offset, resolve
+from ropeway.topics.records import (
+    Cursor,
+    Start,
+    SubscriptionRecord,
+    TopicRecord,
+    all_topics,
+    cursor_records,
+    cursors_of,
+    decode_cursor,
+    decode_subscription,
+    encode,
+    fits,
+    log_of,
+    subscription_key,
+    topics_of,
+)
+from ropeway.transition import Cancel, Drop, Put, Transition
+
+_TRIES = 20
+_KEPT = 3600.0
+
+
+class Moved(Struct, frozen=True, kw_only=True):
+    """How many events a subscription gets, again or for the first time, or does not get."""
+
+    topic: str
+    partition: int
+    after: int
+    upto: int
+
+    @property
+    def count(self) -> int:
+        """How many events that is about; some of them may not be wanted by its filter."""
+        return max(0, self.upto - self.after)
+
+
+async def found(store: Store, task: str) -> SubscriptionRecord:
+    """Return a subscription; raises `SubscriptionNotFound`."""
+    (record,) = await store.get([subscription_key(task)])
+    if record is None:
+        raise SubscriptionNotFound(
+            f"there is no subscription {task}", hint="see: ropeway topics subscriptions"
+        )
+    return decode_subscription(record.value)
+
+
+async def move(store: Store, task: str, to: Start, *, back: bool) -> list[Moved]:
+    """Set the cursors of a subscription back, or forth, and no other way; returns how far."""
+    subscription = await found(store, task)
+    moved: list[Moved] = []
+    for topic in await topics_of(store, subscription.pattern):
+        for partition in range(topic.partitions):
+            offset = await resolve(store, log_of(topic.name, partition), to)
+            done = await _change(store, topic, partition, task, _mover(offset, back=back))
+            if done is not None:
+                low, high = sorted((done.offset, offset))
+                moved.append(Moved(topic=topic.name, partition=partition, after=low, upto=high))
+    return moved
+
+
+def _mover(offset: int, *, back: bool) -> Callable[[Cursor], Cursor | None]:
+    def change(cursor: Cursor) -> Cursor | None:
+        if (offset >= cursor.offset) if back else (offset <= cursor.offset):
+            return None
+        generation = cursor.generation + back
+        return replace(cursor, offset=offset, done=b"", clean=True, generation=generation)
+
+    return change
+
+
+async def _change(
+    store: Store,
+    topic: TopicRecord,
+    partition: int,
+    task: str,
+    change: Callable[[Cursor], Cursor | None],
+) -> Cursor | None:
+    """Change one cursor, whoever holds it; returns what it was, or None if there is no change."""
+    for _ in range(_TRIES):
+        records = await cursor_records(store, [topic], task)
+        record = records[partition]
+        if record is None:
+            return None
+        cursor = decode_cursor(record.value)
+        changed = change(cursor)
+        if changed is None:
+            return None
+        put = Put(cursor.key, encode(changed))
+        expect = {cursor.key: record.version}
+        (answer,) = await store.commit([Transition(expect=expect, put=(put,))])
+        if answer.ok:
+            return cursor
+    raise Refused(f"{task} moves all the time", hint="try again")
+
+
+async def replay(
+    store: Store, task: str, since: Start, until: Start, *, dry_run: bool
+) -> list[Moved]:
+    """Have events from `since` up to `until` go to one subscription again, beside what is new."""
+    subscription = await found(store, task)
+    moved: list[Moved] = []
+    changes: list[Transition] = []
+    name = new_id()
+    for topic in await topics_of(store, subscription.pattern):
+        for partition in range(topic.partitions):
+            log = log_of(topic.name, partition)
+            low, high = await resolve(store, log, since), await resolve(store, log, until)
+            low = max(low, await first_offset(store, log) - 1)
+            each = Moved(topic=topic.name, partition=partition, after=low, upto=high)
+            if each.count:
+                moved.append(each)
+                args = (subscription, topic.name, partition, low)
+                changes.append(begin(*args, replay=name, until=high))
+    if changes and not dry_run:
+        await store.commit(changes)
+    return moved
+
+
+async def remove(store: Store, task: str) -> None:
+    """Remove a subscription, with its cursors: nothing is kept for it any more."""
+    subscription = await found(store, task)
+    topics = [each for each in await all_topics(store) if fits(subscription.pattern, each.name)]
+    cursors = [each for topic in topics for each in await cursors_of(store, topic)]
+    mine = [each for each in cursors if each.subscription == task]
+    drops = (Drop(subscription_key(task)), *(Drop(each.key) for each in mine))
+    cancels = tuple(Cancel(each.job, keep=_KEPT) for each in mine)
+    await store.commit([Transition(drop=drops, cancel=cancels)])

@@ -1,0 +1,17 @@
+"""What tests of topics get: a rig, with workers where they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.worker.rig import Rig, opened
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """Return a place for tasks and workers; everything that is started there ends with the test."""
+    with opened(tmp_path, monkeypatch) as rig:
+        yield rig

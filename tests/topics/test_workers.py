@@ -1,0 +1,249 @@
+"""Durable subscriptions in workers that are killed, frozen and restarted, and publishers in a hurry."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from ropeway.message import JobRecord
+from ropeway.states import State
+from tests.places import KINDS, url_of
+from tests.worker.rig import Rig, Worker, until
+
+TASKS = """
+from msgspec import Struct
+
+class Moved(Struct):
+    account: str
+    number: int
+
+moved = app.topic("account.moved", Moved, key="account", partitions=2)
+
+def note(name, event):
+    witness(f"{name}:{event.account}:{event.number}", file=name)
+
+@moved.subscribe("loop", from_="start")
+async def in_loop(event: Moved):
+    note("loop", event)
+
+@moved.subscribe("thread", from_="start")
+def in_thread(event: Moved):
+    note("thread", event)
+
+@app.topics.subscribe("account.#", "slow", from_="start")
+async def slow(event: Moved):
+    await asyncio.sleep(0.001)
+    note("slow", event)
+"""
+
+PUBLISHER = """
+import random, sys, time
+from tasks import Moved, moved
+name, count = sys.argv[1], int(sys.argv[2])
+sent = 0
+while sent < count:
+    n = min(random.randint(1, 9), count - sent)
+    moved.publish_many([Moved(account=f"{name}{i % 3}", number=i) for i in range(sent, sent + n)])
+    sent += n
+    time.sleep(random.random() / 300)
+"""
+
+COUNT = 120
+
+
+def _publishers(rig: Rig) -> list[subprocess.Popen[bytes]]:
+    rig.folder.joinpath("publisher.py").write_text(PUBLISHER)
+    commands = [[sys.executable, "publisher.py", name, str(COUNT)] for name in "abcd"]
+    return [subprocess.Popen(command, cwd=rig.folder) for command in commands]
+
+
+def _seen(rig: Rig, name: str) -> dict[str, list[int]]:
+    """Return what a subscription has handled, by account, in order."""
+    found = defaultdict[str, list[int]](list)
+    for each in rig.executions(name):
+        _, account, number = each.mark.split(":")
+        found[account].append(int(number))
+    return found
+
+
+def _whole(seen: dict[str, list[int]]) -> bool:
+    return sorted(n for numbers in seen.values() for n in set(numbers)) == sorted(
+        list(range(COUNT)) * 4
+    )
+
+
+def _firsts(numbers: list[int]) -> list[int]:
+    return list(dict.fromkeys(numbers))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_event_is_skipped_or_lost_when_workers_are_killed(
+    rig: Rig, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Four publish at once, three subscribe, and workers die at random: each gets all, in order."""
+    rig.set(url=url_of(kind, rig.folder, request), lease=1)
+    module = rig.tasks(TASKS)
+    publishers, chance = _publishers(rig), random.Random(kind)
+    for _ in range(3):
+        worker = rig.worker()
+        time.sleep(0.3 + chance.random() * 0.6)  # the moment of the death is what differs
+        worker.kill()
+    assert [each.wait(30) for each in publishers] == [0] * 4
+    rig.worker()
+    names = ("loop", "thread", "slow")
+    until(lambda: all(_whole(_seen(rig, name)) for name in names), 40)
+    for name in names:
+        for numbers in _seen(rig, name).values():
+            assert _firsts(numbers) == sorted(set(numbers)), (name, numbers)
+    until(lambda: not any(each.lag for each in module.moved.subscriptions()))
+    assert [each.missed for each in module.moved.subscriptions()] == [0] * 6
+
+
+def test_a_zombie_does_not_move_the_cursor(rig: Rig) -> None:
+    """A frozen worker that goes on later may run events once more, and changes nothing by that."""
+    module = rig.tasks("""
+        topic = app.topic("t", int)
+
+        @topic.subscribe("s")
+        async def handle(event: int):
+            witness(str(event))
+            if event == 1:
+                while not gate():
+                    await asyncio.sleep(0.01)
+    """)
+    module.app.topics.declare()
+    first = rig.worker()
+    module.topic.publish_many([1, 2, 3])
+    until(lambda: len(rig.marks()) == 3)
+    first.freeze()
+    second = rig.worker()
+    rig.open_gate()
+    # What the frozen one had begun is run by the other, as jobs; then what is new.
+    until(lambda: len(rig.marks()) >= 4 and _lag(module) == 0)
+    module.topic.publish(4)
+    until(lambda: "4" in rig.marks())
+    first.thaw()
+    until(lambda: "taken it over" in first.said() or "given back" in first.said())
+    module.topic.publish(5)
+    until(lambda: "5" in rig.marks())
+    until(lambda: _lag(module) == 0)
+    assert rig.marks().count("5") == 1
+    assert [each.offset for each in module.topic.subscriptions()] == [5]
+    assert second.stop() == 0
+    assert first.stop() == 0
+
+
+def _lag(module: Any) -> int:
+    return sum(each.lag for each in module.topic.subscriptions())
+
+
+def test_an_event_that_kills_its_process_ends_in_quarantine(rig: Rig) -> None:
+    """It is found out as any other job would be; the others of its batch, and of its key, go on."""
+    module = rig.tasks("""
+        topic = app.topic("t", int, key=str)
+
+        @topic.subscribe("s", from_="start")
+        async def handle(event: int):
+            if event == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            witness(str(event))
+    """)
+    module.topic.publish_many([1, 2, 3, 4])
+    module.topic.publish(3, key="4")
+    module.topic.publish(4)
+    rig.worker()
+    until(lambda: _states(rig, "t/s").count(State.QUARANTINED) == 2, 50)
+    until(lambda: _lag(module) == 0)
+    module.topic.publish(5)
+    until(lambda: "5" in rig.marks())
+    assert set(rig.marks()) == {"1", "2", "4", "5"}
+    until(lambda: rig.marks().count("4") >= 2)
+
+
+def _states(rig: Rig, task: str) -> list[State]:
+    found: list[JobRecord] = rig.jobs()
+    return [each.state for each in found if each.message.task == task]
+
+
+def test_a_worker_that_stops_hands_its_cursors_over_at_once(rig: Rig) -> None:
+    """What runs ends first, and nothing is run twice; the next one goes on without waiting."""
+    rig.set(lease=60)
+    module = rig.tasks("""
+        topic = app.topic("t", int)
+
+        @topic.subscribe("s", from_="start")
+        async def handle(event: int):
+            witness(str(event))
+            await asyncio.sleep(0.05 if event else 0.5)
+    """)
+    module.topic.publish_many(range(5))
+    first = rig.worker()
+    until(lambda: len(rig.marks()) == 5)
+    second = rig.worker()
+    assert first.stop() == 0
+    module.topic.publish_many([5, 6])
+    until(lambda: len(rig.marks()) == 7)
+    assert sorted(rig.marks()) == ["0", "1", "2", "3", "4", "5", "6"]
+    assert second.stop() == 0
+
+
+def test_a_replay_and_a_rewind_reach_the_worker_that_holds_the_cursor(rig: Rig) -> None:
+    """A replay has a cursor of its own, which ends; set back, the holder goes on from there."""
+    module = rig.tasks("""
+        topic = app.topic("t", int)
+
+        @topic.subscribe("s", from_="start")
+        async def handle(event: int):
+            witness(str(event))
+
+        @topic.subscribe("other", from_="start")
+        async def other(event: int):
+            witness(str(event), file="other")
+    """)
+    module.topic.publish_many([1, 2, 3])
+    rig.worker()
+    until(lambda: len(rig.marks()) == 3 and _lag(module) == 0)
+    assert module.topic.replay("s", 2, dry_run=True) == 2
+    assert module.topic.replay("s", 2) == 2
+    until(lambda: not any(each.replay for each in module.topic.subscriptions()))
+    assert rig.marks() == ["1", "2", "3", "2", "3"]
+    assert module.topic.rewind("s", "start") == 3
+    until(lambda: len(rig.marks()) == 8)
+    until(lambda: _lag(module) == 0)
+    assert rig.marks()[5:] == ["1", "2", "3"]
+    assert len(rig.executions("other")) == 3
+    module.topic.unsubscribe("s")
+    module.topic.publish(4)
+    until(lambda: len(rig.executions("other")) == 4)
+    assert len(rig.marks()) == 8
+    assert [each.name for each in module.topic.subscriptions()] == ["other"]
+
+
+def test_what_takes_long_holds_up_nothing_but_its_key(rig: Rig) -> None:
+    """Events behind it are done and noted; a crash then runs it again, and not those."""
+    module = rig.tasks("""
+        topic = app.topic("t", int)
+
+        @topic.subscribe("s", from_="start")
+        async def handle(event: int):
+            witness(str(event))
+            if event == 0:
+                while not gate():
+                    await asyncio.sleep(0.01)
+    """)
+    module.topic.publish_many(range(300))
+    worker: Worker = rig.worker()
+    until(lambda: len(rig.marks()) == 300)
+    until(lambda: _lag(module) == 1)
+    worker.kill()
+    rig.open_gate()
+    rig.worker()
+    until(lambda: _lag(module) == 0)
+    until(lambda: rig.marks().count("0") == 2)
+    assert len(rig.marks()) == 301
