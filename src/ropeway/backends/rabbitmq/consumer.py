@@ -20,6 +20,10 @@ HELD = 600.0
 """Seconds after which a message that was handed out is acknowledged: the store has it long since,
 and a server ends the connection of who holds one for long (`consumer_timeout`, 30 minutes)."""
 
+RENEWED = 5.0
+"""Seconds after which a consumer that was sent nothing is replaced. A server does not always say that
+a queue was deleted and made again, and then a consumer of before gets nothing for ever."""
+
 _MOST = 2000
 
 
@@ -37,13 +41,24 @@ class Consumer:
         self.line = line
         self.ended = False
         self.touched = time.monotonic()
-        self._arrived = arrived
+        self.arrived = arrived
         self._channel: Channel | None = None
         self._running = ""
         self._count = 0
         self._prefetch = 0
         self._ahead: deque[Delivered] = deque()
         self._held: dict[int, _Held] = {}
+        self._quiet = self.touched
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that it was sent is still to be settled."""
+        return not self._held
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is time for another one."""
+        return bool(self._running) and time.monotonic() - self._quiet > RENEWED
 
     @property
     def ahead(self) -> int:
@@ -71,12 +86,13 @@ class Consumer:
         self._count += 1
         tag = f"ropeway-{self._count}"
         self._running = tag
+        self._quiet = self.touched
         await self._channel.ask(
             commands.Basic.Qos(0, self._prefetch, False),
             commands.Basic.Consume(0, self.line, tag),
-            # Its answer comes after what was handed over.
-            commands.Queue.Declare(0, self.line, passive=True),
         )
+        # The answer to this comes after what was handed over at once.
+        await self._channel.ask(commands.Queue.Declare(0, self.line, passive=True))
 
     def take(self, n: int) -> list[Delivered]:
         """Hand out at most `n` of what is here, oldest first."""
@@ -154,16 +170,19 @@ class Consumer:
                 self._requeue([event.tag])
                 return
             self._ahead.append(event)
+            self._quiet = time.monotonic()
         elif isinstance(
             event, commands.Basic.Cancel | commands.Channel.Close | commands.Connection.Close
         ):
             # The queue, the channel or the connection is gone: what came ahead is the server's.
             self._ahead.clear()
             self._running, self.ended = "", True
-        self._arrived()
+        self.arrived()
 
-
-async def stop(consumer: Consumer) -> None:
-    """Give back what came ahead, if there is anybody to give it to."""
-    with contextlib.suppress(Lost):
-        await consumer.give_back([])
+    async def close(self) -> None:
+        """Give up what is held, if there is anybody to give it to."""
+        self.ended = True
+        with contextlib.suppress(Lost):
+            await self.give_back([])
+            if self._channel is not None:
+                await self._channel.close()

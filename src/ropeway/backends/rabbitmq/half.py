@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from ropeway.backends.rabbitmq.address import Address
-from ropeway.backends.rabbitmq.consumer import Consumer, stop
+from ropeway.backends.rabbitmq.consumer import Consumer
 from ropeway.backends.rabbitmq.frames import Delivered
 from ropeway.backends.rabbitmq.letters import dead, letter_of, line_of, message_from
 from ropeway.backends.rabbitmq.publisher import Publisher
@@ -59,8 +59,8 @@ class RabbitHalf:
         if self._tending is not None:
             self._tending.cancel()
             self._tending = None
-        for consumer in list(self._consumers.values()):
-            await stop(consumer)
+        for consumer in list(self._numbered.values()):
+            await consumer.close()
         self._consumers.clear()
         self._numbered.clear()
         self._number_of.clear()
@@ -218,11 +218,19 @@ class RabbitHalf:
             awaited = {
                 line_of(q, kind) for qs in self._listening.values() for q in qs for kind in KINDS
             }
-            for consumer in list(self._consumers.values()):
-                if consumer.ended:
-                    self._remove(consumer)
-                    continue
-                try:
-                    await consumer.tend(wanted=consumer.line in awaited)
-                except Lost:
-                    self._remove(consumer)
+            for consumer in list(self._numbered.values()):
+                await self._tend_to(consumer, wanted=consumer.line in awaited)
+
+    async def _tend_to(self, consumer: Consumer, *, wanted: bool) -> None:
+        try:
+            await consumer.tend(wanted=wanted)
+            if consumer.stale and self._consumers.get(consumer.line) is consumer:
+                await consumer.give_back([])
+                del self._consumers[consumer.line]
+                consumer.arrived()  # who waits begins with a new one
+            if consumer.idle and self._consumers.get(consumer.line) is not consumer:
+                await consumer.close()
+        except Lost:
+            consumer.ended = True
+        if consumer.ended:
+            self._remove(consumer)

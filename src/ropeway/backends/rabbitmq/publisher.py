@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from pamqp import commands
@@ -44,6 +45,8 @@ class _Confirming:
         self.channel: Channel | None = None
         self._number, self._lowest = 0, 1
         self._pending: dict[int, _Batch] = {}
+        self._retired = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def open(self, wire: Wire) -> None:
         self.channel = await wire.channel(self._hear)
@@ -52,6 +55,15 @@ class _Confirming:
     @property
     def usable(self) -> bool:
         return self.channel is not None and self.channel.ended is None
+
+    def retire(self) -> None:
+        """End it once everything is confirmed."""
+        self._retired = True
+        self._rest()
+
+    def _rest(self) -> None:
+        if self._retired and not self._pending and self.channel is not None:
+            self._closing = asyncio.create_task(_close(self.channel))
 
     def send(self, letters: Sequence[Letter]) -> _Batch:
         assert self.channel is not None
@@ -71,12 +83,18 @@ class _Confirming:
                     batch.answered(refused=event.refused)
             if event.multiple:
                 self._lowest = event.tag + 1
+            self._rest()
         elif isinstance(event, Returned):
             self.returned.add(event.properties.message_id)
         elif isinstance(event, commands.Channel.Close | commands.Connection.Close):
             pending, self._pending = set(self._pending.values()), {}
             for batch in pending:
                 batch.lost(Lost(event.reply_text))
+
+
+async def _close(channel: Channel) -> None:
+    with contextlib.suppress(Lost):
+        await channel.close()
 
 
 class Publisher:
@@ -109,11 +127,14 @@ class Publisher:
             ids = {each.id for each in left} & way.returned
             way.returned -= ids
             lost_ones = [each for each in left if each.id in ids]
-            for each in lost_ones:
-                way.declared.forget(each.key)
             left = [each for each in lost_ones if not each.exchange]
             if not left:
                 return [each.id for each in lost_ones]
+            # What a channel knows of a queue that was deleted it applies to the new one, too: what
+            # it publishes there is confirmed, and nobody gets it.
+            if self._confirming is way:
+                self._confirming = None
+            way.retire()
         raise Backpressure(
             f"the queue {left[0].key!r} is removed as soon as it is made",
             hint="who deletes it, or which policy?",
@@ -131,9 +152,7 @@ class Publisher:
         async with self._opening:
             way = self._confirming
             if way is None or not way.usable:
-                old = way.declared if way is not None else None
-                same = old is not None and old.wire is wire
-                way = _Confirming(old if old is not None and same else Declared(wire))
+                way = _Confirming(Declared(wire))
                 await way.open(wire)
                 self._confirming = way
         return way

@@ -32,10 +32,6 @@ class Declared:
                 await self._ask(commands.Queue.Declare(0, name, passive=True))
             self._known.add(name)
 
-    def forget(self, name: str) -> None:
-        """Hear that a queue is not there any more."""
-        self._known.discard(name)
-
     async def depth(self, name: str) -> int:
         """Count what is ready in a queue; one that is not there has nothing."""
         try:
