@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from typing import ClassVar
+
+_UNKNOWN = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
 class RopewayError(Exception):
@@ -109,6 +112,16 @@ class BackendUnavailable(RopewayError):
 
     code = "RW-201"
     exit_code = 7
+
+    def __init__(self, fact: str = "", *, hint: str = "", away: bool = False) -> None:
+        super().__init__(fact, hint=hint)
+        self.away = away
+        """Whether nobody answers, or who does is starting: it may be back without anybody's help."""
+
+
+def is_unknown_host(error: BaseException) -> bool:
+    """Whether an error of the system says that there is no such host."""
+    return isinstance(error, socket.gaierror) and error.errno in _UNKNOWN
 
 
 class Backpressure(RopewayError):

@@ -14,12 +14,12 @@ from tests.servers.process import HOST
 class Proxy:
     """Passes bytes on between its own port and a server's, until it is told otherwise.
 
-    With `tls` clients speak TLS to it; the server does not.
+    With `tls` clients speak TLS to it; the server does not. Its own port is any that is free.
     """
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, *, own: int = 0) -> None:
         self._to, self._tls = port, tls
-        self.port = 0
+        self.port = own
         self._passing = asyncio.Event()
         self._passing.set()
         self._answering = True
@@ -28,7 +28,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, HOST, 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, HOST, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

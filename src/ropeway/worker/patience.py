@@ -6,10 +6,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from ropeway.errors import Indeterminate, RopewayError
+from ropeway.errors import BackendUnavailable, Indeterminate, RopewayError
 
 T = TypeVar("T")
 
@@ -25,6 +25,24 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two tries: who waits for long goes on within a second of the backend's return."""
 
 _SELDOM, _SELDOMEST = 30.0, 600.0
+
+
+async def once_there(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do what a worker begins with, as soon as its backend is there.
+
+    What is away, or does not answer, is waited for: who starts a worker starts its server beside it,
+    or is just replacing it. What a person has to change is raised.
+    """
+    waiting = Patience("jobs are fetched")
+    while True:
+        try:
+            return await waiting.ask(work())
+        except BackendUnavailable as error:
+            if not error.away:
+                raise
+            await waiting.rest(error)
+        except Indeterminate as error:
+            await waiting.rest(error)
 
 
 class Patience:

@@ -30,6 +30,7 @@ from ropeway.worker.frames import Manifest
 from ropeway.worker.held import Held
 from ropeway.worker.options import WorkerOptions
 from ropeway.worker.orders import Orders
+from ropeway.worker.patience import once_there
 from ropeway.worker.registry import Registry
 from ropeway.worker.renew import Renewer
 from ropeway.worker.reporting import Reporter, Serves
@@ -87,17 +88,10 @@ class Supervisor:
         # What tasks of several children send in the same moment becomes one commit.
         shared = Batched(backend)
         try:
-            await self._or_stop(backend.open())
+            await self._or_stop(once_there(lambda: self._prepare(backend, manifest)))
             if self._orders.stop.is_set():
                 self._in_vain = True
                 return 0
-            fleet.hold(await backend.lifeline(self._holder))
-            require(backend.capabilities, "shared", "a worker of several processes")
-            await bring_into_force(backend, manifest.limits)
-            await topology.declare(backend, manifest.exchanges, manifest.bindings)
-            await declaring.bring_into_force(backend, manifest.schedules, self._options.target)
-            await declare_topics(backend, manifest.topics)
-            await declare_subscriptions(backend, manifest.subscriptions)
             fleet.serve(shared)
             self._greet(settings, manifest)
             self._reporter.code = manifest.code
@@ -107,6 +101,16 @@ class Supervisor:
             await fleet.close(kill=True)
             if not self.unanswered:
                 await shared.close()
+
+    async def _prepare(self, backend: Backend, manifest: Manifest) -> None:
+        await backend.open()
+        self._fleet.hold(await backend.lifeline(self._holder))
+        require(backend.capabilities, "shared", "a worker of several processes")
+        await bring_into_force(backend, manifest.limits)
+        await topology.declare(backend, manifest.exchanges, manifest.bindings)
+        await declaring.bring_into_force(backend, manifest.schedules, self._options.target)
+        await declare_topics(backend, manifest.topics)
+        await declare_subscriptions(backend, manifest.subscriptions)
 
     async def _at_work(self, backend: Backend, settings: Settings, manifest: Manifest) -> int:
         reporter, fleet = self._reporter, self._fleet

@@ -13,12 +13,15 @@ from ropeway.errors import (
     ConfigError,
     Indeterminate,
     RopewayError,
+    is_unknown_host,
 )
 
 _ROLLED_BACK = ("40001", "40P01")
 _GONE = ("08", "57P01", "57P02", "57P03", "57P05", "25006", "25P03")
 _FULL = ("53100", "53200")
 _NO_TEXT = "22021"
+# It has to wait, for others or for itself; what a person has to change is not among these.
+_PASSING = ("08", "25006", "40", "53", "57", "58")
 
 _SAID: tuple[tuple[str, str, str], ...] = (
     ("28P01", "the server refuses the password", "check the url, or PGPASSWORD, or ~/.pgpass"),
@@ -75,7 +78,9 @@ def translated(error: Exception, address: Address, *, unknown: bool) -> Exceptio
         return _from_server(error, error.sqlstate, address)
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return BackendUnavailable(
-            f"no server of {address} can write", hint="name the primary, or all hosts, in the url"
+            f"no server of {address} can write",
+            hint="name the primary, or all hosts, in the url",
+            away=True,
         )
     if isinstance(error, ssl.SSLError):
         return BackendUnavailable(
@@ -83,9 +88,10 @@ def translated(error: Exception, address: Address, *, unknown: bool) -> Exceptio
             hint="check sslmode and sslrootcert in the url",
         )
     if isinstance(error, TimeoutError):
-        return BackendUnavailable(f"{address} does not answer")
+        return BackendUnavailable(f"{address} does not answer", away=True)
     if gone(error):
-        return BackendUnavailable(f"{address} cannot be reached: {_text(error)}")
+        fact = f"{address} cannot be reached: {_text(error)}"
+        return BackendUnavailable(fact, away=not is_unknown_host(error))
     return error
 
 
@@ -96,11 +102,12 @@ def _from_server(error: asyncpg.PostgresError, state: str, address: Address) -> 
         return Backpressure(
             f"{address} has no room left: {_text(error)}", hint="free disk or memory of the server"
         )
+    away = state.startswith(_PASSING)
     for start, fact, hint in _SAID:
         if state.startswith(start):
-            return BackendUnavailable(f"{address}: {fact}: {_text(error)}", hint=hint)
-    if state.startswith(("08", "53", "57", "58", "40", "XX", "F0")):
-        return BackendUnavailable(f"{address} cannot do its work: {_text(error)}")
+            return BackendUnavailable(f"{address}: {fact}: {_text(error)}", hint=hint, away=away)
+    if away or state.startswith(("XX", "F0")):
+        return BackendUnavailable(f"{address} cannot do its work: {_text(error)}", away=away)
     return error
 
 

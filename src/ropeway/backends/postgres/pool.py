@@ -92,7 +92,8 @@ class Pool:
                 await self._room.acquire()
         except TimeoutError:
             raise BackendUnavailable(
-                f"{self._opener.address} is too slow: no connection became free in time"
+                f"{self._opener.address} is too slow: no connection became free in time",
+                away=True,
             ) from None
 
     async def _open(self, deadline: float) -> Session:
@@ -100,4 +101,5 @@ class Pool:
             async with asyncio.timeout_at(deadline):
                 return await self._opener.open()
         except TimeoutError:
-            raise BackendUnavailable(f"{self._opener.address} does not answer") from None
+            fact = f"{self._opener.address} does not answer"
+            raise BackendUnavailable(fact, away=True) from None

@@ -53,7 +53,7 @@ async def _call(wire: Wire, packed: bytes, hint: str = _SILENT[0]) -> Reply:
         return await wire.call(packed)
     except Lost as lost:
         raise BackendUnavailable(
-            f"the Redis server {wire.host} cannot be reached: {lost}", hint=hint
+            f"the Redis server {wire.host} cannot be reached: {lost}", hint=hint, away=True
         ) from None
 
 
@@ -106,7 +106,8 @@ class Dialler:
             except BackendUnavailable as error:
                 problems.append(error)
         told = "; ".join(sorted({error.fact for error in problems}))
-        raise BackendUnavailable(told, hint=problems[0].hint)
+        away = any(error.away for error in problems)
+        raise BackendUnavailable(told, hint=problems[0].hint, away=away)
 
     async def _by_sentinel(self, wire: Wire) -> Host:
         await hello(wire, self.address.sentinel_login, self.address.tls)
@@ -135,6 +136,7 @@ class Dialler:
             f"no node of the cluster serves the slot {wanted}, where the namespace "
             f"{self.address.namespace!r} is",
             hint="see CLUSTER INFO",
+            away=True,
         )
 
     async def _master(self, connect: Connect[W], host: Host) -> W:
@@ -192,7 +194,9 @@ def refuse_unusable(address: Address, host: Host, greeting: dict[str, Any]) -> N
         )
     if greeting.get("role") != "master":
         raise BackendUnavailable(
-            f"the Redis server {host} is a replica", hint="name the master, or use Sentinel"
+            f"the Redis server {host} is a replica",
+            hint="name the master, or use Sentinel",
+            away=address.kind != "server",  # a failover is on its way
         )
 
 

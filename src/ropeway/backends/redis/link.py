@@ -212,5 +212,5 @@ def _raise(writes: bool, lost: Lost | None, error: Exception) -> NoReturn:
 
 def _silent(wire: Wire, lost: Lost) -> BackendUnavailable:
     return BackendUnavailable(
-        f"the Redis server {wire.host} did not answer: {lost}", hint="is it running?"
+        f"the Redis server {wire.host} did not answer: {lost}", hint="is it running?", away=True
     )

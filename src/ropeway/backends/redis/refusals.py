@@ -38,6 +38,9 @@ _KNOWN: dict[str, tuple[type[RopewayError], str, str]] = {
     "NOPERM": (BackendUnavailable, "does not allow this user to do that", ""),
 }
 
+_PASSING = {"LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY"}
+"""What ends by itself, or by what is being done about it already."""
+
 _FOREIGN_KEY = re.compile(r"non local key|hash to the same slot", re.IGNORECASE)
 
 
@@ -60,7 +63,10 @@ def refusal(reply: Exception, server: str, doing: str) -> Exception:
     if word(reply) == "NOPERM":
         # It names the command, the key or the channel that is missing.
         fact, hint = f"refuses: {text.removeprefix('NOPERM ')}", _rights()
-    return kind(f"the Redis server {server} {fact}", hint=hint)
+    told = f"the Redis server {server} {fact}"
+    if kind is BackendUnavailable:
+        return BackendUnavailable(told, hint=hint, away=word(reply) in _PASSING)
+    return kind(told, hint=hint)
 
 
 def _of_script(text: str) -> tuple[type[RopewayError], str, str] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from ropeway.backends.redis.address import Host, Tls
-from ropeway.errors import BackendUnavailable, ConfigError
+from ropeway.errors import BackendUnavailable, ConfigError, is_unknown_host
 
 Reply = Any
 """What a server said: bytes, int, float, list, dict, None; or a `hiredis.ReplyError`, not raised."""
@@ -89,6 +89,7 @@ def unreachable(host: Host, error: BaseException) -> BackendUnavailable:
     return BackendUnavailable(
         f"the Redis server {host} cannot be reached: {reason(error)}",
         hint="is it running, and does the URL name it?",
+        away=not is_unknown_host(error),
     )
 
 
