@@ -47,6 +47,8 @@ class ShiftedHarness:
         for backend in self._opened:
             assert isinstance(backend, PostgresBackend)
             backend.link.notify = _tell_nobody  # type: ignore[method-assign]
+            backend.link.telling = _nothing_to_tell  # type: ignore[method-assign]
+            backend.link.told = _told_nobody  # type: ignore[method-assign]
 
     async def close(self) -> None:
         for backend in reversed(self._opened):
@@ -55,6 +57,15 @@ class ShiftedHarness:
 
 async def _tell_nobody(names: object) -> None:
     """Lose what others would hear."""
+
+
+def _told_nobody(names: object) -> None:
+    """Lose what others in this process would hear."""
+
+
+def _nothing_to_tell(names: object) -> tuple[str, list[str]]:
+    """Have a statement that tells by itself tell nothing."""
+    return "nobody", []
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ generate_series(1, {count}) n
 _PLANS: dict[str, set[str]] = {
     "look": {"lanes", "leased", "waking"},
     "look_from": {"lanes", "leased", "waking"},
+    "look_and_claim": {"lanes", "leased", "waking"},
     "claim_due": {"lanes"},
     "claim_expired": {"leased", "record_pkey"},
     "candidates": {"lanes"},

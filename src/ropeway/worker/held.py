@@ -30,12 +30,16 @@ class Held:
         """These were claimed; returns those to run.
 
         After a pause that outlasts its leases a worker claims again what it is still running:
-        such a delivery is kept for the end of that run, see `drop`.
+        such a delivery is kept for the end of that run, see `drop`. So is one of the same attempt,
+        which comes when a standby took over that had not heard of the claim.
         """
         fresh: list[Delivery] = []
         for delivery in deliveries:
-            self.offers.take(delivery)
             old = self._fences.get(delivery.fence.id)
+            if old == delivery.fence:
+                self._again[old] = delivery
+                continue
+            self.offers.take(delivery)
             self._fences[delivery.fence.id] = delivery.fence
             if old is not None and old.attempt + 1 == delivery.fence.attempt:
                 self._again[old] = delivery

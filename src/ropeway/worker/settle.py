@@ -79,13 +79,14 @@ class Settler:
         """These have come; return those whose end is not known yet, for they are to be run.
 
         A claim that went with a settle in one commit may have taken that job over from this very
-        worker, when its lease was past. The settle was refused then; now it holds.
+        worker, when its lease was past, or when the server had forgotten the claim in a failover.
+        The settle was refused then; now it holds.
         """
         unknown: list[Delivery] = []
         for delivery in deliveries:
             refused = self._lost.get(delivery.fence.id)
             fence = refused.fence if refused else None
-            if refused and fence and fence.attempt + 1 == delivery.fence.attempt:
+            if refused and fence and delivery.fence.attempt in {fence.attempt, fence.attempt + 1}:
                 self._settle_anew(refused, delivery)
             else:
                 unknown.append(delivery)
@@ -168,11 +169,13 @@ class Settler:
         again = self._held.drop(fence)
         if answer.ok:
             self._returning.pop(fence, None)
+            if again is not None and again.fence == fence:
+                again = None  # the server had forgotten the claim before
         if again is not None and answer.ok:
             # Given back, and claimed by this very worker before the answer was here.
             self.resume(again)
         elif again is not None:
-            # Its lease ran out, and nobody but this worker took it over.
+            # Its lease ran out, or the server forgot it: nobody but this worker took it over.
             self._settle_anew(transition, again)
             return
         if not answer.ok and early:

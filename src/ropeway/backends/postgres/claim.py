@@ -108,15 +108,15 @@ class Claiming:
             self.finished = self._examined < _MOST_EXAMINED
 
     async def _take(self, name: str, *wanted: object) -> None:
-        # `returning` promises no order: the first two columns are the order that was asked for.
         rows = await self._fetch(name, *self._lessee, *wanted)
-        self._rows += sorted(rows, key=_place)
+        self._rows += sorted(rows, key=place_of)
 
     async def _fetch(self, name: str, *values: object) -> list[Any]:
         return await self._connection.fetch(SQL[name], *values)
 
 
-def _place(row: Row) -> tuple[float, int]:
+def place_of(row: Row) -> tuple[float, int]:
+    """What claimed rows are put in order by: `returning` promises none."""
     return row[0], row[1]
 
 

@@ -27,11 +27,19 @@ async def commit(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
     if sorted_out is None:
         return await _closely(link, transitions)
 
-    async def work(connection: Connection) -> tuple[set[str], set[str]]:
-        return await plain.do(connection, sorted_out)
+    async def work(connection: Connection) -> tuple[set[str], set[str], bool]:
+        if sorted_out.only_publishes and not connection.is_in_transaction():
+            queues = sorted_out.queues()
+            told = await plain.publish_and_tell(connection, sorted_out, link.telling([*queues]))
+            if told is not None:
+                return told, queues, True
+        return *(await plain.do(connection, sorted_out)), False
 
-    done, changed = await link.run(work, write=True, single=sorted_out.statements < 2)
-    await link.notify([*changed])
+    done, changed, told = await link.run(work, write=True, single=sorted_out.statements < 2)
+    if told:
+        link.told([*changed])
+    else:
+        await link.notify([*changed])
     left = {place for job_id, place in _places(sorted_out).items() if job_id not in done}
     if not left:
         return [APPLIED] * len(transitions)

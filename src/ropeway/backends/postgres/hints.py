@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 
 POLL = 0.5
@@ -22,24 +23,35 @@ def token(name: str) -> str:
     return "#" + hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
-def payloads(tokens: Iterable[str]) -> Iterator[str]:
-    """Pack tokens into as few texts as the server's bound on their length allows."""
-    packed: list[str] = []
-    length = 0
+def payloads(tokens: Iterable[str], teller: str = "") -> Iterator[str]:
+    """Pack tokens into as few texts as the server's bound on their length allows.
+
+    The first line of each says who tells.
+    """
+    packed = [teller]
+    length = len(teller)
     for each in tokens:
-        if packed and length + len(each) + 1 > _LONGEST_PAYLOAD:
+        if len(packed) > 1 and length + len(each) + 1 > _LONGEST_PAYLOAD:
             yield "\n".join(packed)
-            packed, length = [], 0
+            packed, length = [teller], len(teller)
         packed.append(each)
         length += len(each) + 1
-    if packed:
+    if len(packed) > 1:
         yield "\n".join(packed)
+
+
+def unpacked(payload: str) -> tuple[str, list[str]]:
+    """Return who tells, and the tokens."""
+    teller, *tokens = payload.split("\n")
+    return teller, tokens
 
 
 class Hints:
     """What `wait` reports: names that were not waited for before, and those that were told."""
 
     def __init__(self) -> None:
+        self.teller = secrets.token_hex(4)
+        """What it is called by those who hear of what it tells."""
         self._changes: dict[str, int] = {}
         # What the last wait that reported a name had seen.
         self._seen: dict[str, int] = {}

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 from ropeway.backends.postgres.address import Address
 from ropeway.backends.postgres.doubt import Doubts
 from ropeway.backends.postgres.failures import gone, rolled_back, translated
-from ropeway.backends.postgres.hints import POLL, Hints, token
+from ropeway.backends.postgres.hints import POLL, Hints, payloads, token
 from ropeway.backends.postgres.listener import Listener, notify
 from ropeway.backends.postgres.migrations import prepare
 from ropeway.backends.postgres.pool import Pool
@@ -146,7 +146,9 @@ class Link:
         if not attempt.late:
             return translated(error, self.address, unknown=attempt.committing)
         fact = f"{self.address} did not answer within {self.deadline:g} s"
-        return Indeterminate(fact) if attempt.committing else BackendUnavailable(fact)
+        if attempt.committing:
+            return Indeterminate(fact)
+        return BackendUnavailable(fact, away=True)
 
     async def notify(self, names: Sequence[str]) -> None:
         """Tell those who wait for any of `names`, here at once and elsewhere soon; a hint."""
@@ -155,6 +157,15 @@ class Link:
         self._untold |= tokens
         if self._teller is None and self._untold:
             self._teller = asyncio.create_task(self._tell())
+
+    def telling(self, names: Sequence[str]) -> tuple[str, list[str]]:
+        """Return the channel and the texts for who tells by himself, with what he does."""
+        tokens = {token(name) for name in names}
+        return self.address.schema, [*payloads(tokens, self.hints.teller)]
+
+    def told(self, names: Sequence[str]) -> None:
+        """Tell those who wait here; elsewhere they have been told."""
+        self.hints.tell({token(name) for name in names})
 
     async def flush(self) -> None:
         """Return when everything that `notify` was given has been told, or could not be."""
@@ -174,7 +185,7 @@ class Link:
     async def _tell_over_pool(self, tokens: set[str]) -> None:
         session = await self._pool.take(asyncio.get_running_loop().time() + self.deadline)
         try:
-            await notify(session, self.address.schema, tokens)
+            await notify(session, self.address.schema, payloads(tokens, self.hints.teller))
         finally:
             self._pool.give(session)
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from ropeway.backends.postgres.hints import Hints, payloads
+from ropeway.backends.postgres.hints import Hints, payloads, unpacked
 from ropeway.backends.postgres.sessions import CONNECT, Opener, Session
 
 _NOTIFY = "select pg_notify($1, payload) from unnest($2::text[]) as payload"
@@ -49,7 +49,7 @@ class Listener:
         if session is None or not session.usable:
             return False
         async with self._busy:
-            await notify(session, self._channel, tokens)
+            await notify(session, self._channel, payloads(tokens, self._hints.teller))
         return True
 
     async def close(self) -> None:
@@ -107,14 +107,15 @@ class Listener:
                     watchdog.cancel()
 
     def _heard(self, connection: Any, sender: int, channel: str, payload: Any) -> None:
-        if sender != connection.get_server_pid():  # its own have been told already
-            self._hints.tell(str(payload).split("\n"))
+        teller, tokens = unpacked(str(payload))
+        if teller != self._hints.teller:  # its own have been told already
+            self._hints.tell(tokens)
 
 
-async def notify(session: Session, channel: str, tokens: Iterable[str]) -> None:
+async def notify(session: Session, channel: str, texts: Iterable[str]) -> None:
     """Tell everybody who listens, over a given session."""
     watchdog = asyncio.get_running_loop().call_later(CONNECT, session.drop)
     try:
-        await session.connection.execute(_NOTIFY, channel, list(payloads(tokens)))
+        await session.connection.execute(_NOTIFY, channel, list(texts))
     finally:
         watchdog.cancel()

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from ropeway.backends.postgres.lanes import Lane, is_limited, lane_of
-from ropeway.backends.postgres.rows import columns
+from ropeway.backends.postgres.rows import Row, columns
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.claims import Claim
@@ -49,7 +49,7 @@ class Look(Struct):
     def bands(self, claim: Claim) -> dict[int, dict[Lane, float]]:
         """Return the bands in which something waits that a claim may have, lane by lane."""
         found: dict[int, dict[Lane, float]] = {}
-        lowest, highest = lane_of(claim.lowest), lane_of(claim.highest, limited=True)
+        lowest, highest = _lanes_of(claim)
         for kind in kinds_of(claim):
             for lane, place in self.lanes.get((claim.queue, kind), {}).items():
                 if lowest <= lane <= highest:
@@ -92,6 +92,11 @@ def kinds_of(claim: Claim) -> list[int]:
     return [KIND_NUMBERS[kind] for kind in claim.wanted]
 
 
+def _lanes_of(claim: Claim) -> tuple[int, int]:
+    """The lowest and the highest lane that a claim may have something of."""
+    return lane_of(claim.lowest), lane_of(claim.highest, limited=True)
+
+
 class Since:
     """From where on the claims of one process look: from the start, unless too much lies there."""
 
@@ -108,18 +113,45 @@ class Since:
         """Look at what claims have to see to."""
         places = sorted({(claim.queue, kind) for claim in claims for kind in kinds_of(claim)})
         start = time.monotonic()
-        if start < self._until and all(place in self._leases for place in places):
+        if self._knows(places, start):
             found = await self._look_from(connection, places)
             self._remember(places, found)
             return found
         self._lanes.clear()
         wanted = [(*place, _EVERYTHING) for place in places]
         found = _read(await connection.fetch(SQL["look"], *columns(wanted, 3)))
+        self._judge(places, found, start)
+        return found
+
+    async def look_and_claim(
+        self, connection: Connection, claims: Sequence[Claim], lessee: tuple[str, float]
+    ) -> tuple[Look, list[Row]]:
+        """Look, and in the same round trip lease what is found, where one statement takes it all."""
+        wanted = [
+            (claim.queue, kind, _EVERYTHING, *_lanes_of(claim), claim.n)
+            for claim in claims
+            for kind in kinds_of(claim)
+        ]
+        places = {(queue, kind) for queue, kind, *_ in wanted}
+        start = time.monotonic()
+        if len(places) < len(wanted) or self._knows(places, start):
+            return await self.look(connection, claims), []
+        self._lanes.clear()
+        rows = await connection.fetch(SQL["look_and_claim"], *lessee, *columns(wanted, 6))
+        found = _read(told(row) for row in rows if row[3] is None)
+        self._judge(sorted(places), found, start)
+        return found, [row for row in rows if row[3] is not None]
+
+    def _knows(self, places: Iterable[Place], now: float) -> bool:
+        """Whether to look from a place on."""
+        return now < self._until and all(place in self._leases for place in places)
+
+    def _judge(self, places: Sequence[Place], found: Look, start: float) -> None:
+        """Look from a place on for a while, if a look at everything has read too much."""
         if found.entries > MANY:
             self._leases.clear()
             self._until = start + (_SELDOM + 1) * (time.monotonic() - start)
             self._remember(places, found)
-        return found
 
     async def _look_from(self, connection: Connection, places: Sequence[Place]) -> Look:
         leases = [(*place, self._leases[place]) for place in places]
@@ -135,6 +167,12 @@ class Since:
             self._lanes |= {
                 (*place, lane): min(found.now, first.get(lane, found.now)) for lane in _LANES
             }
+
+
+def told(row: Row) -> tuple[Any, ...]:
+    """What a row of `look_and_claim` without an id says, in the order of `look`."""
+    now, entries, place, _, _, queue, kind, _, lease, lane, *_, woken = row
+    return now, queue, kind, lane, place, lease, woken, entries
 
 
 def _read(rows: Iterable[Any]) -> Look:

@@ -12,11 +12,13 @@ from typing import Any
 import asyncpg
 from msgspec import Struct, field
 
+from ropeway.backends.postgres.failures import gone
 from ropeway.backends.postgres.rows import columns
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.broker import Held
 from ropeway.envelope import KIND_NUMBERS, NUMBERS, error_of, head_of
+from ropeway.errors import Indeterminate
 from ropeway.message import Failure, Fence, Message, job_key
 from ropeway.states import State
 from ropeway.store import queue_name
@@ -33,6 +35,15 @@ class Plain(Struct):
     unkept: dict[str, int] = field(default_factory=dict)
     release: dict[str, int] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
+
+    @property
+    def only_publishes(self) -> bool:
+        """Whether there is nothing else in it."""
+        return len(self.publish) == len(self.rows)
+
+    def queues(self) -> set[str]:
+        """The names of the queues that it publishes to, as who waits names them."""
+        return {queue_name(self.rows[job_id][2]) for job_id in self.publish}
 
     @property
     def statements(self) -> int:
@@ -121,6 +132,25 @@ def _release_row(settle: Release) -> Row:
     )
 
 
+async def publish_and_tell(
+    connection: Connection, plain: Plain, telling: tuple[str, list[str]]
+) -> set[str] | None:
+    """Publish, commit and tell, in one round trip; returns the ids of which it was done.
+
+    None if it failed, and it is not known how far it came: to be done once more without telling.
+    """
+    rows = [plain.rows[job_id] for job_id in plain.publish]
+    try:
+        known = await connection.fetchval(SQL["publish_and_tell"], *columns(rows, 11), *telling)
+    except asyncpg.QueryCanceledError as error:
+        raise Indeterminate("publishing took too long, and was ended before or after") from error
+    except asyncpg.PostgresError as error:
+        if gone(error):
+            raise
+        return None
+    return plain.publish.keys() - set(known)
+
+
 async def do(connection: Connection, plain: Plain) -> tuple[set[str], set[str]]:
     """Do what can be done; return the ids of which it was done, and the names that changed."""
     done: set[str] = set()
@@ -129,7 +159,7 @@ async def do(connection: Connection, plain: Plain) -> tuple[set[str], set[str]]:
         rows = [plain.rows[job_id] for job_id in plain.publish]
         known = await connection.fetchval(SQL["publish"], *columns(rows, 11))
         done |= plain.publish.keys() - set(known)
-        changed |= {queue_name(row[2]) for row in rows}
+        changed |= plain.queues()
     for name, among in ("finish", plain.finish), ("finish_unkept", plain.unkept):
         if among:
             found = await _each(connection, name, plain, among)

@@ -187,3 +187,15 @@ begin
     return array(select i from unnest(ids) i
         where i <> all (coalesce(fresh, '{}')) or i = any (coalesce(ended, '{}')));
 end $$;
+
+-- The same as a transaction of its own, and then, when that is on the disk, tells those who wait. So
+-- they hear of it before the sender does, and NOTIFY, at whose lock commits queue, is a commit apart.
+create procedure publish_and_tell(ids text[], tasks text[], queues text[], bands smallint[],
+    kinds smallint[], dues float8[], delays float8[], expiries float8[], withins float8[],
+    heads bytea[], bodies bytea[], channel text, hints text[], inout known text[]) language plpgsql
+as $$
+begin
+    known := publish(ids, tasks, queues, bands, kinds, dues, delays, expiries, withins, heads, bodies);
+    commit;
+    perform pg_notify(channel, hint) from unnest(hints) hint;
+end $$;

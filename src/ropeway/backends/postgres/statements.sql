@@ -10,6 +10,12 @@ select clock();
 -- in: ids, tasks, queues, bands, kinds, dues, delays, expires, within, heads, bodies
 select publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
+-- name: publish_and_tell
+-- The same in a transaction of its own, and then tells who waits; not where there is one already.
+-- in: ids, tasks, queues, bands, kinds, dues, delays, expires, within, heads, bodies; channel (one)
+-- and payloads
+call publish_and_tell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null);
+
 -- name: finish
 -- Settles what has no key and no limits for good, where the attempt still holds its lease.
 -- in: ids, attempts, holders, states, values, errors, causes, keeps, failures, losses, digests
@@ -144,6 +150,72 @@ union all
 select clock(), null, null, null, null, null, null,
     pg_stat_get_xact_tuples_returned('lanes'::regclass)
         + pg_stat_get_xact_tuples_returned('leased'::regclass);
+
+-- name: look_and_claim
+-- A look at everything, and in the same round trip what it finds is leased, if one lane alone has
+-- something that is due, no limits are to be counted, and no lease has ended: see Look.is_simple.
+-- in: holder, lease (one each); queues, kinds, places from which to look for leases, lowest lanes,
+-- highest lanes, n
+-- out: of what is leased see rows.delivery_of; without an id what a look says: see look.told
+with recursive wanted as (
+    select * from unnest($3::text[], $4::smallint[], $5::float8[], $6::smallint[], $7::smallint[],
+        $8::int[]) as w (queue, kind, since, lowest, highest, n)),
+heads as (
+    select w.queue, w.kind, h.lane, h.place from wanted w cross join lateral (
+        select lane, place from job
+        where state = 0 and queue = w.queue and kind = w.kind and lane >= 0
+        order by lane, place, serial limit 1) h
+    union all
+    select p.queue, p.kind, h.lane, h.place from heads p cross join lateral (
+        select lane, place from job
+        where state = 0 and queue = p.queue and kind = p.kind and lane > p.lane
+        order by lane, place, serial limit 1) h),
+ends as (
+    select queue, kind,
+        (select lease_until from job
+            where state = 1 and queue = w.queue and kind = w.kind and lease_until >= w.since
+                and lease_until <= (select clock()) + 1
+            order by lease_until limit 1) as lease,
+        (select at from wake where queue = w.queue and kind = w.kind and at is not null
+            order by at limit 1) as woken
+    from wanted w),
+due as (
+    select h.queue, h.kind, h.lane, w.n from heads h join wanted w using (queue, kind)
+    where h.place <= (select clock()) and h.lane between w.lowest and w.highest),
+chosen as (
+    select * from due
+    where (select count(*) from due) = 1
+        and not exists (select 1 from heads where lane & 1 = 1
+            or queue = due.queue and kind <> due.kind and lane >> 1 = due.lane >> 1)
+        and not exists (select 1 from ends
+            where lease <= (select clock()) or woken <= (select clock()))),
+taken as (
+    update job set state = 1, attempt = attempt + 1, version = version + 1, holder = $1,
+        lease_until = m.at + $2::float8, started = m.at, settled = null
+    from (select clock() as at offset 0) as m
+    where ctid = any (array(
+        select ctid from job
+        where state = 0 and queue = (select queue from chosen) and kind = (select kind from chosen)
+            and lane = (select lane from chosen) and place <= (select clock())
+        order by place, serial limit (select n from chosen) for update skip locked))
+    returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
+        failures, losses, releases, unknown, head, body, limited_by)
+select clock(), pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass),
+    null::float8, null, null, null, null::smallint, null, null::float8, null::int, null::int,
+    null::int, null::int, null::int, null::bytea, null::bytea, null, null::float8
+union all
+select clock(), null, place, null, null, queue, kind, null, null, lane, null, null, null, null,
+    null, null, null, null from heads
+union all
+select clock(), null, null, null, null, queue, kind, null, lease, null, null, null, null, null,
+    null, null, null, woken from ends
+union all
+select clock(), pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass),
+    null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+union all
+select *, null from taken;
 
 -- name: claim_due
 -- Leases what is due in one lane; who else claims just now is not waited for.

@@ -64,4 +64,5 @@ def refusal(what: str, shut: Shut) -> Exception:
 
 def unavailable(lost: Lost) -> BackendUnavailable:
     """Return what to raise when a connection was lost before anything was asked for."""
-    return BackendUnavailable(f"the connection to RabbitMQ was lost: {lost}", hint="is it running?")
+    fact = f"the connection to RabbitMQ was lost: {lost}"
+    return BackendUnavailable(fact, hint="is it running?", away=True)

@@ -65,7 +65,8 @@ class Session:
             except BackendUnavailable as error:
                 problems.append(error)
         told = "; ".join(sorted({error.fact for error in problems}))
-        raise BackendUnavailable(told, hint=problems[0].hint)
+        away = any(error.away for error in problems)
+        raise BackendUnavailable(told, hint=problems[0].hint, away=away)
 
 
 async def _guard(wire: Wire) -> None:

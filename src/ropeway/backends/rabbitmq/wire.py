@@ -21,7 +21,7 @@ from ropeway.backends.rabbitmq.frames import (
     Reader,
     method,
 )
-from ropeway.errors import BackendUnavailable
+from ropeway.errors import BackendUnavailable, is_unknown_host
 from ropeway.version import __version__
 
 Hear = Callable[[Event], None]
@@ -337,6 +337,7 @@ def unreachable(address: Address, host: Host, error: BaseException) -> BackendUn
     return BackendUnavailable(
         f"the RabbitMQ server {host} cannot be reached: {reason(error)}",
         hint="is it running, and does the URL name it?",
+        away=not isinstance(error, ssl.SSLError) and not is_unknown_host(error),
     )
 
 

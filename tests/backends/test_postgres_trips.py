@@ -1,0 +1,143 @@
+"""Round trips: a lone message is published, and claimed, in one each, whatever goes wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import asyncpg
+import pytest
+
+from ropeway.backends.postgres import Address, Link, PostgresBackend
+from ropeway.backends.postgres.hints import Hints, payloads, unpacked
+from ropeway.backends.postgres.sessions import Connection
+from ropeway.claims import Claim
+from ropeway.errors import Indeterminate
+from ropeway.ids import new_id
+from ropeway.message import Delivery, Message
+from ropeway.states import State
+from ropeway.transition import Answer, Finish, Transition
+from tests.backends.postgres_rig import database, schema_url, side
+from tests.servers.fixtures import open_folder
+from tests.servers.postgres import Postgres
+
+__all__ = ["database", "schema_url", "side"]
+
+# What stands for the procedure of the schema, with another end.
+_ENDING_BADLY = """
+create or replace procedure publish_and_tell(ids text[], tasks text[], queues text[], bands smallint[],
+    kinds smallint[], dues float8[], delays float8[], expiries float8[], withins float8[],
+    heads bytea[], bodies bytea[], channel text, hints text[], inout known text[]) language plpgsql
+as $$
+begin
+    known := publish(ids, tasks, queues, bands, kinds, dues, delays, expiries, withins, heads, bodies);
+    commit;
+    raise exception 'as planned' using errcode = '{code}';
+end $$;
+"""
+
+
+@pytest.fixture
+async def backend(schema_url: str) -> AsyncIterator[PostgresBackend]:
+    """Return a backend that is open, and listens."""
+    backend = PostgresBackend(Link(Address.of(schema_url)))
+    await backend.open()
+    await backend.wait(["queue/default"], 0)
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the statements that are sent, from now on."""
+    sent: list[str] = []
+    for verb in "fetch", "fetchval", "execute":
+        monkeypatch.setattr(asyncpg.Connection, verb, _noting(verb, sent))
+    return sent
+
+
+def _noting(verb: str, sent: list[str]) -> Callable[..., object]:
+    real = getattr(asyncpg.Connection, verb)
+
+    def note(connection: Connection, statement: str, *values: object) -> object:
+        sent.append(statement)
+        return real(connection, statement, *values)
+
+    return note
+
+
+def _message() -> Transition:
+    return Transition(publish=(Message(id=new_id(), task="t"),))
+
+
+async def _receive(backend: PostgresBackend, holder: str = "me/1") -> list[Delivery]:
+    return await backend.receive([Claim("default", 9)], holder, 60)
+
+
+async def test_a_lone_message_is_one_round_trip_each_way(
+    backend: PostgresBackend, asked: list[str]
+) -> None:
+    """Published and told of in one, looked for and leased in one, settled in one."""
+    await backend.commit([_message()])
+    assert len(asked) == 1
+    (delivery,) = await _receive(backend)
+    assert len(asked) == 2
+    await backend.commit([Transition(fence=delivery.fence, settle=Finish(State.SUCCEEDED))])
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("code", ["54000", "53100"])
+async def test_what_could_not_be_told_is_published_once(
+    code: str, backend: PostgresBackend, side: Connection
+) -> None:
+    """As when the server's queue of notifications is full: the message is there before that."""
+    await backend.commit([_message()])
+    await side.execute(_ENDING_BADLY.format(code=code))
+    transition = _message()
+    assert [answer.ok for answer in await backend.commit([transition])] == [True]
+    assert await backend.commit([transition]) == [Answer(status="repeated")]
+    assert len(await _receive(backend)) == 2
+
+
+async def test_what_is_ended_in_the_middle_may_have_been_published(
+    backend: PostgresBackend, side: Connection
+) -> None:
+    """So the sender is told that nobody knows, and may send the same again."""
+    await backend.commit([_message()])
+    await side.execute(_ENDING_BADLY.format(code="57014"))
+    transition = _message()
+    with pytest.raises(Indeterminate):
+        await backend.commit([transition])
+    assert len(await _receive(backend)) == 2
+
+
+def test_a_hint_says_who_tells() -> None:
+    """However many texts it takes; who told it himself does not look again."""
+    tokens = [f"queue/{number}" for number in range(2_000)]
+    texts = [*payloads(tokens, Hints().teller)]
+    assert len(texts) > 1
+    assert max(map(len, texts)) < 8000
+    assert {unpacked(text)[0] for text in texts} != {""}
+    assert [token for text in texts for token in unpacked(text)[1]] == tokens
+    assert [*payloads([], "me")] == []
+
+
+@pytest.fixture
+def own_server() -> Iterator[Postgres]:
+    """Return a server to be killed; what no commit flushes it would flush long after that."""
+    with open_folder() as folder:
+        server = Postgres(folder / "server", wal_writer_delay="10s")
+        server.start()
+        yield server
+        server.stop()
+
+
+async def test_a_claim_outlives_a_crash_of_the_server(own_server: Postgres) -> None:
+    """So no number of an attempt is given out twice, while the first may still be running."""
+    backend = PostgresBackend(Link(Address.of(own_server.create("jobs"))))
+    await backend.commit([_message()])
+    (delivery,) = await _receive(backend)
+    own_server.server.kill()
+    own_server.start()
+    assert await _receive(backend, "somebody else/1") == []
+    assert await backend.extend([delivery.fence], 60) == ["held"]
+    await backend.close()
