@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import inspect
 import itertools
-import sys
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from ropeway.bounds import Overflow, Queue
 from ropeway.calls import Call
 from ropeway.clock import Clock
 from ropeway.config import load
@@ -20,12 +19,13 @@ from ropeway.connect import Connecting, Connection
 from ropeway.control import Workers
 from ropeway.depends import refuse_asynchronous
 from ropeway.errors import BadArguments, BadTask, ConfigError
-from ropeway.exchanges import ExchangeHandle, Exchanges
+from ropeway.exchanges import ExchangeHandle, Exchanges, QueueHandle
 from ropeway.limiting import LimitValue
 from ropeway.limits import Limits
 from ropeway.message import Kind, Terms
 from ropeway.middleware import A, Hooks, S
-from ropeway.options import Duration, ForTask, Options, duration, for_task
+from ropeway.naming import default_name, refuse_unusable
+from ropeway.options import Duration, ForTask, Options, checked_queue, duration, for_task
 from ropeway.quarantine import Quarantine
 from ropeway.results import Job
 from ropeway.retry import RetryPolicy
@@ -199,7 +199,7 @@ class Ropeway:
         policy: RetryPolicy,
     ) -> Task[..., Any]:
         """Register a function: what the decorator `task` does."""
-        _refuse_unusable(function)
+        refuse_unusable(function)
         asynchronous = inspect.iscoroutinefunction(function)
         name = name or default_name(function)
         if cpu and asynchronous:
@@ -338,6 +338,40 @@ class Ropeway:
             )
         )
 
+    def queue(
+        self,
+        name: str,
+        *,
+        max_length: int | None = None,
+        overflow: Overflow = "reject",
+        message_ttl: Duration | None = None,
+        dead_letter_exchange: str | ExchangeHandle | None = None,
+        dead_letter_key: str | None = None,
+        durable: bool = True,
+    ) -> QueueHandle:
+        """Declare options of a queue; one without any needs no declaration.
+
+        Of more than `max_length` that wait a send is refused with `Backpressure` ("reject"), waits
+        up to `block_timeout` for room ("block"), or drops the one that has waited longest
+        ("drop_oldest"). What has not begun `message_ttl` after it was due expires. What expires,
+        is dropped, is quarantined or fails for good goes to `dead_letter_exchange` as well, by
+        `dead_letter_key` or the routing key it came with. `durable=False` promises less, and every
+        queue lasts as long as what it is in.
+        """
+        dead = dead_letter_exchange
+        ttl = None if message_ttl is None else duration(message_ttl, "message_ttl")
+        return self.exchanges.add_queue(
+            Queue(
+                name=checked_queue(name),
+                max_length=max_length,
+                overflow=overflow,
+                message_ttl=ttl,
+                dead_letter_exchange=dead.name if isinstance(dead, ExchangeHandle) else dead,
+                dead_letter_key=dead_letter_key,
+                durable=durable,
+            )
+        )
+
     # -- schedules ------------------------------------------------------------------------
 
     def schedule(
@@ -454,33 +488,3 @@ class Ropeway:
     def _result_type(self, name: str) -> Any:
         task = self.tasks.get(name)
         return Any if task is None else task.definition.signature.result_type
-
-
-def default_name(function: Callable[..., Any]) -> str:
-    """The name of a task that was given none: `module.function`.
-
-    In a file that is run directly the module is called `__main__`; a worker imports the same file
-    under its own name, so that name is used.
-    """
-    module = function.__module__
-    if module == "__main__":
-        main = sys.modules["__main__"]
-        spec = getattr(main, "__spec__", None)
-        path = getattr(main, "__file__", None)
-        module = spec.name.removesuffix(".__main__") if spec else Path(path or "main").stem
-    return f"{module}.{function.__qualname__}"
-
-
-def _refuse_unusable(function: object) -> None:
-    if isinstance(function, Task):
-        raise BadTask(f"{function.name} is a task already")
-    if not inspect.isfunction(function):
-        raise BadTask(
-            f"{function!r} is not a plain function", hint="decorate a function defined with def"
-        )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise BadTask(
-            f"{function.__qualname__} is a generator", hint="return a list, or send more tasks"
-        )
-    if "<lambda>" in function.__qualname__:
-        raise BadTask("a lambda has no name that a worker could find", hint="use def")

@@ -95,6 +95,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     durability: what an acknowledged change outlives: "disk", a power cut, or "process", the death
     of any process, which is quicker.
     unknown_grace: how long a job whose task no worker knows is tried before quarantine.
+    block_timeout: how long a send waits for room in a full queue with overflow="block".
     max_message: largest body of a message or a result that travels in it, in bytes; a larger one is
     kept apart, up to max_blob.
     codec: how arguments are written: "json", for people and other languages, or "msgpack".
@@ -110,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keep_count: int = 1_000_000
     durability: Durability = "disk"
     unknown_grace: float = 600.0
+    block_timeout: float = 30.0
     max_message: int = 1_048_576
     max_blob: int = 67_108_864
     codec: Literal["json", "msgpack"] = "json"
@@ -135,7 +137,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return max(self.max_message, self.max_blob)
 
 
-_DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace")
+_DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace", "block_timeout")
 
 
 IN_MEMORY = 100_000

@@ -18,8 +18,10 @@ from ropeway.safe import masked
 from ropeway.store import Backend
 from ropeway.transition import Answer, Transition
 from ropeway.wrappers.batched import Batched
+from ropeway.wrappers.bounded import Bounded
 from ropeway.wrappers.clocked import Clocked
 from ropeway.wrappers.half import Half
+from ropeway.wrappers.known import Known
 from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
 from ropeway.wrappers.ported import Ported, PortedHalf
@@ -237,6 +239,7 @@ class Connection:
         self._make_looped, self._make_blocking = faces
         self._lock = threading.Lock()
         self._blocking: Backend | None = None
+        self._known = Known()
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -248,7 +251,7 @@ class Connection:
 
         `own` says that the loop is ropeway's, with no user code on it: short work may block it.
         """
-        return Observed(Routed(self._make_looped(own)), self.events)
+        return self._wrapped(self._make_looped(own))
 
     def blocking(self) -> Backend:
         """Return the backend that works where it is asked, in the caller's own thread."""
@@ -256,8 +259,11 @@ class Connection:
         if self._blocking is None:
             with self._lock:
                 if self._blocking is None:
-                    self._blocking = Observed(Routed(self._make_blocking()), self.events)
+                    self._blocking = self._wrapped(self._make_blocking())
         return self._blocking
+
+    def _wrapped(self, backend: Backend) -> Backend:
+        return Observed(Routed(Bounded(backend, self._known)), self.events)
 
 
 def sqlite_path(url: str) -> Path:

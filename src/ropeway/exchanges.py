@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from ropeway import topology
+from ropeway.bounds import Queue, fault
 from ropeway.errors import BadArguments
 from ropeway.routing import Binding, Exchange, Value, Way
 from ropeway.source import Stores
@@ -36,7 +37,7 @@ class ExchangeHandle:
 
     def bind(
         self,
-        to: str | ExchangeHandle,
+        to: str | QueueHandle | ExchangeHandle,
         key: str = "",
         *,
         headers: Mapping[str, Value] | None = None,
@@ -51,7 +52,7 @@ class ExchangeHandle:
 
     def unbind(
         self,
-        to: str | ExchangeHandle,
+        to: str | QueueHandle | ExchangeHandle,
         key: str = "",
         *,
         headers: Mapping[str, Value] | None = None,
@@ -62,7 +63,7 @@ class ExchangeHandle:
 
     async def aunbind(
         self,
-        to: str | ExchangeHandle,
+        to: str | QueueHandle | ExchangeHandle,
         key: str = "",
         *,
         headers: Mapping[str, Value] | None = None,
@@ -72,6 +73,25 @@ class ExchangeHandle:
         await self._owner.unbound(_binding(self.name, to, key, headers, match))
 
 
+class QueueHandle:
+    """A queue whose options the code declares; `name` is what tasks are sent to.
+
+    Nothing is stored when it is made. A worker brings its options into force when it starts, and so
+    does whoever sends to it, before the first time; or `Exchanges.declare`.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def __repr__(self) -> str:
+        return f"<queue {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name that tasks are sent to."""
+        return self.queue.name
+
+
 class Exchanges:
     """What the code of an app declares, and what is in force: `app.exchanges`."""
 
@@ -79,6 +99,7 @@ class Exchanges:
         self._app = app
         self._declared: dict[str, Exchange] = {}
         self._bindings: list[Binding] = []
+        self._queues: dict[str, Queue] = {}
         self._in_force = True
 
     @property
@@ -90,6 +111,24 @@ class Exchanges:
     def bindings(self) -> list[Binding]:
         """The bindings of the code."""
         return list(self._bindings)
+
+    @property
+    def queues(self) -> list[Queue]:
+        """The queues of the code that have options."""
+        return list(self._queues.values())
+
+    def owes(self, queue: str) -> bool:
+        """Whether the code declares options of a queue that it has not yet brought into force."""
+        return not self._in_force and queue in self._queues
+
+    def add_queue(self, queue: Queue) -> QueueHandle:
+        """Note a queue of the code; raises `BadArguments` if it cannot be, or is two ways."""
+        if (wrong := fault(queue)) is not None:
+            raise BadArguments(f"queue {queue.name!r} cannot be declared: {wrong}")
+        if self._queues.setdefault(queue.name, queue) != queue:
+            raise BadArguments(f"queue {queue.name!r} is declared twice, and differently")
+        self._in_force = False
+        return QueueHandle(queue)
 
     def add(self, exchange: Exchange) -> ExchangeHandle:
         """Note an exchange of the code; raises `BadArguments` if it has two ways to be."""
@@ -122,9 +161,10 @@ class Exchanges:
         """The same as `declare`, for async code."""
         if self._in_force:
             return
-        wanted = self.declared, self.bindings
+        wanted = self.declared, self.bindings, self.queues
         await topology.declare(self._app.store, *wanted)
-        self._in_force = wanted == (self.declared, self.bindings)  # others may have added to it
+        now = self.declared, self.bindings, self.queues
+        self._in_force = wanted == now  # others may have added to it
 
     def ls(self) -> topology.Topology:
         """Return what is in force, by whomever it was declared."""
@@ -160,7 +200,7 @@ class Exchanges:
 
 def _binding(
     source: str,
-    to: str | ExchangeHandle,
+    to: str | QueueHandle | ExchangeHandle,
     key: str,
     headers: Mapping[str, Value] | None,
     match: Match,

@@ -51,6 +51,15 @@ def first_id(instant: float) -> str:
     return f"{text[:8]}-{text[8:]}-7000-8000-000000000000"
 
 
+def made_at(job_id: str) -> float | None:
+    """Return when an id was made, by its maker's clock; None if it does not tell."""
+    head = job_id[:8] + job_id[9:13]
+    try:
+        return int(head, 16) / 1000 if len(job_id) == 36 else None
+    except ValueError:
+        return None
+
+
 def derived_id(job_id: str, name: str) -> str:
     """Return the id that an id and a name always make together; it keeps the id's place in time.
 

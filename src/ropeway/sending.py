@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from ropeway.admission import Admission
 from ropeway.blobs import Parcel, packed, unpack
 from ropeway.calls import Call
 from ropeway.capabilities import require
@@ -26,6 +27,7 @@ from ropeway.middleware import Hooks
 from ropeway.reference import HEADS
 from ropeway.results import Job
 from ropeway.source import Stores
+from ropeway.store import queue_name
 from ropeway.transition import Answer, Transition
 from ropeway.unique import send_unique
 
@@ -89,17 +91,36 @@ async def _send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:
     if any(call.connection is not None for call in calls):
         await send_jointly(app, calls)
         return [Job(app, call.message.id, call.result_type) for call in calls]
+    routes = app.exchanges
+    if any(each.message.mandatory is not None or routes.owes(each.message.queue) for each in calls):
+        await app.exchanges.adeclare()
     alone = [call for call in calls if call.unique is not None]
     if alone:
         return await _send_unique(app, calls, alone)
-    if any(call.message.mandatory is not None for call in calls):
-        await app.exchanges.adeclare()
+    answers = await _commit(app, calls)
+    if any(each.reason == "full" for each in answers):
+        answers = await admitted(app, calls, answers)
+    return [sent(app, call, answer) for call, answer in zip(calls, answers, strict=True)]
+
+
+async def _commit(app: Source, calls: Sequence[Call[R]]) -> list[Answer]:
     most = app.settings.max_message
     if all(len(call.message.body) <= most for call in calls):
-        answers = await app.store.commit([Transition(publish=(call.message,)) for call in calls])
-    else:
-        answers = await _send_large(app, calls, most)
-    return [sent(app, call, answer) for call, answer in zip(calls, answers, strict=True)]
+        return await app.store.commit([Transition(publish=(call.message,)) for call in calls])
+    return await _send_large(app, calls, most)
+
+
+async def admitted(
+    app: Source, calls: Sequence[Call[R]], answers: Sequence[Answer]
+) -> list[Answer]:
+    """Send those again that found no room where publishers wait for it; return all answers."""
+    found, admission = list(answers), Admission(app)
+    while await admission.next_try(found):
+        again = [number for number, each in enumerate(found) if each.reason == "full"]
+        told = await _commit(app, [calls[number] for number in again])
+        for number, answer in zip(again, told, strict=True):
+            found[number] = answer
+    return found
 
 
 def is_plain(app: Source, call: Call[Any]) -> bool:
@@ -110,6 +131,7 @@ def is_plain(app: Source, call: Call[Any]) -> bool:
         and call.connection is None
         and message.mandatory is None
         and not call.holes
+        and not app.exchanges.owes(message.queue)
         and len(message.body) <= app.settings.max_message
         and not app.hooks.sends
     )
@@ -158,7 +180,13 @@ async def _send_unique(
     """Send those that must be the only ones, and then the others."""
     require(app.store.capabilities, "recorded", "a unique call")
     ids: dict[str, str] = {}
-    became = await send_unique(app.store, alone, app.settings.max_message)
+    most, admission = app.settings.max_message, Admission(app)
+    became = await send_unique(app.store, alone, most)
+    while await admission.next_try([refused for _, refused in became if refused]):
+        again = [n for n, (_, refused) in enumerate(became) if refused and refused.reason == "full"]
+        told = await send_unique(app.store, [alone[number] for number in again], most)
+        for number, each in zip(again, told, strict=True):
+            became[number] = each
     for call, (job_id, refused) in zip(alone, became, strict=True):
         if refused is not None:
             raise _refusal(refused)
@@ -171,7 +199,11 @@ async def _send_unique(
 
 def _refusal(answer: Answer) -> Exception:
     if answer.reason == "full":
-        return Backpressure("the queue is full", hint="send again later")
+        queue = (answer.key or "").removeprefix(queue_name(""))
+        return Backpressure(
+            f"queue {queue!r} is full: {answer.current or 0} messages wait in it",
+            hint="send again later, or see what they wait for: ropeway queues show " + queue,
+        )
     if answer.key is not None and answer.key.startswith(HEADS):
         return Refused(
             "its arguments were removed before it was sent: more than an hour lay in between",

@@ -18,7 +18,7 @@ from ropeway.nodes import Hole, holds_nodes
 from ropeway.options import Options, Using, changed
 from ropeway.results import Job
 from ropeway.retry import DEFAULT, RetryPolicy
-from ropeway.sending import Source, is_plain, send_all, sent
+from ropeway.sending import Source, admitted, is_plain, send_all, sent
 from ropeway.signature import Signature
 from ropeway.stepping import step
 from ropeway.tracing import trace_here
@@ -59,6 +59,8 @@ class Sender(Generic[P, R]):
         call, app = self.call(*args, **kwargs), self._app
         if is_plain(app, call):
             (answer,) = await app.store.commit([Transition(publish=(call.message,))])
+            if answer.reason == "full":
+                (answer,) = await admitted(app, [call], [answer])
             return sent(app, call, answer)
         (job,) = await send_all(app, [call])
         return job

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from ropeway.bounds import Queue, fault
 from ropeway.errors import Refused, TopologyConflict
 from ropeway.routing import DEFAULT_EXCHANGE, Binding, Exchange, Router
 from ropeway.store import Store
@@ -19,12 +21,16 @@ from ropeway.transition import Drop, Put, Transition
 
 STAMP = "topology"
 _EXCHANGES, _BINDINGS = "topology/exchange/", "topology/binding/"
+_QUEUES = "topology/queue/"
 _PAGE = 1000
 _TRIES = 50
+
+Named = TypeVar("Named", Exchange, Queue)
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decode_exchange = msgspec.msgpack.Decoder(Exchange).decode
 _decode_binding = msgspec.msgpack.Decoder(Binding).decode
+_decode_queue = msgspec.msgpack.Decoder(Queue).decode
 
 
 class Topology(Struct, frozen=True):
@@ -33,6 +39,7 @@ class Topology(Struct, frozen=True):
     stamp: int
     exchanges: dict[str, Exchange]
     bindings: list[Binding]
+    queues: dict[str, Queue] = {}
 
     def router(self) -> Router:
         """Return a router that goes by this."""
@@ -40,12 +47,14 @@ class Topology(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
-    """What to add, and what to remove. An exchange takes the bindings from it and to it along."""
+    """What to add, and what to remove; exchanges and queues take their bindings along."""
 
     exchanges: tuple[Exchange, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    queues: tuple[Queue, ...] = ()
     no_exchanges: tuple[str, ...] = ()
     no_bindings: tuple[Binding, ...] = ()
+    no_queues: tuple[str, ...] = ()
 
 
 async def stamp(store: Store) -> int:
@@ -62,32 +71,45 @@ async def load(store: Store) -> Topology:
             return Topology(0, {}, [])
         exchanges = [_decode_exchange(value) for value in await _values(store, _EXCHANGES)]
         bindings = [_decode_binding(value) for value in await _values(store, _BINDINGS)]
+        queues = [_decode_queue(value) for value in await _values(store, _QUEUES)]
         if await stamp(store) == before:
-            return Topology(before, {each.name: each for each in exchanges}, bindings)
+            return Topology(before, _named(exchanges), bindings, _named(queues))
 
 
 async def declare(
-    store: Store, exchanges: Iterable[Exchange] = (), bindings: Iterable[Binding] = ()
+    store: Store,
+    exchanges: Iterable[Exchange] = (),
+    bindings: Iterable[Binding] = (),
+    queues: Iterable[Queue] = (),
 ) -> None:
-    """Make exchanges and bindings; what is there already stays as it is.
+    """Make exchanges and bindings, and bring options of queues into force.
 
-    Raises `TopologyConflict` if an exchange is there with other properties, and `Refused` if a
-    binding begins or ends at an exchange that is not there. Then nothing has changed.
+    What is there already stays as it is. Raises `TopologyConflict` if an exchange or a queue is
+    there with other properties, and `Refused` if a binding begins or ends at an exchange that is
+    not there, or something cannot be as it is wanted. Then nothing has changed.
     """
-    change = Change(exchanges=tuple(exchanges), bindings=tuple(bindings))
+    change = Change(tuple(exchanges), tuple(bindings), tuple(queues))
     for each in change.exchanges:
         _refuse_unusable(each)
+    for queue in change.queues:
+        if (wrong := fault(queue)) is not None:
+            raise Refused(f"queue {queue.name!r} cannot be declared: {wrong}")
     await _change(store, lambda now: _declared(now, change))
 
 
 async def delete(
-    store: Store, exchanges: Iterable[str] = (), bindings: Iterable[Binding] = ()
+    store: Store,
+    exchanges: Iterable[str] = (),
+    bindings: Iterable[Binding] = (),
+    queues: Iterable[str] = (),
 ) -> None:
-    """Remove exchanges, with all bindings from and to them, and bindings; what is absent is gone.
+    """Remove exchanges and the options of queues, with all bindings from and to them, and bindings.
 
-    An exchange that is `auto_delete` goes with the last binding from it.
+    What is absent is gone. An exchange that is `auto_delete` goes with the last binding from it.
     """
-    change = Change(no_exchanges=tuple(exchanges), no_bindings=tuple(bindings))
+    change = Change(
+        no_exchanges=tuple(exchanges), no_bindings=tuple(bindings), no_queues=tuple(queues)
+    )
     await _change(store, lambda now: _deleted(now, change))
 
 
@@ -97,8 +119,10 @@ async def _change(store: Store, decide: Callable[[Topology], Change]) -> None:
         change = decide(now)
         puts = [Put(_exchange_key(each.name), _encode(each)) for each in change.exchanges]
         puts += [Put(_binding_key(each), _encode(each)) for each in change.bindings]
+        puts += [Put(_QUEUES + each.name, _encode(each)) for each in change.queues]
         drops = [Drop(_exchange_key(name)) for name in change.no_exchanges]
         drops += [Drop(_binding_key(each)) for each in change.no_bindings]
+        drops += [Drop(_QUEUES + name) for name in change.no_queues]
         if not puts and not drops:
             return
         transition = Transition(
@@ -107,7 +131,9 @@ async def _change(store: Store, decide: Callable[[Topology], Change]) -> None:
         (answer,) = await store.commit([transition])
         if answer.ok:
             return
-    raise Refused("exchanges and bindings are changed all the time by others", hint="try again")
+    raise Refused(
+        "exchanges, bindings and queues are changed all the time by others", hint="try again"
+    )
 
 
 def _declared(now: Topology, change: Change) -> Change:
@@ -115,11 +141,11 @@ def _declared(now: Topology, change: Change) -> Change:
     known = dict(now.exchanges)
     for each in change.exchanges:
         if known.setdefault(each.name, each) != each:
-            raise TopologyConflict(
-                f"exchange {each.name!r} is there as {_words(known[each.name])}, and is wanted as "
-                f"{_words(each)}",
-                hint="declare it as it is, or delete it first: ropeway exchanges rm",
-            )
+            raise _conflict("exchange", known[each.name], each, "ropeway exchanges rm")
+    queues = dict(now.queues)
+    for queue in change.queues:
+        if queues.setdefault(queue.name, queue) != queue:
+            raise _conflict("queue", queues[queue.name], queue, "ropeway queues delete")
     for binding in change.bindings:
         ends = [binding.source, *([binding.to] if binding.to_exchange else [])]
         for name in ends:
@@ -130,17 +156,28 @@ def _declared(now: Topology, change: Change) -> Change:
     return Change(
         exchanges=tuple(each for name, each in known.items() if name not in now.exchanges),
         bindings=tuple(each for key, each in fresh.items() if key not in there),
+        queues=tuple(each for name, each in queues.items() if name not in now.queues),
+    )
+
+
+def _conflict(
+    what: str, there: Exchange | Queue, wanted: Exchange | Queue, remedy: str
+) -> TopologyConflict:
+    return TopologyConflict(
+        f"{what} {wanted.name!r} is there as {_words(there)}, and is wanted as {_words(wanted)}",
+        hint=f"declare it as it is, or delete it first: {remedy} {wanted.name}",
     )
 
 
 def _deleted(now: Topology, change: Change) -> Change:
     """Return what of it is there, and what goes with it."""
     gone = {name for name in change.no_exchanges if name in now.exchanges}
+    no_queues = set(change.no_queues)
     asked = {_binding_key(each) for each in change.no_bindings}
     loose = {_binding_key(each): each for each in now.bindings if _binding_key(each) in asked}
     while True:
         for each in now.bindings:
-            if each.source in gone or (each.to_exchange and each.to in gone):
+            if each.source in gone or each.to in (gone if each.to_exchange else no_queues):
                 loose[_binding_key(each)] = each
         left = {each.source for each in now.bindings if _binding_key(each) not in loose}
         deserted = {
@@ -151,7 +188,11 @@ def _deleted(now: Topology, change: Change) -> Change:
             and each.source not in left
         }
         if deserted <= gone:
-            return Change(no_exchanges=tuple(sorted(gone)), no_bindings=tuple(loose.values()))
+            return Change(
+                no_exchanges=tuple(sorted(gone)),
+                no_bindings=tuple(loose.values()),
+                no_queues=tuple(sorted(no_queues & now.queues.keys())),
+            )
         gone |= deserted
 
 
@@ -160,9 +201,16 @@ def _refuse_unusable(exchange: Exchange) -> None:
         raise Refused("the exchange without a name is there by itself", hint="give it a name")
 
 
-def _words(exchange: Exchange) -> str:
-    fields = {"type": exchange.type, **msgspec.to_builtins(exchange)}  # defaults are left out
-    return ", ".join(f"{name}={value!r}" for name, value in fields.items() if name != "name")
+def _words(each: Exchange | Queue) -> str:
+    fields = msgspec.to_builtins(each)  # defaults are left out
+    if isinstance(each, Exchange):
+        fields = {"type": each.type, **fields}
+    told = ", ".join(f"{name}={value!r}" for name, value in fields.items() if name != "name")
+    return told or "a queue without options"
+
+
+def _named(found: Iterable[Named]) -> dict[str, Named]:
+    return {each.name: each for each in found}
 
 
 def _exchange_key(name: str) -> str:

@@ -11,6 +11,7 @@ from ropeway.connect import Connecting
 from ropeway.context import running
 from ropeway.events import Events
 from ropeway.store import Backend
+from ropeway.wrappers.bounded import Bounded
 from ropeway.wrappers.delegate import Delegate
 from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.routed import Routed
@@ -101,7 +102,7 @@ class SandboxConnection:
     def __init__(self, before: Connecting, backend: Backend, clock: ManualClock) -> None:
         self.events: Events = before.events
         self.clock, self.longest_wait = clock, math.inf
-        self._backend = Observed(Routed(backend), self.events)
+        self._backend = Observed(Routed(Bounded(backend)), self.events)
 
     def looped(self, *, own: bool = False) -> Backend:
         """Return the one backend; it belongs to no loop."""

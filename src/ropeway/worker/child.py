@@ -91,6 +91,7 @@ class Child:
             self._app.schedules.declared,
             self._app.topics.records,
             self._app.topics.subscribed,
+            routes.queues,
         )
 
     def _on_frame(self, hands: Hands, payload: bytes) -> None:

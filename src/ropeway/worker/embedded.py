@@ -116,7 +116,8 @@ class EmbeddedWorker:
             path = await backend.lifeline(holder)
             alive = None if path is None else lifeline.join(path)
             await bring_into_force(backend, app.limits.declared.values())
-            await topology.declare(backend, app.exchanges.declared, app.exchanges.bindings)
+            routes = app.exchanges
+            await topology.declare(backend, routes.declared, routes.bindings, routes.queues)
             await declaring.bring_into_force(backend, app.schedules.declared, _program())
             await declare_topics(backend, app.topics.records)
             await declare_subscriptions(backend, app.topics.subscribed)

@@ -7,6 +7,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from ropeway.bounds import Queue
 from ropeway.claims import Limit
 from ropeway.message import Delivery, Kind, Outcome, Terms
 from ropeway.retry import RetryPolicy
@@ -39,6 +40,7 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     schedules: list[Declared] = []
     topics: list[TopicRecord] = []
     subscriptions: list[SubscriptionRecord] = []
+    queues: list[Queue] = []
 
 
 class Start(Struct, frozen=True, array_like=True, gc=False):

@@ -107,7 +107,7 @@ class Supervisor:
         self._fleet.hold(await backend.lifeline(self._holder))
         require(backend.capabilities, "shared", "a worker of several processes")
         await bring_into_force(backend, manifest.limits)
-        await topology.declare(backend, manifest.exchanges, manifest.bindings)
+        await topology.declare(backend, manifest.exchanges, manifest.bindings, manifest.queues)
         await declaring.bring_into_force(backend, manifest.schedules, self._options.target)
         await declare_topics(backend, manifest.topics)
         await declare_subscriptions(backend, manifest.subscriptions)

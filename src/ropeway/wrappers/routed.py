@@ -51,7 +51,7 @@ class Routed(Delegate):
             queues = self._queues(message)
             if queues is None or (message.mandatory and not queues):
                 return Answer(status="refused", reason="unroutable", key=message.exchange)
-            published += _copies(message, queues)
+            published += copies(message, queues)
         return replace(transition, publish=tuple(published))
 
     def _queues(self, message: Message) -> tuple[str, ...] | None:
@@ -62,7 +62,8 @@ class Routed(Delegate):
         return self._router.route(message.exchange, message.routing_key, message.headers)
 
 
-def _copies(message: Message, queues: Sequence[str]) -> list[Message]:
+def copies(message: Message, queues: Sequence[str]) -> list[Message]:
+    """Return what rests in each of the queues: the first has the id of the message itself."""
     return [
         replace(
             message,
