@@ -172,7 +172,12 @@ def load(given: dict[str, Any]) -> Settings:
         raise ConfigError(f"a setting cannot be used: {error}") from None
 
 
-OTHER_VARIABLES = ("ROPEWAY_APP", "ROPEWAY_LOG_FORMAT", "ROPEWAY_LOG_LEVEL")
+OTHER_VARIABLES = (
+    "ROPEWAY_APP",
+    "ROPEWAY_DASHBOARD_SECRET",
+    "ROPEWAY_LOG_FORMAT",
+    "ROPEWAY_LOG_LEVEL",
+)
 """Variables that name no setting."""
 
 

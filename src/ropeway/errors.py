@@ -303,6 +303,26 @@ class WorkerSilent(RopewayError, TimeoutError):
     exit_code = 8
 
 
+class Forbidden(RopewayError):
+    """Somebody may not do this, or may not look."""
+
+    code = "RW-501"
+    exit_code = 4
+
+
+class ForeignPage(RopewayError):
+    """A change was asked for by a page of somebody else."""
+
+    code = "RW-502"
+    exit_code = 4
+
+
+class Unsafe(ConfigError):
+    """The dashboard would be open to everybody."""
+
+    code = "RW-503"
+
+
 class Stuck(RopewayError):
     """A test waits for what cannot come."""
 

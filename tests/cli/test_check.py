@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ropeway.broker import QueueStats
-from ropeway.cli.probes import WORDS, Limit, nagios, prometheus, readings, worst
 from ropeway.operate.facts import Facts
+from ropeway.operate.probes import WORDS, Limit, nagios, prometheus, readings, worst
 from tests.cli import support
 from tests.cli.support import call
 

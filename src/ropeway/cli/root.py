@@ -63,6 +63,10 @@ _COMMANDS = {
         "ropeway.cli.commands.workers:workers",
         "Look at workers, and tell them what to do: ls, show, quiet, resume, stop, stack, check.",
     ),
+    "dashboard": (
+        "ropeway.cli.commands.dashboard:dashboard",
+        "Serve the dashboard: look at everything, and operate it, in a browser.",
+    ),
     "status": (
         "ropeway.cli.commands.status:status",
         "Say how things are: healthy or not, what waits and why, what fails.",

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from ropeway import safe
-from ropeway.cli import probes
 from ropeway.cli.look import changing
 from ropeway.cli.output import to_json
-from ropeway.cli.probes import WORDS, Figure, Limit
 from ropeway.cli.shared import Shared, a_duration, options
 from ropeway.errors import RopewayError
+from ropeway.operate import probes
 from ropeway.operate.facts import gather
+from ropeway.operate.probes import WORDS, Figure, Limit
 from ropeway.operate.queue import CAP
 from ropeway.stepping import step
 

@@ -1,0 +1,25 @@
+"""Hides what people should not read in arguments and results: passwords, tokens, keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+HIDDEN = "•••"
+
+_SECRET = re.compile(
+    r"pass(word|wd|phrase)|secret|token|authorization|api_?key|private_?key|credential|cookie",
+    re.IGNORECASE,
+)
+
+
+def redacted(value: Any) -> Any:
+    """Return a copy for display: what has the name of a secret, however deep, is hidden."""
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if _SECRET.search(str(key)) and each is not None else redacted(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redacted(each) for each in value]
+    return value

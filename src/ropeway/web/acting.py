@@ -1,0 +1,147 @@
+"""Does what a form or a program asks for, if whoever asks may: one place for the pages and the API."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from ropeway.bulk import Done
+from ropeway.editing import Edit
+from ropeway.errors import BadArguments, Forbidden, Refused
+from ropeway.jobs import Seen, see
+from ropeway.limiting import limit_of
+from ropeway.operate.operator import JobVerb, WorkerVerb
+from ropeway.operate.roles import ACTIONS, Action
+from ropeway.web.at import At
+from ropeway.web.views.jobs import planned
+from ropeway.words import several
+
+TYPED_FROM = 1_000
+"""Whoever changes more jobs than these has to say how many they are."""
+
+
+class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked for besides the action.
+
+    `target` is the id of a job, or the name of a queue, a worker or a limit. Jobs are named by
+    `ids` or found by the search `q`; `expect` is how many the dry run told, and more than a tenth
+    beside that is refused. `version` is that of the job which was looked at, for an edit.
+    """
+
+    target: str = ""
+    ids: list[str] = []
+    q: str | None = None
+    why: str = ""
+    dry_run: bool = False
+    expect: int | None = None
+    version: int | None = None
+    arguments: dict[str, Any] | None = None
+    queue: str | None = None
+    priority: int | None = None
+    limit: int | str | None = None
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of it: in words, and as plain values."""
+
+    told: str
+    values: dict[str, Any]
+
+
+async def do(at: At, action: str, asked: Asked) -> Outcome:
+    """Do it; raises `Forbidden` before anything is looked at."""
+    known = next((each for each in ACTIONS if each == action), None)
+    if known is None or known == "audit.view":
+        raise BadArguments(f"{action!r} is no action", hint=f"there are: {', '.join(ACTIONS)}")
+    if not at.may(known):
+        reason = "the dashboard is read-only" if at.read_only else f"your role is {at.grant.role}"
+        raise Forbidden(f"you may not do {action}: {reason}", hint="ask an admin")
+    kind, _, verb = known.partition(".")
+    if known == "jobs.edit":
+        return await _edit(at, asked)
+    if kind == "jobs":
+        return await _jobs(at, cast("JobVerb", verb), asked)
+    if not asked.target:
+        raise BadArguments(f"{action} of what?", hint="give a target")
+    return await _named(at, known, asked)
+
+
+async def _jobs(at: At, verb: JobVerb, asked: Asked) -> Outcome:
+    ids = asked.ids or ([asked.target] if asked.target else [])
+    if bool(ids) == (asked.q is not None):
+        raise BadArguments("it is not clear which jobs are meant", hint="give ids, or a search")
+    now = await at.store.now()
+    ids, preview = await planned(at, verb, asked.q or "", ids, now)
+    if asked.dry_run:
+        return Outcome(told=f"would be {several(preview.done)}", values=asdict(preview))
+    _refuse_surprise(asked, preview)
+    operator = at.operator
+    done = await operator.change(verb, ids, await operator.plan(verb), why=asked.why)
+    left = "; ".join(f"{number} left: {reason}" for reason, number in done.skipped.items())
+    if asked.target and not done.done:
+        raise Refused(f"nothing was changed: {left}", hint="look again")
+    told = f"{verb.replace('_', ' ')}: {several(done.done)}" + (f"; {left}" if left else "")
+    return Outcome(told=told, values=asdict(done))
+
+
+def _refuse_surprise(asked: Asked, preview: Done) -> None:
+    """Raise `Refused` for a search that finds by now much else than was shown."""
+    if asked.q is None:
+        return
+    if asked.expect is None:
+        raise BadArguments("how many jobs shall it be?", hint="ask with dry_run, then give expect")
+    if abs(preview.done - asked.expect) > max(5, asked.expect // 10):
+        raise Refused(
+            f"{several(preview.done)} would be changed now, and {asked.expect:,} were shown",
+            hint="look again, and then decide",
+        )
+
+
+async def _edit(at: At, asked: Asked) -> Outcome:
+    seen = await see(at.store, asked.target)
+    if asked.version is not None:
+        seen = Seen(seen.record, asked.version)
+    message = seen.record.message
+    changes: dict[str, Any] = {}
+    if asked.arguments is not None:
+        changes["arguments"] = asked.arguments
+    if asked.queue not in {None, message.queue}:
+        changes["queue"] = asked.queue
+    if asked.priority not in {None, message.band}:
+        changes["priority"] = asked.priority
+    await at.operator.edit(seen, msgspec.convert(changes, Edit))
+    return Outcome(told="it is changed", values={"id": message.id, "changed": sorted(changes)})
+
+
+async def _named(at: At, action: Action, asked: Asked) -> Outcome:
+    operator, target = at.operator, asked.target
+    match action:
+        case "queues.pause":
+            await operator.pause(target, asked.why)
+            told = f"{target} is paused"
+        case "queues.resume":
+            was = await operator.resume(target)
+            told = f"{target} goes on" if was else f"{target} was not paused"
+        case "queues.purge":
+            told = f"{several(await operator.purge(target))} of {target} cancelled"
+        case "limits.set":
+            if asked.limit is None:
+                raise BadArguments("what shall the limit be?", hint='give limit: 5, or "30/m"')
+            await operator.set_limit(limit_of(target, asked.limit), asked.why)
+            told = f"{target} is set"
+        case "limits.reset":
+            await operator.reset_limit(target)
+            told = f"{target} is as the code says"
+        case "workers.stack":
+            text = await operator.tell(target, "stack")
+            return Outcome(told="", values={"stack": text})
+        case "workers.quiet" | "workers.resume" | "workers.stop":
+            verb = cast("WorkerVerb", action.partition(".")[2])
+            await operator.tell(target, verb)
+            told = f"{target} has answered: {verb}"
+        case _:
+            raise BadArguments(f"{action} cannot be done here", hint="see: ropeway exchanges")
+    return Outcome(told=told, values={"target": target})

@@ -1,0 +1,258 @@
+"""The JSON API: the same views as plain values, and every action; described by OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ropeway import __version__
+from ropeway.errors import BadArguments, Forbidden
+from ropeway.limiting import all_in_force
+from ropeway.metering import used
+from ropeway.operate import audit, cause, exchange, job, limit, queue, worker
+from ropeway.operate.attention import remarks
+from ropeway.operate.finding import search
+from ropeway.operate.flow import flow
+from ropeway.operate.queue import CAP
+from ropeway.operate.redact import redacted
+from ropeway.operate.roles import ACTIONS
+from ropeway.pauses import paused
+from ropeway.progress import decode as decode_progress
+from ropeway.progress import progress_key
+from ropeway.searching import parse
+from ropeway.states import State
+from ropeway.store import Filter
+from ropeway.topology import load
+from ropeway.web.acting import Asked
+from ropeway.web.at import At
+from ropeway.web.views.jobs import whole
+from ropeway.web.views.routing import headers_of
+from ropeway.why import gather, why
+from ropeway.words import iso
+
+Read = Callable[[At], Awaitable[Any]]
+_MOST = 500
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """Something that can be read: where, what it takes, and what it says."""
+
+    path: str
+    says: str
+    read: Read
+    takes: Mapping[str, str] = {}
+
+
+async def _overview(at: At) -> Any:
+    facts = await at.sampler.facts()
+    found = flow(list(at.sampler.samples))
+    return {
+        "healthy": not remarks(facts),
+        "remarks": [msgspec.to_builtins(each) for each in remarks(facts)],
+        "workers": [worker.summary(each) for each in facts.workers],
+        "queues": [queue.summary(q, facts.pauses.get(q.queue), CAP) for q in facts.queues],
+        "failed_lately": sum(each.number for each in facts.failed),
+        "quarantined": sum(each.number for each in facts.quarantined),
+        "flow": None if found is None else msgspec.to_builtins(found),
+    }
+
+
+async def _jobs(at: At) -> Any:
+    now = await at.store.now()
+    query = parse(at.asks("q"), now)
+    found = await search(at.store, query, at.asks("before").lower() or None, _limit(at), now)
+    return {
+        "jobs": [job.summary(each, now) for each in found.jobs],
+        "older": found.older,
+        "examined": found.examined,
+        "total": found.total,
+    }
+
+
+def _limit(at: At) -> int:
+    given = at.asks("limit") or "50"
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST:
+        raise BadArguments(f"limit={given!r} is no number of rows", hint=f"write 1 to {_MOST}")
+    return int(given)
+
+
+async def _job(at: At) -> Any:
+    record = await whole(at, at.params["id"])
+    facts = await gather(at.store, record)
+    (report,) = await at.store.get([progress_key(record.message.id)])
+    progress = None if report is None else decode_progress(report.value)
+    found = job.whole(record, facts.now, why(facts), progress)
+    return found | {name: redacted(found[name]) for name in ("arguments", "result")}
+
+
+async def _errors(at: At) -> Any:
+    asked = at.asks("state") or State.FAILED.value
+    if asked not in {state.value for state in State if state.final}:
+        raise BadArguments(f"{asked!r} is no state in which a job has ended")
+    found = await at.store.causes(Filter(state=State(asked)), _limit(at))
+    return {"causes": [cause.summary(each) for each in found.found], "whole": found.whole}
+
+
+async def _queues(at: At) -> Any:
+    facts = await at.sampler.facts()
+    return [queue.summary(q, facts.pauses.get(q.queue), CAP) for q in facts.queues]
+
+
+async def _queue(at: At) -> Any:
+    name = at.params["name"]
+    (stats,) = await at.store.stats([name], CAP)
+    return queue.summary(stats, (await paused(at.store)).get(name), CAP)
+
+
+async def _workers(at: At) -> Any:
+    facts = await at.sampler.facts()
+    return [worker.summary(each) for each in facts.workers]
+
+
+async def _exchanges(at: At) -> Any:
+    found = await load(at.store)
+    return {
+        "exchanges": [exchange.summary(found, each) for each in found.exchanges.values()],
+        "bindings": [msgspec.structs.asdict(each) for each in found.bindings],
+    }
+
+
+async def _route(at: At) -> Any:
+    found = await load(at.store)
+    name = at.asks("exchange")
+    try:
+        ways = found.router().ways(name, at.asks("key"), headers_of(at.asks("headers")))
+    except LookupError as error:
+        raise BadArguments(str(error.args[0]), hint="see /api/v1/exchanges") from None
+    return [{"queue": way.queue, "why": exchange.why(name, way)} for way in ways]
+
+
+async def _limits(at: At) -> Any:
+    return [limit.summary(use) for use in await used(at.store, await all_in_force(at.store))]
+
+
+async def _audit(at: At) -> Any:
+    if not at.may("audit.view"):
+        raise Forbidden("you may not read the audit log", hint="ask for the role operate")
+    found = await audit.entries(at.store, at.asks("after"), _limit(at))
+    told = [msgspec.structs.asdict(each) | {"at": iso(each.at)} for each in found.entries]
+    return {"entries": told, "older": found.older or None}
+
+
+async def _about(at: At) -> Any:
+    return {
+        "version": __version__,
+        "url": at.settings.where,
+        "capabilities": msgspec.structs.asdict(at.store.capabilities),
+        "you": msgspec.structs.asdict(at.grant),
+        "actions": [action for action in ACTIONS if at.may(action)],
+    }
+
+
+_PAGED = {"limit": f"at most so many, 1 to {_MOST}; 50 unless it is said"}
+ENDPOINTS = (
+    Endpoint(path="/overview", says="How things are, and what needs attention.", read=_overview),
+    Endpoint(
+        path="/jobs",
+        says="Jobs that a search finds, newest first.",
+        read=_jobs,
+        takes={"q": "a search", "before": "the `older` of the page before", **_PAGED},
+    ),
+    Endpoint(path="/jobs/{id}", says="All that is kept of one job, and why.", read=_job),
+    Endpoint(
+        path="/errors",
+        says="Groups of jobs that ended for the same cause.",
+        read=_errors,
+        takes={"state": "failed unless it is said", **_PAGED},
+    ),
+    Endpoint(path="/queues", says="The queues that hold work.", read=_queues),
+    Endpoint(path="/queues/{name}", says="One queue.", read=_queue),
+    Endpoint(path="/workers", says="The workers that run.", read=_workers),
+    Endpoint(path="/exchanges", says="Exchanges and bindings.", read=_exchanges),
+    Endpoint(
+        path="/route",
+        says="To which queues a message would go, and why.",
+        read=_route,
+        takes={
+            "exchange": "its name",
+            "key": "the routing key",
+            "headers": "name=value, with blanks between",
+        },
+    ),
+    Endpoint(path="/limits", says="The limits in force.", read=_limits),
+    Endpoint(
+        path="/audit",
+        says="What was done by hand, newest first.",
+        read=_audit,
+        takes={"after": "the `older` of the page before", **_PAGED},
+    ),
+    Endpoint(path="/about", says="Versions, capabilities, and what you may do.", read=_about),
+)
+
+
+def described(prefix: str) -> dict[str, Any]:
+    """Return the description of the whole API, in the words of OpenAPI 3.1."""
+    paths: dict[str, Any] = {}
+    for each in ENDPOINTS:
+        names = [part[1:-1] for part in each.path.split("/") if part.startswith("{")]
+        parameters = [_parameter(name, "path", "") for name in names]
+        parameters += [_parameter(name, "query", says) for name, says in each.takes.items()]
+        paths[each.path] = {
+            "get": {
+                "summary": each.says,
+                "operationId": each.read.__name__.strip("_"),
+                "parameters": parameters,
+                "responses": _RESPONSES,
+            }
+        }
+    asked = msgspec.json.schema_components([Asked], ref_template="#/components/schemas/{name}")[1]
+    action = _parameter("action", "path", "") | {
+        "schema": {"type": "string", "enum": [each for each in ACTIONS if each != "audit.view"]}
+    }
+    body = {"application/json": {"schema": {"$ref": "#/components/schemas/Asked"}}}
+    paths["/actions/{action}"] = {
+        "post": {
+            "summary": "Do something. Which role it needs is the same as on the pages.",
+            "operationId": "act",
+            "parameters": [action],
+            "requestBody": {"required": True, "content": body},
+            "responses": _RESPONSES,
+        }
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "ropeway", "version": __version__},
+        "servers": [{"url": f"{prefix}/api/v1"}],
+        "paths": paths,
+        "components": {"schemas": asked | {"Problem": _PROBLEM}},
+    }
+
+
+_PROBLEM = {
+    "type": "object",
+    "required": ["title", "status", "code"],
+    "properties": {
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+_PROBLEM_REPLY = {
+    "description": "It could not be done.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+_RESPONSES = {
+    "200": {"description": "What was asked for.", "content": {"application/json": {"schema": {}}}},
+    "default": _PROBLEM_REPLY,
+}
+
+
+def _parameter(name: str, place: str, says: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name, "in": place, "schema": {"type": "string"}}
+    if says:
+        found["description"] = says
+    return found | ({"required": True} if place == "path" else {})

@@ -1,0 +1,1 @@
+"""The pages: each view looks at the store, and returns what it found."""

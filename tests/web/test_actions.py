@@ -1,0 +1,135 @@
+"""What can be done on the pages: who may do it, that it is done, and that it is on record."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from ropeway import Ropeway
+from ropeway.operate.audit import entries
+from ropeway.operate.roles import ACTIONS, ROLES, Role, allows
+from ropeway.states import State
+from ropeway.stepping import step
+from tests.web.conftest import Look
+
+DEEDS = [action for action in ACTIONS if action != "audit.view"]
+FORMS: dict[str, dict[str, str]] = {
+    "jobs.retry": {"target": "failed"},
+    "jobs.cancel": {"target": "queued"},
+    "jobs.run_now": {"target": "scheduled"},
+    "jobs.remove": {"target": "succeeded"},
+    "jobs.edit": {"target": "failed", "priority": "9"},
+}
+
+
+def form(action: str, sent: dict[str, str]) -> dict[str, str]:
+    """Return a form that asks for an action."""
+    given = dict(FORMS.get(action, {"target": "later", "typed": "later"}))
+    given["target"] = sent.get(given["target"], given["target"])
+    return {"action": action, **given}
+
+
+def told(client: TestClient) -> str:
+    """Return what the next page says of what was done."""
+    return client.get("/about").text.partition('<div id="page">')[0].rpartition("<main")[2]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles(app: Ropeway, look: Look, sent: dict[str, str], role: Role) -> None:
+    """Every action as every role: it is refused by the server, not by a button that is not there."""
+    client, store = look(role), app.connection.blocking()
+    for action in DEEDS:
+        before = len(step(entries(store)).entries)
+        asked = form(action, sent) if action != "workers.stop" else {"target": "nobody"}
+        answer = client.post("/act", data={**asked, "action": action, "back": "/about"})
+        assert answer.status_code == 303
+        said = told(client)
+        assert ("you may not do" in said) is not allows(role, action), (action, said)
+        done = len(step(entries(store)).entries) > before
+        implemented = not action.startswith(("exchanges.", "limits.set"))
+        assert done is (allows(role, action) and implemented), (action, said)
+        client.post("/act", data={"action": "queues.resume", "target": "later"})
+    assert (client.get("/audit").status_code == 200) is allows(role, "audit.view")
+
+
+def test_read_only(app: Ropeway, look: Look, sent: dict[str, str]) -> None:
+    """An admin can do nothing either, and is not shown how."""
+    client = look(read_only=True)
+    for action in DEEDS:
+        client.post("/act", data=form(action, sent))
+        assert "read-only" in told(client), action
+    assert step(entries(app.connection.blocking())).entries == []
+    for path in ("/jobs", f"/jobs/{sent['failed']}", "/queues", "/errors"):
+        text = client.get(path).text
+        assert "/act" not in text and "/bulk?" not in text and "/confirm" not in text, path
+
+
+def test_what_is_done(app: Ropeway, look: Look, sent: dict[str, str]) -> None:
+    """The job is as the button said, and the log says who did it."""
+    client = look("admin")
+    for action, state in (("jobs.retry", "queued"), ("jobs.cancel", "cancelled")):
+        client.post("/act", data=form(action, sent))
+        job_id = form(action, sent)["target"]
+        assert app.job(job_id).status() is State(state)
+    client.post("/act", data=form("jobs.run_now", sent))
+    assert app.job(sent["scheduled"]).snapshot().view == "queued"
+    found = step(entries(app.connection.blocking())).entries
+    assert {(each.by, each.via, each.outcome) for each in found} == {("kim", "web", "done")}
+    assert "jobs.retry" in client.get("/audit").text
+
+
+def test_an_edit_of_what_has_changed_is_refused(
+    app: Ropeway, look: Look, sent: dict[str, str]
+) -> None:
+    """Two people with the same form: the second is told."""
+    client, job_id = look(), sent["failed"]
+    page = client.get(f"/jobs/{job_id}/edit").text
+    version = page.partition('name="version" value="')[2].partition('"')[0]
+    asked = {"action": "jobs.edit", "target": job_id, "version": version}
+    first = asked | {"arguments": '{"user": "ann", "password": "new"}'}
+    client.post("/act", data=first)
+    assert "it is changed" in told(client)
+    assert b'"ann"' in app.job(job_id).record().message.body
+    client.post("/act", data=asked | {"arguments": '{"user": "bob"}'})
+    assert "has changed since" in told(client)
+    client.post("/act", data=asked | {"arguments": "{"})
+    assert "no JSON" in told(client)
+
+
+def test_bulk(app: Ropeway, look: Look) -> None:
+    """Exactly what the search finds, shown first; refused when it finds much else by then."""
+
+    @app.task(name="t")
+    def noop() -> None: ...
+
+    jobs = app.send_many(noop.using(queue=f"q{n % 2}").call() for n in range(60))
+    client = look()
+    page = client.get("/bulk?verb=cancel&q=queue:q1").text
+    assert "30 of 30 jobs" in page
+    asked = {"action": "jobs.cancel", "bulk": "yes", "q": "queue:q1", "ids": "", "back": "/jobs"}
+    client.post("/act", data=asked | {"expect": "3"})
+    assert "30 jobs would be changed now, and 3 were shown" in told(client)
+    client.post("/act", data=asked | {"expect": "30"})
+    assert "cancel: 30 jobs" in told(client)
+    states = [job.status() for job in jobs]
+    assert states == [State.QUEUED, State.CANCELLED] * 30
+    client.post("/act", data=asked | {"expect": "2000"})
+    assert "number of jobs was not typed" in told(client)
+
+
+def test_purge_wants_the_name(app: Ropeway, look: Look, sent: dict[str, str]) -> None:
+    """A click alone empties no queue."""
+    client = look()
+    client.post("/act", data={"action": "queues.purge", "target": "later", "typed": "laterr"})
+    assert "was not typed" in told(client)
+    assert app.job(sent["scheduled"]).status() is State.QUEUED
+    client.post("/act", data={"action": "queues.purge", "target": "later", "typed": "later"})
+    assert app.job(sent["scheduled"]).status() is State.CANCELLED
+
+
+def test_going_back_leads_nowhere_else(look: Look) -> None:
+    """Not to another site, however it is written."""
+    client = look()
+    for back in ("https://evil.example", "//evil.example", "/\\evil.example", "\\/evil", "x"):
+        answer = client.post("/act", data={"action": "queues.resume", "target": "a", "back": back})
+        assert answer.headers["location"] == "/", back

@@ -1,0 +1,152 @@
+"""What programs are told and can do, and what is in the package of others'."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+import ropeway.web
+from ropeway import Ropeway
+from ropeway.states import State
+from ropeway.web import Dashboard, Grant
+from ropeway.web.api import ENDPOINTS
+from tests.web.conftest import Look
+from tests.web.support import HOSTILE
+
+VENDOR = Path(ropeway.web.__file__).parent / "static" / "vendor"
+
+
+def test_the_description_is_of_what_there_is(look: Look, sent: dict[str, str]) -> None:
+    """Every path of it is answered, and every path that is answered is in it."""
+    client = look(prefix="/x")
+    found = client.get("/x/api/v1/openapi.json").json()
+    assert found["openapi"] == "3.1.0" and found["servers"] == [{"url": "/x/api/v1"}]
+    assert set(found["paths"]) == {each.path for each in ENDPOINTS} | {"/actions/{action}"}
+    for path in found["paths"]:
+        if path != "/actions/{action}":
+            given = path.replace("{id}", sent["failed"]).replace("{name}", "later")
+            answer = client.get(f"/x/api/v1{given}", params={"exchange": "logs"})
+            assert answer.status_code == 200, (path, answer.text)
+    refs = set(json.dumps(found).split('"#/components/schemas/')[1:])
+    assert {each.partition('"')[0] for each in refs} <= set(found["components"]["schemas"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/jobs?q=stat:x", 400),
+        ("/jobs?limit=0", 400),
+        ("/jobs?limit=x", 400),
+        ("/jobs/nothing", 404),
+        ("/jobs/01a21cd7-69da-7c26-91d4-e3b7d57b7c56", 404),
+        ("/errors?state=queued", 400),
+        ("/route?exchange=none", 400),
+        ("/nothing", 404),
+    ],
+)
+def test_problems(look: Look, path: str, status: int) -> None:
+    """Each is told with a code, in the same shape."""
+    answer = look().get(f"/api/v1{path}")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status and answer.json()["code"]
+
+
+def test_actions(app: Ropeway, look: Look, sent: dict[str, str]) -> None:
+    """Named jobs, or what a search finds after a dry run; who may not is told so."""
+    client, path = look("operate"), "/api/v1/actions/"
+    dry = client.post(f"{path}jobs.retry", json={"q": "state:failed", "dry_run": True}).json()
+    assert (dry["done"], dry["dry_run"], dry["sample"]) == (1, True, [sent["failed"]])
+    assert client.post(f"{path}jobs.retry", json={"q": "state:failed"}).status_code == 400
+    done = client.post(f"{path}jobs.retry", json={"q": "state:failed", "expect": 1}).json()
+    assert done["done"] == 1 and app.job(sent["failed"]).status() is State.QUEUED
+    both = client.post(f"{path}jobs.cancel", json={"q": "", "ids": ["x"]})
+    assert both.status_code == 400
+    for action, status in (("jobs.remove", 403), ("jobs.fly", 400), ("workers.quiet", 404)):
+        answer = client.post(f"{path}{action}", json={"target": "nobody"})
+        assert answer.status_code == status, action
+    assert client.post(f"{path}jobs.retry", json={"what": 1}).status_code == 400
+    assert client.post(f"{path}jobs.retry", content=b"{}").status_code == 400
+    admin = look("admin")
+    assert (
+        admin.post(f"{path}limits.set", json={"target": "api", "limit": "5/s"}).status_code == 200
+    )
+    assert [each["limit"] for each in admin.get("/api/v1/limits").json()] == ["api"]
+
+
+def test_figures(look: Look, sent: dict[str, str]) -> None:
+    """As Prometheus reads them, with names that cannot break the format."""
+    text = look().get("/metrics").text
+    assert "ropeway_workers 1\n" in text
+    for line in text.splitlines():
+        assert line.startswith(("# HELP ", "# TYPE ", "ropeway_")), line
+
+
+def test_a_store_that_is_away(look: Look, app: Ropeway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is alive and not ready; pages say what is wrong."""
+    from ropeway.errors import BackendUnavailable
+
+    async def away(*_: Any) -> Any:
+        raise BackendUnavailable("the database is away", hint="start it")
+
+    client = look()
+    monkeypatch.setattr("ropeway.wrappers.observed.Observed.now", away)
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    page = client.get("/jobs")
+    assert page.status_code == 503 and "the database is away" in page.text
+
+
+def test_what_is_of_others() -> None:
+    """Every file has its name, version, licence and digest; and no other file is there."""
+    manifest = json.loads((VENDOR / "manifest.json").read_text())
+    for each in manifest:
+        data = (VENDOR / each["file"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == each["sha256"], each["file"]
+        assert each["version"] and each["licence"] and (VENDOR / each["licence_file"]).is_file()
+    named = {each["file"] for each in manifest} | {each["licence_file"] for each in manifest}
+    assert {each.name for each in VENDOR.iterdir()} == named | {"manifest.json"}
+
+
+def test_under_flask(app: Ropeway, sent: dict[str, str]) -> None:
+    """The host's pages stay the host's; below the prefix is the dashboard, whose links know it."""
+    host = Flask("host")
+    host.add_url_rule("/", view_func=lambda: "the shop")
+    dashboard = Dashboard(app, access=lambda request: Grant("kim", "admin"))
+    host.wsgi_app = dashboard.wsgi(host.wsgi_app, "/ops")  # type: ignore[method-assign,assignment]  # as Flask documents
+    client = host.test_client()
+    assert client.get("/").text == "the shop"
+    assert client.get("/opsx").status_code == 404
+    page = client.get("/ops/jobs")
+    assert page.status_code == 200
+    assert f'href="/ops/jobs/{sent["failed"]}"' in page.text
+    assert client.get("/ops/static/app.css").status_code == 200
+    asked = {"action": "jobs.retry", "target": sent["failed"], "back": "/jobs"}
+    done = client.post("/ops/act", data=asked, headers={"sec-fetch-site": "same-origin"})
+    assert (done.status_code, done.headers["location"]) == (303, "/ops/jobs")
+    assert app.job(sent["failed"]).status() is State.QUEUED
+
+
+def test_the_base_needs_none_of_it() -> None:
+    """Neither the library nor the help of the commands imports what the extra brings."""
+    code = (
+        "import sys, ropeway, ropeway.app\n"
+        "from click.testing import CliRunner\n"
+        "from ropeway.cli import main\n"
+        "assert CliRunner().invoke(main, ['dashboard', '--help']).exit_code == 0\n"
+        "assert not {'starlette', 'jinja2', 'uvicorn', 'a2wsgi'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_hostile_names_are_whole_in_json(look: Look, sent: dict[str, str]) -> None:
+    """A program gets what was sent, byte for byte."""
+    found = look().get(f"/api/v1/jobs/{sent['failed']}").json()
+    assert found["arguments"]["user"] == HOSTILE
