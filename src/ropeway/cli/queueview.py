@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ropeway.broker import QueueStats
 from ropeway.cli.table import Column
 from ropeway.pauses import Pause, in_words
@@ -28,7 +30,9 @@ def counts(stats: QueueStats, cap: int) -> list[str]:
     return [f"{n}+" if n >= cap else str(n) for n in (stats.ready, stats.delayed, stats.leased)]
 
 
-def page(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> str:
+def page(
+    stats: QueueStats, pause: Pause | None, now: float, cap: int, options: Mapping[str, object]
+) -> str:
     """Write all that is known of one queue."""
     ready, delayed, leased = counts(stats, cap)
     lines = {
@@ -40,5 +44,7 @@ def page(stats: QueueStats, pause: Pause | None, now: float, cap: int) -> str:
     if stats.oldest_due is not None:
         ago = relative(now - stats.oldest_due)
         lines["oldest"] = f"due {date(stats.oldest_due)}, {ago}"
+    if options:
+        lines["options"] = ", ".join(f"{name}={value}" for name, value in options.items())
     lines["paused"] = in_words(pause, now) if pause else "no"
     return "\n".join(f"{name:<8} {text}" for name, text in lines.items())

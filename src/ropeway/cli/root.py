@@ -37,7 +37,7 @@ _COMMANDS = {
     ),
     "queues": (
         "ropeway.cli.commands.queues:queues",
-        "Look at queues, pause and empty them: ls, show, peek, pause, resume, drain, purge.",
+        "Look at queues, pause and empty them, and set their bounds: ls, show, pause, declare ...",
     ),
     "limits": (
         "ropeway.cli.commands.limits:limits",
@@ -51,13 +51,21 @@ _COMMANDS = {
         "ropeway.cli.commands.exchanges:exchanges",
         "Look at exchanges and change them: ls, bindings, declare, bind, unbind, rm.",
     ),
+    "bindings": (
+        "ropeway.cli.commands.exchanges:bindings",
+        "List the bindings from EXCHANGE, or all of them.",
+    ),
+    "publish": (
+        "ropeway.cli.commands.publish:publish",
+        "Send a call to EXCHANGE with the routing key KEY, and print the id of its job.",
+    ),
     "route": (
         "ropeway.cli.commands.route:route",
         "Say to which queues a message would go, and why; nothing is sent.",
     ),
     "topology": (
         "ropeway.cli.commands.topology:topology",
-        "Take all exchanges and bindings to and from a file: export, diff, apply.",
+        "Take exchanges, bindings and options of queues to and from a file: export, diff, apply.",
     ),
     "workers": (
         "ropeway.cli.commands.workers:workers",

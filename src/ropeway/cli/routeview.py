@@ -13,7 +13,7 @@ from ropeway.cli.look import looking
 from ropeway.cli.shared import Shared
 from ropeway.cli.table import Column
 from ropeway.operate.exchange import end, wants
-from ropeway.routing import Value
+from ropeway.routing import Binding, Value
 from ropeway.stepping import step
 from ropeway.words import NOTHING
 
@@ -56,6 +56,20 @@ def drawn_bindings(records: Sequence[dict[str, Any]]) -> Drawn:
     )
     rows = [(each["source"], end(each["to"], each["to_exchange"]), wants(each)) for each in records]
     return Drawn(columns, rows)
+
+
+TYPES = click.Choice(("direct", "fanout", "topic", "headers"))
+MATCHES = click.Choice(("all", "any", "all-with-x", "any-with-x"))
+
+
+def binding(
+    exchange: str, to: str, key: str, to_exchange: bool, words: Sequence[str], match: str
+) -> Binding:
+    """Read what a command says of a binding."""
+    arguments = headers(words)
+    if arguments and match != "all":
+        arguments["x-match"] = match
+    return Binding(source=exchange, to=to, to_exchange=to_exchange, key=key, arguments=arguments)
 
 
 def headers(words: Sequence[str]) -> dict[str, Value]:

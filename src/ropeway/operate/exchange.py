@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ropeway import topology
+from ropeway.bounds import Queue
 from ropeway.routing import Binding, Exchange, Way
 from ropeway.words import NOTHING
 
@@ -54,8 +55,17 @@ def why(exchange: str, way: Way) -> str:
     return "; ".join([*alternates, *steps]) or f"the default exchange: {exchange or way.queue}"
 
 
-def line(each: Exchange | Binding) -> str:
+def options_of(queue: Queue) -> dict[str, Any]:
+    """Return the options that a queue has, for programs."""
+    found: dict[str, Any] = msgspec.to_builtins(queue)
+    return {name: value for name, value in found.items() if name != "name"}
+
+
+def line(each: Exchange | Binding | Queue) -> str:
     """Say all of it in one line."""
+    if isinstance(each, Queue):
+        told = [f"{name}={value}" for name, value in options_of(each).items()]
+        return " ".join([f"queue {each.name}", *told])
     if isinstance(each, Exchange):
         more = [f"alternate {each.alternate}"] if each.alternate else []
         more += [name for name in ("auto_delete", "internal") if getattr(each, name)]

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Literal
 
 from ropeway import jobs, limiting, pauses, topology
+from ropeway.bounds import Queue
 from ropeway.bulk import Done, Plan, cancelling, change, removing, retrying
 from ropeway.claims import Limit
 from ropeway.config import Settings
@@ -153,17 +154,27 @@ class Operator:
         return ""
 
     async def declare(
-        self, exchanges: Sequence[Exchange] = (), bindings: Sequence[Binding] = ()
+        self,
+        exchanges: Sequence[Exchange] = (),
+        bindings: Sequence[Binding] = (),
+        queues: Sequence[Queue] = (),
     ) -> None:
-        """Make exchanges and bindings; what is there already stays as it is."""
-        async with self._noted("exchanges.declare", _topology(exchanges, bindings)):
-            await topology.declare(self._store, exchanges, bindings)
+        """Make exchanges and bindings, and options of queues; what is there stays as it is."""
+        verb: Action = "exchanges.declare" if exchanges or bindings else "queues.declare"
+        async with self._noted(verb, _topology((*exchanges, *queues), bindings)):
+            await topology.declare(self._store, exchanges, bindings, queues)
 
-    async def delete(self, exchanges: Sequence[str] = (), bindings: Sequence[Binding] = ()) -> None:
-        """Remove exchanges, with the bindings from and to them, and bindings."""
-        names = [Exchange(name=name) for name in exchanges]
-        async with self._noted("exchanges.delete", _topology(names, bindings)):
-            await topology.delete(self._store, exchanges, bindings)
+    async def delete(
+        self,
+        exchanges: Sequence[str] = (),
+        bindings: Sequence[Binding] = (),
+        queues: Sequence[str] = (),
+    ) -> None:
+        """Remove exchanges and options of queues, with their bindings, and bindings."""
+        names = [Exchange(name=name) for name in (*exchanges, *queues)]
+        verb: Action = "exchanges.delete" if exchanges or bindings else "queues.delete"
+        async with self._noted(verb, _topology(names, bindings)):
+            await topology.delete(self._store, exchanges, bindings, queues)
 
 
 _ACTIONS: dict[JobVerb, Action] = {
@@ -200,6 +211,6 @@ def _named(ids: Sequence[str]) -> str:
     return f"{several(len(ids))}: {', '.join(ids[:_NAMED])}, ..."
 
 
-def _topology(exchanges: Sequence[Exchange], bindings: Sequence[Binding]) -> str:
+def _topology(named: Sequence[Exchange | Queue], bindings: Sequence[Binding]) -> str:
     ends = [f"{each.source} -> {each.to}" for each in bindings]
-    return ", ".join([*(each.name for each in exchanges), *ends][:_NAMED])
+    return ", ".join([*(each.name for each in named), *ends][:_NAMED])

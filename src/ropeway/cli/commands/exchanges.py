@@ -16,11 +16,8 @@ from ropeway.cli.look import by_hand, changing
 from ropeway.cli.routeview import drawn, drawn_bindings, look
 from ropeway.cli.shared import LISTING, LOOKING, Shared, options
 from ropeway.operate.exchange import BINDING_FIELDS, FIELDS, summary
-from ropeway.routing import Binding, Exchange
+from ropeway.routing import Exchange
 from ropeway.stepping import step
-
-_TYPES = click.Choice(("direct", "fanout", "topic", "headers"))
-_MATCHES = click.Choice(("all", "any", "all-with-x", "any-with-x"))
 
 
 @click.group(cls=Suggesting)
@@ -56,7 +53,9 @@ def bindings(shared: Shared, exchange: str | None) -> None:
 
 @exchanges.command()
 @click.argument("exchange")
-@click.option("--type", "kind", type=_TYPES, default="direct", show_default=True, help="Its type.")
+@click.option(
+    "--type", "kind", type=routeview.TYPES, default="direct", show_default=True, help="Its type."
+)
 @click.option("--alternate", metavar="EXCHANGE", help="What gets what no binding wants.")
 @click.option("--auto-delete", is_flag=True, help="It goes with the last binding from it.")
 @click.option("--internal", is_flag=True, help="Only exchanges are bound to it.")
@@ -86,8 +85,10 @@ def _binding(function: Any) -> Any:
         click.argument("to"),
         click.argument("key", default=""),
         click.option("--exchange", "to_exchange", is_flag=True, help="TO is an exchange."),
-        click.option("-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header."),
-        click.option("--match", type=_MATCHES, default="all", help="Which headers have to match."),
+        click.option("-H", "words", multiple=True, metavar="NAME=VALUE", help="A header."),
+        click.option(
+            "--match", type=routeview.MATCHES, default="all", help="Which headers have to match."
+        ),
     )[::-1]:
         function = add(function)
     return function
@@ -100,7 +101,7 @@ def _binding(function: Any) -> Any:
 def bind(shared: Shared, /, **asked: Any) -> None:
     """Have the queue TO get what EXCHANGE has for KEY; it counts in the next send of everybody."""
     with changing() as backend:
-        step(by_hand(backend).declare(bindings=[_asked(**asked)]))
+        step(by_hand(backend).declare(bindings=[routeview.binding(**asked)]))
     shared.say(f"{asked['to']} is bound to {asked['exchange']}")
 
 
@@ -111,7 +112,7 @@ def bind(shared: Shared, /, **asked: Any) -> None:
 def unbind(shared: Shared, /, **asked: Any) -> None:
     """Remove a binding; one that is not there is gone."""
     with changing() as backend:
-        step(by_hand(backend).delete(bindings=[_asked(**asked)]))
+        step(by_hand(backend).delete(bindings=[routeview.binding(**asked)]))
     shared.say(f"{asked['to']} is not bound so to {asked['exchange']}")
 
 
@@ -127,12 +128,3 @@ def rm(shared: Shared, names: Sequence[str], yes: bool) -> None:
         lost = [each for each in found.bindings if {each.source, each.to} & set(names)]
         confirm(f"remove {', '.join(names)}, with {len(lost)} bindings", yes=yes)
         step(by_hand(backend).delete(names))
-
-
-def _asked(
-    exchange: str, to: str, key: str, to_exchange: bool, headers: Sequence[str], match: str
-) -> Binding:
-    arguments = routeview.headers(headers)
-    if arguments and match != "all":
-        arguments["x-match"] = match
-    return Binding(source=exchange, to=to, to_exchange=to_exchange, key=key, arguments=arguments)

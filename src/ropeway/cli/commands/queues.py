@@ -7,8 +7,10 @@ import time
 
 import click
 
+from ropeway import topology
 from ropeway.broker import QueueStats
 from ropeway.cli import jobview, queueview
+from ropeway.cli.commands import queue_options
 from ropeway.cli.complete import queue_names
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
@@ -18,6 +20,7 @@ from ropeway.cli.output import print_json, print_lines
 from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, confirmable, options
 from ropeway.errors import ResultTimeout
 from ropeway.operate import job as jobs_told
+from ropeway.operate.exchange import options_of
 from ropeway.operate.queue import CAP, FIELDS, pause_fields, summary
 from ropeway.pauses import Pause, paused
 from ropeway.stepping import step
@@ -33,7 +36,11 @@ _LOOK = 0.2
 @click.group(cls=Suggesting)
 @options(*LOOKING)
 def queues() -> None:
-    """Look at queues, pause and empty them: ls, show, peek, pause, resume, drain, purge."""
+    """Look at queues, pause and empty them, and set their bounds: ls, show, pause, declare ..."""
+
+
+for _command in queue_options.COMMANDS:
+    queues.add_command(_command)
 
 
 @queues.command()
@@ -74,17 +81,18 @@ def ls(shared: Shared) -> None:
 @options(*LOOKING)
 @click.pass_obj
 def show(shared: Shared, queue: str) -> None:
-    """Show one queue: what waits, and who paused it and why."""
+    """Show one queue: what waits, its options, and who paused it and why."""
     with changing() as backend:
         pause = step(paused(backend)).get(queue)
-        stats = _stats(backend, queue)
+        stats, declared = _stats(backend, queue), step(topology.load(backend)).queues.get(queue)
         now = step(backend.now())
-        if pause is None:
+        if pause is None and declared is None:
             _question_the_name(shared, backend, stats)
+    told = options_of(declared) if declared else {}
     if shared.json:
-        print_json(summary(stats, pause, CAP))
+        print_json({**summary(stats, pause, CAP), "options": told})
     else:
-        print_lines(queueview.page(stats, pause, now, CAP))
+        print_lines(queueview.page(stats, pause, now, CAP, told))
 
 
 @queues.command()

@@ -1,4 +1,4 @@
-"""`ropeway topology`: all exchanges and bindings, to and from a file."""
+"""`ropeway topology`: all exchanges, bindings and options of queues, to and from a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ropeway import topology as kept
+from ropeway.bounds import Queue
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.look import by_hand, changing
@@ -26,21 +27,23 @@ class File(Struct, frozen=True):
 
     exchanges: list[Exchange] = []
     bindings: list[Binding] = []
+    queues: list[Queue] = []
 
 
 @click.group(cls=Suggesting)
 @options(*LOOKING)
 def topology() -> None:
-    """Take all exchanges and bindings to and from a file: export, diff, apply."""
+    """Take exchanges, bindings and options of queues to and from a file: export, diff, apply."""
 
 
 @topology.command()
 @options(*LOOKING)
 @click.pass_obj
 def export(shared: Shared) -> None:
-    """Print all exchanges and bindings as JSON, for `apply`."""
+    """Print all exchanges, bindings and options of queues as JSON, for `apply`."""
     found = look(shared)
-    print_json(msgspec.to_builtins(File([*found.exchanges.values()], found.bindings)))
+    file = File([*found.exchanges.values()], found.bindings, [*found.queues.values()])
+    print_json(msgspec.to_builtins(file))
 
 
 @topology.command()
@@ -70,15 +73,16 @@ def apply(shared: Shared, file: TextIO, prune: bool, yes: bool) -> None:
     """Declare what FILE has; with --prune it is all there is afterwards."""
     wanted = _read(file)
     with changing() as backend:
-        step(by_hand(backend).declare(wanted.exchanges, wanted.bindings))
+        step(by_hand(backend).declare(wanted.exchanges, wanted.bindings, wanted.queues))
         found = step(kept.load(backend))
         extra = [name for name in found.exchanges if name not in {e.name for e in wanted.exchanges}]
         loose = [each for each in found.bindings if each not in wanted.bindings]
-        if prune and (extra or loose):
-            gone = f"{len(extra)} exchanges and {len(loose)} bindings"
+        free = [name for name in found.queues if name not in {q.name for q in wanted.queues}]
+        if prune and (extra or loose or free):
+            gone = f"{len(extra)} exchanges, {len(loose)} bindings, options of {len(free)} queues"
             confirm(f"remove {gone} that {file.name} has not", yes=yes)
-            step(by_hand(backend).delete(extra, loose))
-    shared.say("exchanges and bindings are as the file says")
+            step(by_hand(backend).delete(extra, loose, free))
+    shared.say("exchanges, bindings and options of queues are as the file says")
 
 
 def _read(file: TextIO) -> File:
@@ -92,7 +96,8 @@ def _read(file: TextIO) -> File:
 
 def _difference(found: kept.Topology, wanted: File) -> list[str]:
     there = {*map(line, found.exchanges.values()), *map(line, found.bindings)}
-    asked = {*map(line, wanted.exchanges), *map(line, wanted.bindings)}
+    there |= {*map(line, found.queues.values())}
+    asked = {*map(line, wanted.exchanges), *map(line, wanted.bindings), *map(line, wanted.queues)}
     return [f"+ {line}" for line in sorted(asked - there)] + [
         f"- {line}" for line in sorted(there - asked)
     ]
