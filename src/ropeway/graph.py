@@ -154,9 +154,9 @@ def _unmet(need: Need, of: Standing) -> Unfit | None:
     if need.rule in {"done", "failed", "any"}:
         return None
     if of.status == "failed":
-        return Unfit("NotRun", f"{of.path} {of.how}")
+        return Unfit("NotRun", f"{of.path} {of.how}".strip())
     if of.status == "skipped":
-        return Unfit("Skipped", f"{of.path} {of.how}")
+        return Unfit("Skipped", f"{of.path} {of.how}".strip())
     if need.rule in {"true", "false"} and of.truth is not (need.rule == "true"):
         return Unfit("Skipped", f"{of.path} was {'true' if of.truth else 'false'}")
     return None

@@ -55,9 +55,12 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def over(self, base: Terms) -> Terms:
         """Return these terms with what they leave open taken from `base`."""
-        names = ("timeout", "keep", "early", "store")
-        left = {name: getattr(base, name) for name in names if getattr(self, name) is None}
-        return msgspec.structs.replace(self, **left)
+        left = {
+            name: value
+            for name in ("timeout", "keep", "early", "store")
+            if (value := getattr(base, name)) is not None and getattr(self, name) is None
+        }
+        return msgspec.structs.replace(self, **left) if left else self
 
 
 class Message(Struct, frozen=True, gc=False, kw_only=True):

@@ -97,7 +97,7 @@ async def test_a_failure_in_the_middle(shop: Shop) -> None:
     assert await run.astatus() == "failed"
     assert await shop.states(run) == {
         "numbers": "succeeded",
-        "check": "cancelled",
+        "check": "failed",
         "double": "cancelled",
         "total": "cancelled",
         "other": "succeeded",

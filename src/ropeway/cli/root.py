@@ -47,6 +47,10 @@ _COMMANDS = {
         "ropeway.cli.commands.schedules:schedules",
         "Look at schedules and change them: ls, show, next, history, add, edit, pause, run, rm ...",
     ),
+    "workflows": (
+        "ropeway.cli.commands.workflows:workflows",
+        "Look at runs of workflows and change them: ls, show, graph, watch, retry, cancel ...",
+    ),
     "exchanges": (
         "ropeway.cli.commands.exchanges:exchanges",
         "Look at exchanges and change them: ls, bindings, declare, bind, unbind, rm.",

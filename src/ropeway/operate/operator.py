@@ -22,6 +22,7 @@ from ropeway.limiting import LimitInfo
 from ropeway.operate.audit import Deed, noted
 from ropeway.operate.purge import purge
 from ropeway.operate.roles import Action
+from ropeway.operate.runs import OnRuns
 from ropeway.operate.schedules import OnSchedules
 from ropeway.operate.source import Source
 from ropeway.routing import Binding, Exchange
@@ -134,6 +135,11 @@ class Operator:
     def schedules(self) -> OnSchedules:
         """What can be done to schedules."""
         return OnSchedules(self._store, self._noted, self._by)
+
+    @property
+    def runs(self) -> OnRuns:
+        """What can be done to runs of workflows."""
+        return OnRuns(self._store, self._settings, self._noted)
 
     # -- workers and exchanges ------------------------------------------------------------
 

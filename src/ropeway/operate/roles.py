@@ -35,6 +35,11 @@ Action = Literal[
     "schedules.remove",
     "schedules.clear",
     "schedules.backfill",
+    "workflows.cancel",
+    "workflows.retry",
+    "workflows.pause",
+    "workflows.resume",
+    "workflows.signal",
     "audit.view",
 ]
 """Everything that can be done by hand, by the name that it has in the audit log."""
@@ -68,6 +73,11 @@ NEEDS: Mapping[Action, Role] = {
     "schedules.remove": "admin",
     "schedules.clear": "admin",
     "schedules.backfill": "admin",
+    "workflows.cancel": "operate",
+    "workflows.retry": "operate",
+    "workflows.pause": "operate",
+    "workflows.resume": "operate",
+    "workflows.signal": "operate",
     "audit.view": "operate",
 }
 """What loses work, or shows the inside of programs, is for `admin` alone."""

@@ -137,7 +137,11 @@ class Reader:
             return Standing(path, "failed", "is gone: its `keep` was over before it was needed")
         error = job.error
         if job.state is State.CANCELLED and error is not None and error.type in _NOT_RUN:
-            return Standing(path, _NOT_RUN[error.type], f"was not run: {error.message}")
+            if need.item:  # a part of this very node, which has said it all
+                return Standing("", _NOT_RUN[error.type], error.message)
+            own = error.message.removeprefix(f"{path} ")  # a map tells of its own items
+            how = own if own != error.message else f"was not run: {own}"
+            return Standing(path, _NOT_RUN[error.type], how)
         told = f": {error.type}: {error.message.partition(chr(10))[0][:200]}" if error else ""
         return Standing(path, "failed", f"{job.state if job.state.final else 'cancelled'}{told}")
 

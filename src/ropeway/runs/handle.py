@@ -199,6 +199,9 @@ class Run(Generic[R_co]):
             items = await changes.sent_items(store, run, number)
             lost = await store.scan(lost_key(run.id, f"{number:04x}"), limit=1_000)
             view = _with(view, items=items, failed=len(lost))
+            if lost and view.state == "cancelled":
+                told = f"{len(lost)} of {items} items failed"
+                view = _with(view, state="failed", reason=told)
         return view
 
     def cancel(self) -> Literal["cancelled", "ended"]:
