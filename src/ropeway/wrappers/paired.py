@@ -45,10 +45,10 @@ class Paired(Delegate):
     """Commits in the store first, then publishes, and acknowledges last.
 
     Plain messages travel through the broker; what has a date, a delay, a band, a key, a limit or
-    an end rests in the store, which is a full backend. What arrives is taken into the store
-    before it is handed out, and the claim that the store keeps of it is the fence. So whatever
-    dies, and however often a message arrives, the store knows what is still to do; its records
-    have to be kept for longer than a message may rest in the broker.
+    an end, or asks for room, rests in the store, which is a full backend. What arrives is taken
+    into the store before it is handed out, and the claim that the store keeps of it is the fence.
+    So whatever dies, and however often a message arrives, the store knows what is still to do; its
+    records have to be kept for longer than a message may rest in the broker.
     """
 
     def __init__(self, broker: BrokerHalf, store: Backend) -> None:

@@ -82,7 +82,9 @@ class RoomCases:
         Broken: the oldest is dropped for a message that is refused.
         """
         backend = harness.backend
-        (old,) = await sent(backend)
+        first = bounded(1)
+        await backend.commit([first])
+        (old,) = first.publish
         step = Transition(
             publish=(message(), message(queue="other")),
             cancel=(Cancel(old.id),),
