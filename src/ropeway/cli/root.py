@@ -51,6 +51,10 @@ _COMMANDS = {
         "ropeway.cli.commands.workflows:workflows",
         "Look at runs of workflows and change them: ls, show, graph, watch, retry, cancel ...",
     ),
+    "topics": (
+        "ropeway.cli.commands.topics:topics",
+        "Look at topics and change them: ls, show, tail, subscriptions, create, publish, replay ...",
+    ),
     "exchanges": (
         "ropeway.cli.commands.exchanges:exchanges",
         "Look at exchanges and change them: ls, bindings, declare, bind, unbind, rm.",

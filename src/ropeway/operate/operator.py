@@ -25,6 +25,7 @@ from ropeway.operate.roles import Action
 from ropeway.operate.runs import OnRuns
 from ropeway.operate.schedules import OnSchedules
 from ropeway.operate.source import Source
+from ropeway.operate.topics import OnTopics
 from ropeway.routing import Binding, Exchange
 from ropeway.states import FINAL, State
 from ropeway.store import Backend
@@ -140,6 +141,11 @@ class Operator:
     def runs(self) -> OnRuns:
         """What can be done to runs of workflows."""
         return OnRuns(self._store, self._settings, self._noted)
+
+    @property
+    def topics(self) -> OnTopics:
+        """What can be done to topics and subscriptions."""
+        return OnTopics(self._store, self._settings, self._noted)
 
     # -- workers and exchanges ------------------------------------------------------------
 

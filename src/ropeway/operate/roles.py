@@ -40,6 +40,13 @@ Action = Literal[
     "workflows.pause",
     "workflows.resume",
     "workflows.signal",
+    "topics.create",
+    "topics.publish",
+    "topics.remove",
+    "topics.purge",
+    "topics.move",
+    "topics.replay",
+    "topics.unsubscribe",
     "audit.view",
 ]
 """Everything that can be done by hand, by the name that it has in the audit log."""
@@ -78,6 +85,13 @@ NEEDS: Mapping[Action, Role] = {
     "workflows.pause": "operate",
     "workflows.resume": "operate",
     "workflows.signal": "operate",
+    "topics.create": "admin",
+    "topics.publish": "operate",
+    "topics.remove": "admin",
+    "topics.purge": "admin",
+    "topics.move": "admin",
+    "topics.replay": "operate",
+    "topics.unsubscribe": "admin",
     "audit.view": "operate",
 }
 """What loses work, or shows the inside of programs, is for `admin` alone."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ropeway.errors import MessageTooLarge
 from ropeway.source import Stores
+from ropeway.store import Store
 from ropeway.topics.events import Stored, encode_stored
 from ropeway.topics.records import TopicRecord, log_of, partition_of
 from ropeway.transition import Append, Transition
@@ -40,8 +41,15 @@ async def publish(app: Stores, topic: TopicRecord, events: Sequence[Stored]) -> 
 
     Durable when it returns. What goes into one commit is there as a whole, or not at all.
     """
-    placed_events = placed(topic, events, app.settings.max_message)
-    (answer,) = await app.store.commit(
+    return await append(app.store, topic, events, app.settings.max_message)
+
+
+async def append(
+    store: Store, topic: TopicRecord, events: Sequence[Stored], most: int
+) -> list[int]:
+    """Append events of at most `most` bytes each."""
+    placed_events = placed(topic, events, most)
+    (answer,) = await store.commit(
         [Transition(append=tuple(append for _, append in placed_events))]
     )
     last = answer.offsets

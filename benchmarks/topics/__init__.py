@@ -1,0 +1,1 @@
+"""How quick topics are: publishing, one subscription, several together, and from one end to the other."""
