@@ -102,29 +102,25 @@ class RedisBackend:
         return float(await self._run(_NOW, ()))
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
-        if transitions and all(map(is_message, transitions)):
-            return await self._publish(transitions)
-        answers: list[Answer] = []
-        for part in parts_of(transitions):
-            replies = await self._run(*_asked(part))
-            answers += map(answer_of, replies)
-        return answers
-
-    async def _publish(self, transitions: Sequence[Transition]) -> list[Answer]:
-        """Take in messages. While the server is busy with some, the next are made ready."""
+        if not all(map(is_message, transitions)):
+            answers: list[Answer] = []
+            for part in parts_of(transitions):
+                answers += map(answer_of, await self._run(*_asked(part)))
+            return answers
+        if len(transitions) == 1:
+            messages = transitions[0].publish
+            return await self._taken_in(messages, await self._run(*self._sending(messages)))
+        # While the server is busy with some messages, the next are made ready.
         parts = [[each.publish[0] for each in part] for part in parts_of(transitions)]
-        if len(parts) == 1:
-            told = [await self._run(*self._sending(parts[0]))]
-        else:
-            told = await self._link.run_all(self._keys, map(self._sending, parts))
-        answers: list[Answer] = []
-        for part, reply in zip(parts, told, strict=True):
-            if reply == 1:
-                answers += [APPLIED] * len(part)
-            else:
-                replies = reply or await self._run(_PUBLISH, encode_messages(part))
-                answers += map(answer_of, replies)
-        return answers
+        replies = await self._link.run_all(self._keys, map(self._sending, parts)) if parts else []
+        told = [await self._taken_in(*each) for each in zip(parts, replies, strict=True)]
+        return [answer for answers in told for answer in answers]
+
+    async def _taken_in(self, messages: Sequence[Message], reply: Any) -> list[Answer]:
+        """Return the answers that a script for messages has given; of a short one 1 says it all."""
+        if reply == 1:
+            return [APPLIED] * len(messages)
+        return [*map(answer_of, reply or await self._run(_PUBLISH, encode_messages(messages)))]
 
     def _sending(self, messages: Sequence[Message]) -> RunOf:
         """Choose the script: for simple messages there are two that do no more than those need."""

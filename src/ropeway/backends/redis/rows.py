@@ -152,21 +152,33 @@ class Fresh(Struct, frozen=True):
 
 def fresh(messages: Sequence[Message]) -> Fresh | None:
     """Return messages as `send` and `send_many` take them, or None if they are not for those."""
-    common: bytes | None = None
+    first = messages[0]
     kept: list[str | bytes] = []
     for message in messages:
-        if not _is_simple(message):
+        if not _is_simple(message) or not (message is first or _is_alike(message, first)):
             return None
-        message_id, raw, static = message_parts(message)
-        if common is None:
-            common = static
-        elif static != common:
-            return None
-        kept += (message_id, raw)
-    if common is None or len(set(kept[::2])) < len(messages):
+        message_id = message.id.encode()
+        kept += (message.id, _simple_when(len(message_id)) + message_id + _encode(message))
+    if len(messages) > 1 and len(set(kept[::2])) < len(messages):
         return None
-    queue = messages[0].queue
-    return Fresh(kept, _FRESH_BEFORE, _fresh_after(common), common[:2], queue)
+    static = _static(first.kind, first.band, first.queue, first.task, first.key, first.limits)
+    return Fresh(kept, _FRESH_BEFORE, _fresh_after(static), static[:2], first.queue)
+
+
+def _is_alike(one: Message, other: Message) -> bool:
+    return (
+        one.queue == other.queue
+        and one.task == other.task
+        and one.band == other.band
+        and one.kind == other.kind
+        and one.limits == other.limits
+    )
+
+
+@lru_cache(maxsize=64)
+def _simple_when(length: int) -> bytes:
+    """What a simple message with an id of so many bytes begins with."""
+    return _WHEN.pack(NONE, 0.0, NONE, NONE, length)
 
 
 def joined(messages: tuple[Message, ...]) -> bytes:
