@@ -48,6 +48,7 @@ def test_a_fresh_project(tasks: Path) -> None:
             "ropeway",
             "sqlite",
             "url",
+            "abilities",
             "folder",
             "space",
             "filesystem",

@@ -10,7 +10,7 @@ import msgspec
 
 from ropeway import safe
 from ropeway.capabilities import require
-from ropeway.cli.checks import application, database, postgres, programs, redis, storage
+from ropeway.cli.checks import abilities, application, database, postgres, programs, redis, storage
 from ropeway.cli.checks.check import Check, failed
 from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
@@ -67,6 +67,7 @@ def _backend(settings: Settings) -> Iterator[Check]:
     if path is None:
         require(connection.blocking().capabilities, "shared", f"{settings.where} for workers")
         yield Check("url", "ok", settings.where)
+        yield abilities.abilities(connection.blocking().capabilities)
         for url in filter(None, (settings.broker, settings.url)):
             if urlsplit(url).scheme in SCHEMES_OF_POSTGRES:
                 yield from postgres.examine(url)
@@ -75,6 +76,7 @@ def _backend(settings: Settings) -> Iterator[Check]:
         yield database.queues(settings)
         return
     yield Check("url", "ok", settings.where)
+    yield abilities.abilities(connection.blocking().capabilities)
     yield storage.writable(path)
     yield storage.free_space(path)
     yield storage.file_system(path)
