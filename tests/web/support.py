@@ -61,7 +61,28 @@ def filled(app: Ropeway, text: str = "plain") -> dict[str, str]:
         )
     )
     step(announce(store, a_worker(text, step(store.now()))))
+    sent["run"] = _more(app, text)
     return sent
+
+
+def _more(app: Ropeway, text: str) -> str:
+    """Make a schedule that is paused and was run by hand, a run of a workflow, and an event."""
+
+    @app.task(name="extract")
+    def extract(day: str) -> str:
+        return day
+
+    @app.task(name="load")
+    def store_it(data: str) -> None: ...
+
+    app.schedules.add("nightly", extract.call(text), cron="30 2 * * *", timezone="Europe/Berlin")
+    app.schedules.run_now("nightly")
+    app.schedules.pause("nightly", why=text)
+    with app.workflow("etl") as wf:
+        wf.add(store_it.call(wf.add(extract.call(text))))
+    run = wf.send()
+    app.topic("photo.liked").publish({"text": text, "token": "t0ps3cret"})
+    return run.id
 
 
 def a_worker(text: str, now: float) -> WorkerRecord:

@@ -10,6 +10,7 @@ from ropeway.operate.audit import entries
 from ropeway.operate.roles import ACTIONS, ROLES, Role, allows
 from ropeway.states import State
 from ropeway.stepping import step
+from ropeway.web.acting import HERE
 from tests.web.conftest import Look
 
 DEEDS = [action for action in ACTIONS if action != "audit.view"]
@@ -20,6 +21,12 @@ FORMS: dict[str, dict[str, str]] = {
     "jobs.remove": {"target": "succeeded"},
     "jobs.edit": {"target": "failed", "priority": "9"},
 }
+
+
+for verb in ("pause", "resume", "run_now"):
+    FORMS[f"schedules.{verb}"] = {"target": "nightly"}
+for verb in ("retry", "cancel", "pause", "resume", "signal"):
+    FORMS[f"workflows.{verb}"] = {"target": "run"}
 
 
 def form(action: str, sent: dict[str, str]) -> dict[str, str]:
@@ -46,7 +53,7 @@ def test_roles(app: Ropeway, look: Look, sent: dict[str, str], role: Role) -> No
         said = told(client)
         assert ("you may not do" in said) is not allows(role, action), (action, said)
         done = len(step(entries(store)).entries) > before
-        implemented = not action.startswith(("exchanges.", "limits.set"))
+        implemented = action in HERE and action != "limits.set"
         assert done is (allows(role, action) and implemented), (action, said)
         client.post("/act", data={"action": "queues.resume", "target": "later"})
     assert (client.get("/audit").status_code == 200) is allows(role, "audit.view")
@@ -133,3 +140,28 @@ def test_going_back_leads_nowhere_else(look: Look) -> None:
     for back in ("https://evil.example", "//evil.example", "/\\evil.example", "\\/evil", "x"):
         answer = client.post("/act", data={"action": "queues.resume", "target": "a", "back": back})
         assert answer.headers["location"] == "/", back
+
+
+def test_schedules_and_runs(app: Ropeway, look: Look, sent: dict[str, str]) -> None:
+    """Are steered like everything else."""
+    client, store = look("operate"), app.connection.blocking()
+
+    def do(action: str, target: str) -> str:
+        client.post("/act", data={"action": action, "target": target, "why": "because"})
+        return told(client)
+
+    assert "nightly: resume" in do("schedules.resume", "nightly")
+    assert app.schedules.get("nightly").state == "active"
+    assert "nightly: pause" in do("schedules.pause", "nightly")
+    assert app.schedules.get("nightly").why == "because"
+    before = len(app.schedules.history("nightly"))
+    do("schedules.run_now", "nightly")
+    assert len(app.schedules.history("nightly")) == before + 1
+    assert "RW" not in do("workflows.pause", sent["run"])
+    assert app.run(sent["run"]).status() == "paused"
+    do("workflows.cancel", sent["run"])
+    assert app.run(sent["run"]).status() == "cancelled"
+    assert "had ended before" in do("workflows.cancel", sent["run"])
+    actions = [entry.action for entry in step(entries(store)).entries]
+    assert actions.count("workflows.cancel") == 2
+    assert "there is no schedule" in do("schedules.pause", "nothing")

@@ -19,6 +19,34 @@ from ropeway.web.at import At
 from ropeway.web.views.jobs import planned
 from ropeway.words import several
 
+HERE: frozenset[Action] = frozenset(
+    {
+        "jobs.retry",
+        "jobs.cancel",
+        "jobs.run_now",
+        "jobs.remove",
+        "jobs.edit",
+        "queues.pause",
+        "queues.resume",
+        "queues.purge",
+        "workers.quiet",
+        "workers.resume",
+        "workers.stop",
+        "workers.stack",
+        "limits.set",
+        "limits.reset",
+        "schedules.pause",
+        "schedules.resume",
+        "schedules.run_now",
+        "workflows.retry",
+        "workflows.cancel",
+        "workflows.pause",
+        "workflows.resume",
+        "workflows.signal",
+    }
+)
+"""What can be done here; the rest is for the command line."""
+
 TYPED_FROM = 1_000
 """Whoever changes more jobs than these has to say how many they are."""
 
@@ -28,7 +56,8 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `target` is the id of a job, or the name of a queue, a worker or a limit. Jobs are named by
     `ids` or found by the search `q`; `expect` is how many the dry run told, and more than a tenth
-    beside that is refused. `version` is that of the job which was looked at, for an edit.
+    beside that is refused. `version` is that of the job which was looked at, for an edit. A `signal`
+    has a name and a `value`.
     """
 
     target: str = ""
@@ -42,6 +71,8 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue: str | None = None
     priority: int | None = None
     limit: int | str | None = None
+    signal: str = ""
+    value: Any = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -60,12 +91,16 @@ async def do(at: At, action: str, asked: Asked) -> Outcome:
         reason = "the dashboard is read-only" if at.read_only else f"your role is {at.grant.role}"
         raise Forbidden(f"you may not do {action}: {reason}", hint="ask an admin")
     kind, _, verb = known.partition(".")
+    if known not in HERE:
+        raise BadArguments(f"{action} cannot be done here", hint="see: ropeway --help")
     if known == "jobs.edit":
         return await _edit(at, asked)
     if kind == "jobs":
         return await _jobs(at, cast("JobVerb", verb), asked)
     if not asked.target:
         raise BadArguments(f"{action} of what?", hint="give a target")
+    if kind in {"schedules", "workflows"}:
+        return await _timed(at, known, asked)
     return await _named(at, known, asked)
 
 
@@ -143,5 +178,35 @@ async def _named(at: At, action: Action, asked: Asked) -> Outcome:
             await operator.tell(target, verb)
             told = f"{target} has answered: {verb}"
         case _:
-            raise BadArguments(f"{action} cannot be done here", hint="see: ropeway exchanges")
+            raise AssertionError(action)
     return Outcome(told=told, values={"target": target})
+
+
+async def _timed(at: At, action: Action, asked: Asked) -> Outcome:
+    """Do something to a schedule or a run."""
+    schedules, runs, target = at.operator.schedules, at.operator.runs, asked.target
+    values: dict[str, Any] = {"target": target}
+    match action:
+        case "schedules.pause":
+            await schedules.pause(target, asked.why)
+        case "schedules.resume":
+            await schedules.resume(target)
+        case "schedules.run_now":
+            values["job"] = await schedules.run_now(target)
+        case "workflows.retry":
+            await runs.retry(target)
+        case "workflows.cancel":
+            if await runs.cancel(target) == "ended":
+                raise Refused(f"run {target} had ended before")
+        case "workflows.pause":
+            if not await runs.pause(target):
+                raise Refused(f"run {target} is not running")
+        case "workflows.resume":
+            if not await runs.resume(target):
+                raise Refused(f"run {target} is not paused")
+        case "workflows.signal":
+            await runs.signal(target, asked.signal, asked.value)
+        case _:
+            raise AssertionError(action)
+    verb = action.partition(".")[2].replace("_", " ")
+    return Outcome(told=f"{target}: {verb}", values=values)

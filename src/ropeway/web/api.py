@@ -18,7 +18,6 @@ from ropeway.operate.finding import search
 from ropeway.operate.flow import flow
 from ropeway.operate.queue import CAP
 from ropeway.operate.redact import redacted
-from ropeway.operate.roles import ACTIONS
 from ropeway.pauses import paused
 from ropeway.progress import decode as decode_progress
 from ropeway.progress import progress_key
@@ -26,7 +25,7 @@ from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.store import Filter
 from ropeway.topology import load
-from ropeway.web.acting import Asked
+from ropeway.web.acting import HERE, Asked
 from ropeway.web.at import At
 from ropeway.web.views.jobs import whole
 from ropeway.web.views.routing import headers_of
@@ -148,7 +147,7 @@ async def _about(at: At) -> Any:
         "url": at.settings.where,
         "capabilities": msgspec.structs.asdict(at.store.capabilities),
         "you": msgspec.structs.asdict(at.grant),
-        "actions": [action for action in ACTIONS if at.may(action)],
+        "actions": sorted(action for action in HERE if at.may(action)),
     }
 
 
@@ -209,9 +208,7 @@ def described(prefix: str) -> dict[str, Any]:
             }
         }
     asked = msgspec.json.schema_components([Asked], ref_template="#/components/schemas/{name}")[1]
-    action = _parameter("action", "path", "") | {
-        "schema": {"type": "string", "enum": [each for each in ACTIONS if each != "audit.view"]}
-    }
+    action = _parameter("action", "path", "") | {"schema": {"type": "string", "enum": sorted(HERE)}}
     body = {"application/json": {"schema": {"$ref": "#/components/schemas/Asked"}}}
     paths["/actions/{action}"] = {
         "post": {

@@ -21,7 +21,18 @@ from ropeway.web.errors import status_of
 from ropeway.web.looking import Looking, language, local, path_of
 from ropeway.web.rendering import Look, environment, main, page
 from ropeway.web.site import Site
-from ropeway.web.views import errors, jobs, overview, queues, routing, system, workers
+from ropeway.web.views import (
+    errors,
+    jobs,
+    overview,
+    queues,
+    routing,
+    schedules,
+    system,
+    topics,
+    workers,
+    workflows,
+)
 
 View = Callable[[At], Awaitable[Shown]]
 
@@ -38,6 +49,12 @@ PAGES: dict[str, View] = {
     "/limits": queues.limits,
     "/workers": workers.workers,
     "/workers/{name:path}": workers.worker,
+    "/schedules": schedules.schedules,
+    "/schedules/{name:path}": schedules.schedule,
+    "/workflows": workflows.workflows,
+    "/workflows/{id}": workflows.workflow,
+    "/topics": topics.topics,
+    "/topics/{name:path}": topics.topic,
     "/routing": routing.routing,
     "/performance": system.performance,
     "/audit": system.audit,
@@ -49,6 +66,8 @@ WARNINGS = {
     "queues.purge": "Every job that waits in it is cancelled. Those that run are not touched.",
     "queues.pause": "No worker claims from it until it is resumed. What runs goes on.",
     "jobs.remove": "It is forgotten for good, with its arguments, its result and its error.",
+    "schedules.pause": "It fires nothing until it is resumed, whatever is deployed.",
+    "workflows.cancel": "What waits of it is cancelled, and what runs is asked to stop.",
     "workers.stop": "It claims nothing more, finishes what runs, and ends.",
 }
 _TOLD = "ropeway_told"
@@ -349,6 +368,7 @@ def _asked(form: dict[str, str]) -> Asked:
         arguments=arguments,
         queue=form.get("queue") or None,
         priority=_number(form, "priority"),
+        signal=form.get("signal", ""),
     )
 
 
