@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -59,11 +59,12 @@ async def dues(store: Backend) -> list[str]:
     return [each.key for each in await store.scan(DUE, limit=1_000)]
 
 
-async def late(store: Backend, names: Sequence[str], first: int, last: int) -> list[float]:
+async def late(store: Backend, names: Sequence[str], seconds: Iterable[int]) -> list[float]:
     """Return by how many seconds each instant was sent late, by the store's clock, sorted."""
     found: list[float] = []
+    all_of = list(seconds)
     for name in names:
-        ids = {each: job_of(name, float(each)) for each in range(first, last + 1)}
+        ids = {each: job_of(name, float(each)) for each in all_of}
         records = await store.get([job_key(each) for each in ids.values()])
         found += [
             _decode_job(record.value).enqueued - instant

@@ -300,5 +300,5 @@ async def test_seconds_on_a_file(sqlite: Backend, aeventually: AsyncEventually) 
     await asyncio.gather(*workers, return_exceptions=True)
     found = await sent(sqlite)
     assert set(found.values()) == {1}
-    lateness = await late(sqlite, names, begun, begun + 2)
+    lateness = await late(sqlite, names, range(begun, begun + 3))
     assert lateness[0] >= 0.0

@@ -47,6 +47,28 @@ def limited(x: int) -> int:
 
 
 assert_type(limited.send(1), Job[int])
+
+
+@app.schedule("*/10 * * * *", timezone="Asia/Shanghai", overlap="queue_one")
+@app.task
+def nightly(day: str = "today") -> str:
+    return day
+
+
+@app.schedule(every="90s", name="beat", jitter="5s")
+@app.task
+async def beat() -> int:
+    return 1
+
+
+assert_type(nightly.send("monday"), Job[str])
+assert_type(nightly(), str)
+assert_type(beat.send(), Job[int])
+app.schedules.add("once", add.call(1), at=datetime(2030, 1, 1, tzinfo=UTC), max_runs=1)
+assert_type(app.schedules.edit("once", cron="0 2 * * *").runs, int)
+assert_type(app.schedules.run_now("once"), Job[Any])
+assert_type([each.note for each in app.schedules.next("once")], list[str])
+assert_type([each.state for each in app.schedules.history("once")], list[State | None])
 assert_type([each.state for each in limited.send(1).watch(timeout=1)], list[State])
 shown = limited.send(1).snapshot()
 assert_type(shown.progress.fraction if shown.progress else None, float | None)

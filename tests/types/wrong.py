@@ -82,6 +82,25 @@ RetryPolicy(retries="5")  # mypy: arg-type, pyright: reportArgumentType
 RetryPolicy(3)  # mypy: call-arg, pyright: reportCallIssue
 
 
+# --- schedules ----------------------------------------------------------------------------------
+
+
+@app.schedule("0 2 * * *")  # mypy: type-var, pyright: reportArgumentType
+@app.task
+def needs(x: int) -> None: ...
+
+
+@app.task  # mypy: type-var
+@app.schedule("0 2 * * *")  # pyright: reportArgumentType
+def reversed_order() -> None: ...
+
+
+app.schedule("0 2 * * *", overlap="maybe")  # mypy: arg-type, pyright: reportArgumentType
+app.schedule(evry="5m")  # mypy: call-arg, pyright: reportCallIssue
+app.schedules.add("x", add.call(1), at="tomorrow")  # mypy: arg-type, pyright: reportArgumentType
+app.schedules.add("x", add)  # mypy: arg-type, pyright: reportArgumentType
+app.schedules.run_now("x", 5)  # mypy: call-arg, pyright: reportCallIssue
+
 # --- in coroutines ------------------------------------------------------------------------------
 
 
