@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from ropeway.decide import NO_TERMS
 from ropeway.depends import sent_parameters
 from ropeway.errors import BadTask
-from ropeway.ids import derived_id
+from ropeway.ids import derived_id, first_id
 from ropeway.message import Message
 from ropeway.retry import RetryPolicy, delay_for
 from ropeway.task import Task
@@ -73,7 +73,7 @@ class Handler:
         stored, options = fact.stored, self.task.options
         definition = self.task.definition
         terms = replace(options.terms or NO_TERMS, store=False, version=stored.version)
-        job = run_id(cursor, stored)
+        job = run_id(cursor, fact)
         return Message(
             id=job,
             task=self.task.name,
@@ -94,7 +94,7 @@ class Handler:
     def delay(self, cursor: Cursor, fact: Fact) -> float:
         """Return how long an event waits after the first failure of its handler."""
         policy = self.task.definition.policy
-        return delay_for(policy, run_id(cursor, fact.stored), 1) if policy.retries else 0.0
+        return delay_for(policy, run_id(cursor, fact), 1) if policy.retries else 0.0
 
 
 def event_parameter(task: Task[..., Any]) -> str:
@@ -108,10 +108,14 @@ def event_parameter(task: Task[..., Any]) -> str:
     return names[0]
 
 
-def run_id(cursor: Cursor, stored: Stored) -> str:
-    """Return the id of an event's run for a subscription: the same over all its attempts."""
-    turn = f"/{cursor.replay}" if cursor.replay else ""
-    return derived_id(stored.id, f"{cursor.subscription}#{cursor.generation}{turn}")
+def run_id(cursor: Cursor, fact: Fact) -> str:
+    """Return the id of an event's run for a subscription: the same over all its attempts.
+
+    It goes by the place of the event: who publishes may give one id to two events.
+    """
+    turn = f"{cursor.subscription}/{cursor.generation}/{cursor.replay}"
+    name = f"{turn}/{cursor.topic}/{cursor.partition}/{fact.offset}"
+    return derived_id(first_id(fact.entry.appended), name)
 
 
 def line_of(cursor: Cursor, key: str | None) -> str | None:

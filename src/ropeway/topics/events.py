@@ -96,6 +96,13 @@ def data_of(stored: Stored, kind: Any) -> Any:
     )
 
 
+def check_data(event: Stored, kind: Any, topic: str) -> None:
+    """Raise `BadArguments` if the data of an event are not of the type of its topic."""
+    checked = data_of(event, kind)
+    if isinstance(checked, Undecodable):
+        raise BadArguments(f"an event of topic {topic}: {checked.reason}", hint="nothing was sent")
+
+
 def written(
     data: Any,
     kind: Any,

@@ -12,11 +12,11 @@ from ropeway.source import Stores
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.task import Task
-from ropeway.topics import moving
+from ropeway.topics import cloudevents, moving
 from ropeway.topics.browsing import SubscriptionInfo, TopicInfo, standings, topic_info
 from ropeway.topics.declaring import declare_subscriptions, declare_topics
 from ropeway.topics.delivery import event_parameter
-from ropeway.topics.events import Stored, checked_headers
+from ropeway.topics.events import Stored, check_data, checked_headers
 from ropeway.topics.listening import Listener
 from ropeway.topics.moving import Moved
 from ropeway.topics.positions import From, start_of
@@ -209,6 +209,23 @@ class Topics:
         """Append events to a topic, after what the code declares is in force."""
         await self.adeclare()
         return await publish(self._app, topic, events)
+
+    def accept(self, headers: Mapping[str, str], body: bytes) -> str:
+        """Publish a CloudEvent, as a request has it, to the topic that its `type` names.
+
+        It may be in binary or structured mode. Returns its id. Raises `BadArguments` for what is no
+        CloudEvent, or does not fit the topic's type, and `TopicNotFound`.
+        """
+        return step(self.aaccept(headers, body))
+
+    async def aaccept(self, headers: Mapping[str, str], body: bytes) -> str:
+        """The same as `accept`, for async code."""
+        type, event = cloudevents.stored(cloudevents.read(headers, body))
+        topic, declared = await self._found(type), self.declared.get(type)
+        if declared is not None:
+            check_data(event, declared.type, type)
+        await self.publish(topic, [event])
+        return event.id
 
     def create(self, topic: TopicRecord) -> None:
         """Make a topic that no code declares, or change what is kept of it."""

@@ -125,7 +125,7 @@ def _delay(handler: Handler, cursor: Cursor, fact: Fact, error: BaseException) -
 def _context(cursor: Cursor, fact: Fact, task: Task[..., Any]) -> Running:
     stored = fact.stored
     return Running(
-        fence=Fence(run_id(cursor, stored), 1, ""),
+        fence=Fence(run_id(cursor, fact), 1, ""),
         task=task.name,
         queue=task.options.queue,
         key=line_of(cursor, stored.key),
