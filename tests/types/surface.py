@@ -4,7 +4,19 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, assert_type
 
-from ropeway import Call, Depends, Job, Ropeway, State, Unique, current
+from ropeway import (
+    Call,
+    Depends,
+    Job,
+    Ropeway,
+    Run,
+    State,
+    Unique,
+    Workflow,
+    current,
+    group,
+)
+from ropeway.calls import Chain
 from ropeway.middleware import Sending
 
 app = Ropeway("memory://")
@@ -181,3 +193,45 @@ def no_generator() -> int:
 
 
 Depends(plain, scope="child")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+# --- workflows: what stands for a result has its type ---------------------------------------------
+
+
+@app.task
+def lines(day: str) -> list[str]:
+    return [day]
+
+
+@app.task
+async def count(line: str, *, least: int = 1) -> int:
+    return len(line)
+
+
+@app.task
+def joined(texts: list[str]) -> str:
+    return "".join(texts)
+
+
+@app.task
+def summed(parts: list[int]) -> float:
+    return float(sum(parts))
+
+
+with app.workflow("typed", keep="1d") as wf:
+    assert_type(wf, Workflow)
+    found = wf.add(lines.call("today"))
+    assert_type(found, list[str])
+    parts = wf.map(count, found, after="lines")
+    assert_type(parts, list[int])
+    assert_type(wf.map(count.using(priority=9), found), list[int])
+    assert_type(wf.add(summed.call(parts), when=found), float)
+    assert_type(wf.signal("approved", bool, timeout="1h"), bool)
+    assert_type(wf.either(1, 2), int)
+    assert_type(wf.add(lines.call("a") | joined), str)
+    assert_type(wf.add(group(count.call("a"), count.call("b"))), list[int])
+    assert_type(wf.on_failure(count.call("x"), of=[wf.node(parts)]), int)
+
+assert_type(wf.send(), Run[Any])
+assert_type(lines.call("a") | joined | count, Chain[int])
+assert_type((group(count.call("a"), count.call("b")) | summed).send(), Run[float])
+assert_type((lines.call("a") | joined).send().result(), str)

@@ -101,6 +101,15 @@ app.schedules.add("x", add.call(1), at="tomorrow")  # mypy: arg-type, pyright: r
 app.schedules.add("x", add)  # mypy: arg-type, pyright: reportArgumentType
 app.schedules.run_now("x", 5)  # mypy: call-arg, pyright: reportCallIssue
 
+
+# --- workflows ------------------------------------------------------------------------------------
+
+wf = app.workflow("w")
+wf.map(resize, [1])  # mypy: arg-type, pyright: reportCallIssue reportArgumentType
+wf.add(add.call(wf.add(resize.call("a.png"))))  # mypy: arg-type, pyright: reportArgumentType
+wf.signal("approved", "str")  # mypy: arg-type, pyright: reportArgumentType
+
+
 # --- in coroutines ------------------------------------------------------------------------------
 
 

@@ -22,6 +22,9 @@ from tests.worker.rig import Rig, opened
 WIDE = int(os.environ.get("WORKFLOW_WIDE", "500"))
 """Items of the wide map; `make test` has few of them, for each worker has to start."""
 
+DEATHS = int(os.environ.get("WORKFLOW_DEATHS", "5"))
+"""After which nobody is killed any more: what was abandoned twice runs alone, and takes its time."""
+
 TASKS = """
 @app.task(retries=20)
 async def plus(before: list[int]) -> int:
@@ -58,13 +61,15 @@ def layered(app: Ropeway, plus: Any, layers: int = 10, width: int = 20) -> tuple
     return wf, sum(values) % 1_000_003 + 1
 
 
-def survive(rig: Rig, run: Run[Any], within: int, timeout: float) -> tuple[Any, int]:
-    """Have workers that are killed again and again work until the run is over.
+def survive(
+    rig: Rig, run: Run[Any], within: int, timeout: float, deaths: int = DEATHS
+) -> tuple[Any, int]:
+    """Have workers that are killed, one after the other, work until the run is over.
 
-    Returns its result, and how many were killed.
+    Returns its result, and how many were killed: at most so many `deaths`.
     """
     command = [sys.executable, "-m", "tests.workflows.mortal", "tasks:app", "--children", "1"]
-    environment = os.environ | {"MORTAL_WITHIN": str(within), "PYTHONPATH": str(Path.cwd())}
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     deadline, killed = time.monotonic() + timeout, 0
     process: subprocess.Popen[bytes] | None = None
     with (rig.folder / "mortal.log").open("wb") as log:
@@ -73,6 +78,7 @@ def survive(rig: Rig, run: Run[Any], within: int, timeout: float) -> tuple[Any, 
                 assert time.monotonic() < deadline, run.graph()
                 if process is None or process.poll() is not None:
                     killed += process is not None
+                    environment["MORTAL_WITHIN"] = str(within if killed < deaths else 10**9)
                     process = subprocess.Popen(
                         command, cwd=rig.folder, env=environment, stderr=log, stdout=log
                     )
