@@ -6,8 +6,8 @@ import time
 
 from ropeway.runs.changes import sent_items
 from ropeway.runs.records import see
-from ropeway.store import Filter
 from ropeway.states import State
+from ropeway.store import Filter
 from tests.conftest import AsyncEventually
 from tests.workflows.shop import Shop
 

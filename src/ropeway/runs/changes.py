@@ -43,7 +43,8 @@ async def cancel(store: Backend, run_id: str, keep: float) -> Literal["cancelled
     held = [Join(join.name, NEVER) for join in plan.joins()]
     await _commit(store, [Transition(join=(join,)) for join in held])
     ids = [job_id async for job_id in _jobs(store, run, specs)]
-    await _commit(store, [Transition(cancel=(Cancel(job_id, keep),)) for job_id in ids])
+    # What waits goes before what runs, whose places it would take.
+    await _commit(store, [Transition(cancel=(Cancel(each, keep),)) for each in reversed(ids)])
     async for job in _kept(store, ids):
         inner = run_in_place(job.value)
         if job.state is State.RUNNING and job.message.terms and job.message.terms.node:
