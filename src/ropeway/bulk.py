@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct, field
 
 from ropeway.claims import MAX_BATCH
-from ropeway.jobs import Seen, held, removal, revival, seen, why_not_again
+from ropeway.jobs import Seen, cancellation, held, removal, revival, seen, why_not_again
 from ropeway.message import JobRecord, job_key
 from ropeway.states import State
 from ropeway.store import Backend, Filter
-from ropeway.transition import Answer, Cancel, Record, Transition
+from ropeway.transition import Answer, Record, Transition
 
 _PAGE = 1000
 _SAMPLE = 5
@@ -129,7 +129,7 @@ def cancelling(keep: float) -> Plan:
         record = job.record
         if record.state.final:
             return f"it is {record.state}"
-        return Transition(cancel=(Cancel(record.message.id, keep),))
+        return cancellation(job, keep)
 
     return plan
 

@@ -130,8 +130,8 @@ async def cancel(store: Store, job_id: str, keep: float) -> Cancelled:
         if record is None and store.capabilities.recorded:
             raise unknown(job_id)
         transition = Transition(cancel=(Cancel(job_id, keep),))
-        if record is not None and (told := _telling(seen(record))) is not None:
-            transition = replace(told, cancel=transition.cancel)
+        if record is not None:
+            transition = cancellation(seen(record), keep)
         (answer,) = await store.commit([transition])
         if answer.ok:
             break
@@ -142,18 +142,20 @@ async def cancel(store: Store, job_id: str, keep: float) -> Cancelled:
     return "ended"
 
 
-def _telling(job: Seen) -> Transition | None:
-    """Return what tells a run that a node of it was cancelled, as long as that can be."""
+def cancellation(job: Seen, keep: float) -> Transition:
+    """Return what cancels a job as it was seen; a run that it is a node of goes on without it."""
     message = job.record.message
+    cancel = (Cancel(message.id, keep),)
     node = None if message.terms is None else message.terms.node
     if node is None or job.record.state.final or not node.next:
-        return None
+        return Transition(cancel=cancel)
     told = arrivals(node, message.id)
     lost = Lost(node.path, "Cancelled", "it was cancelled")
     return Transition(
         expect={job_key(message.id): job.version},
         put=(Put(lost_key(node.run, told[0][1]), _encode(lost), ttl=OPEN_KEPT),),
         arrive=tuple(Arrive(join, member) for join, member in told),
+        cancel=cancel,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ropeway.broker import QueueStats
 from ropeway.claims import Claim
 from ropeway.cli.queueview import row
+from ropeway.jobs import see
 from ropeway.message import Message
 from ropeway.operate.purge import _end, purge
 from ropeway.operate.queue import summary
@@ -192,7 +193,8 @@ def test_purge_ends_what_waits_and_nothing_else(jobs: dict[str, str]) -> None:
 def test_what_was_claimed_meanwhile_is_not_even_flagged(jobs: dict[str, str]) -> None:
     """A purge that meets a job which runs by now leaves it alone."""
     with support.database() as backend:
-        (answer,) = step(backend.commit([_end(jobs["running"], 60.0)]))
+        running = step(see(backend, jobs["running"])).record
+        (answer,) = step(backend.commit([_end(running, 60.0)]))
         assert answer.reason == "conflict"
         (delivery,) = step(backend.receive([Claim(queue="queued", n=1)], "holder", 60))
         assert step(purge(backend, "queued", 60.0)) == 0
