@@ -140,6 +140,19 @@ def test_by_hand(world: World, sandbox: Sandbox) -> None:
     assert [each.name for each in schedules.ls()] == ["tick"]
 
 
+def test_history_ends(world: World, sandbox: Sandbox) -> None:
+    """After the time it is kept for; of a schedule that fires often the newest thousand stay."""
+    schedules = world.app.schedules
+    schedules.add("ten", world.note.call(), every="10m", history="2h")
+    schedules.add(
+        "often", world.note.call(), every="1m", history="7d", end=START + timedelta(hours=20)
+    )
+    sandbox.advance("20h")
+    sandbox.advance("1m")
+    assert len(schedules.history("ten", 1_000)) == 12
+    assert 990 < len(schedules.history("often", 2_000)) <= 1_000
+
+
 def test_a_backfill_sends_each_instant_once(world: World, sandbox: Sandbox) -> None:
     """Asked first, within a bound, and not what has its job already."""
     schedules = world.app.schedules
