@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
-from ropeway.message import KINDS, Kind, Message
+from ropeway.message import KINDS, Failure, Kind, Message
 
 
 class Arrival(Struct, frozen=True, gc=False, kw_only=True):
@@ -26,6 +26,20 @@ class Arrival(Struct, frozen=True, gc=False, kw_only=True):
     message: Message
     tag: int
     redelivered: bool = False
+
+
+REPLY_TO, CORRELATION = "amqp-reply-to", "amqp-correlation-id"
+"""Headers of a message whose sender waits for its end: the queue, and a word to be repeated."""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """How a job ended, for who asked for that when it was sent."""
+
+    to: str
+    correlation: str
+    job_id: str
+    value: bytes | None = None
+    error: Failure | None = None
 
 
 class BrokerHalf(Protocol):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from ropeway.broker_half import BrokerHalf
 from ropeway.clock import Clock, SystemClock
 from ropeway.config import Durability, Settings
 from ropeway.errors import BackendMissing, ConfigError, Unsupported
@@ -22,6 +21,7 @@ from ropeway.wrappers.bounded import Bounded
 from ropeway.wrappers.clocked import Clocked
 from ropeway.wrappers.half import Half
 from ropeway.wrappers.known import Known
+from ropeway.wrappers.native import NativePair, RoutingHalf
 from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
 from ropeway.wrappers.ported import Ported, PortedHalf
@@ -31,9 +31,6 @@ LONGEST_WAIT = 30.0
 
 Faces = tuple[Callable[[bool], Backend], Callable[[], Backend]]
 """How to make a backend for an event loop, ropeway's own or not, and one that never suspends."""
-
-HalfFaces = tuple[Callable[[bool], BrokerHalf], Callable[[], BrokerHalf]]
-"""The same for what only carries the messages of a pair."""
 
 
 def _sqlite(url: str, durability: Durability) -> Faces:
@@ -87,7 +84,7 @@ def _postgres(url: str, durability: Durability) -> Faces:
     return (lambda _: Clocked(make())), (lambda: Ported(make, PostgresBackend.capabilities))
 
 
-def _rabbitmq(url: str) -> HalfFaces:
+def _rabbitmq(url: str, store: Faces) -> Faces:
     try:
         from ropeway.backends.rabbitmq import RabbitHalf, parse
     except ModuleNotFoundError as error:
@@ -97,24 +94,23 @@ def _rabbitmq(url: str) -> HalfFaces:
         ) from error
     address = parse(url)
 
-    def make() -> BrokerHalf:
+    def make() -> RoutingHalf:
         return RabbitHalf(address)
 
-    return (lambda _: make()), (lambda: PortedHalf(make, RabbitHalf.capabilities))
-
-
-def _half(url: str, durability: Durability) -> HalfFaces:
-    """Return what carries messages: made for that, or a whole backend."""
-    if (carries := _BROKERS.get(urlsplit(url).scheme)) is not None:
-        return carries(url)
-    looped, blocking = _faces(url, durability)
-    return (lambda own: Half(looped(own))), (lambda: Half(blocking()))
-
-
-def _pair(broker: HalfFaces, store: Faces) -> Faces:
     return (
-        lambda own: Paired(broker[0](own), store[0](own)),
-        lambda: Paired(broker[1](), store[1]()),
+        lambda own: NativePair(make(), store[0](own)),
+        lambda: NativePair(PortedHalf(make, RabbitHalf.capabilities), store[1]()),
+    )
+
+
+def _pair(url: str, durability: Durability, store: Faces) -> Faces:
+    """Join a store to what carries messages: made for that, or a whole backend."""
+    if (joined := _BROKERS.get(urlsplit(url).scheme)) is not None:
+        return joined(url, store)
+    broker = _faces(url, durability)
+    return (
+        lambda own: Paired(Half(broker[0](own)), store[0](own)),
+        lambda: Paired(Half(broker[1]()), store[1]()),
     )
 
 
@@ -131,7 +127,7 @@ _BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {
     "redis+cluster": _redis,
     "rediss+cluster": _redis,
 }
-_BROKERS: dict[str, Callable[[str], HalfFaces]] = {"amqp": _rabbitmq, "amqps": _rabbitmq}
+_BROKERS: dict[str, Callable[[str, Faces], Faces]] = {"amqp": _rabbitmq, "amqps": _rabbitmq}
 SCHEMES_OF_POSTGRES = ("postgresql", "postgres")
 
 
@@ -235,7 +231,7 @@ class Connection:
         self.longest_wait = LONGEST_WAIT
         faces = _faces(url, durability)
         if broker:
-            faces = _pair(_half(broker, durability), faces)
+            faces = _pair(broker, durability, faces)
         self._make_looped, self._make_blocking = faces
         self._lock = threading.Lock()
         self._blocking: Backend | None = None
@@ -263,7 +259,8 @@ class Connection:
         return self._blocking
 
     def _wrapped(self, backend: Backend) -> Backend:
-        return Observed(Routed(Bounded(backend, self._known)), self.events)
+        native = backend if isinstance(backend, NativePair) else None
+        return Observed(Routed(Bounded(backend, self._known), native), self.events)
 
 
 def sqlite_path(url: str) -> Path:

@@ -15,6 +15,7 @@ from ropeway.backends.rabbitmq.address import Host
 from ropeway.backends.rabbitmq.frames import Broken, Delivered, Letter, Properties, Reader, publish
 from ropeway.backends.rabbitmq.letters import UNREADABLE, letter_of, message_from
 from ropeway.errors import ConfigError
+from ropeway.ids import derived_id
 from ropeway.message import KINDS, Message, Terms
 from ropeway.retry import RetryPolicy
 
@@ -76,9 +77,10 @@ def test_every_property_of_others_is_read() -> None:
     ((_, event),) = Reader().feed(data)
     assert isinstance(event, Delivered)
     message = message_from(event, "q", "threads")
-    assert (message.id, message.task, message.body) == ("m", "t", b"hi")
+    job_id = derived_id("m", "q")  # in another queue that the exchange leads to it is another job
+    assert (message.id, message.task, message.body) == (job_id, "t", b"hi")
     assert (message.exchange, message.routing_key) == ("logs", "a.b")
-    assert message.headers == {"n": "5"}
+    assert message.headers == {"n": "5", "amqp-reply-to": "r", "amqp-correlation-id": "c"}
     assert message.content_type == "text/plain"
     assert event.properties.reply_to == "r"
 

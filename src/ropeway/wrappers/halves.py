@@ -55,6 +55,11 @@ def part(transition: Transition) -> Part:
     return Part(transition)
 
 
+def travels(transition: Transition) -> bool:
+    """Tell if everything that a transition publishes goes through the broker."""
+    return part(transition).owed == transition.publish
+
+
 def rests_in_broker(message: Message) -> bool:
     """Tell if nothing about the message asks for more than a plain queue."""
     plain = message.key is None and not message.limits and message.band == DEFAULT_BAND

@@ -16,10 +16,10 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from ropeway.broker_half import BrokerHalf
 from ropeway.capabilities import Capabilities
 from ropeway.store import Backend
 from ropeway.wrappers.delegate import Delegate
+from ropeway.wrappers.native import RoutingHalf
 
 T = TypeVar("T")
 
@@ -160,12 +160,13 @@ class Ported(Delegate):
 class PortedHalf:
     """Likewise for the half of a pair: as `make` makes it."""
 
-    def __init__(self, make: Callable[[], BrokerHalf], capabilities: Capabilities) -> None:
+    def __init__(self, make: Callable[[], RoutingHalf], capabilities: Capabilities) -> None:
         self.capabilities = capabilities
-        there = cast("BrokerHalf", _Through(self, make))
+        there = cast("RoutingHalf", _Through(self, make))
         self.open, self.publish, self.get = there.open, there.publish, there.get
         self.ack, self.nack, self.prune = there.ack, there.nack, there.prune
         self.depths, self.wait = there.depths, there.wait
+        self.shape, self.reply = there.shape, there.reply
 
     async def close(self) -> None:
         portal = _process.here()

@@ -10,9 +10,11 @@ from ropeway.ids import derived_id
 from ropeway.message import Message
 from ropeway.routing import Router
 from ropeway.store import Backend
-from ropeway.topology import Topology, load, stamp
+from ropeway.topology import STAMP, Topology, load, stamp
 from ropeway.transition import Answer, Transition
 from ropeway.wrappers.delegate import Delegate
+from ropeway.wrappers.halves import travels
+from ropeway.wrappers.native import NativePair
 
 
 class Routed(Delegate):
@@ -21,14 +23,28 @@ class Routed(Delegate):
     What was bound before a `commit` is asked for counts in it, whoever has bound it: before it
     routes it looks whether the topology is still the one it knows. The first copy keeps the id of
     the message, the others have ids made of that and the queue, so that a commit may be repeated.
+
+    A broker that has exchanges of its own, which is `native`, is told what is declared, and routes
+    what travels through it; what rests in the store from the beginning is routed here.
     """
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, native: NativePair | None = None) -> None:
         super().__init__(inner)
+        self._native = native
         self._known = Topology(-1, {}, [])
         self._router = Router((), ())
 
+    async def open(self) -> None:
+        await self.inner.open()
+        if self._native is not None:
+            await self._look()
+
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        if self._native is not None and any(map(_shapes, transitions)):
+            await self._look()  # so that it is known what is not there any more
+            answers = await self.inner.commit(transitions)
+            await self._look()
+            return answers
         if not any(_to_route(each) for each in transitions):
             return await self.inner.commit(transitions)
         await self._look()
@@ -39,16 +55,23 @@ class Routed(Delegate):
 
     async def _look(self) -> None:
         if await stamp(self.inner) != self._known.stamp:
-            self._known = await load(self.inner)
-            self._router = self._known.router()
+            known = await load(self.inner)
+            if self._native is not None:
+                await self._native.shape(self._known, known)
+            self._known, self._router = known, known.router()
 
     def _spread(self, transition: Transition) -> Transition | Answer:
         published: list[Message] = []
+        native = self._native is not None and travels(transition)
         for message in transition.publish:
             if message.mandatory is None:
                 published.append(message)
                 continue
             queues = self._queues(message)
+            if native and message.exchange and queues is not None and not self._bounded(queues):
+                # Others may have bound more queues there; the one that keeps the id is told.
+                published.append(replace(message, queue=queues[0] if queues else message.queue))
+                continue
             if queues is None or (message.mandatory and not queues):
                 return Answer(status="refused", reason="unroutable", key=message.exchange)
             published += copies(message, queues)
@@ -60,6 +83,10 @@ class Routed(Delegate):
         if message.exchange and (exchange is None or exchange.internal):
             return None
         return self._router.route(message.exchange, message.routing_key, message.headers)
+
+    def _bounded(self, queues: Sequence[str]) -> bool:
+        """Whether room is counted in one of the queues: what asks for that rests in the store."""
+        return any(queue in self._known.queues for queue in queues)
 
 
 def copies(message: Message, queues: Sequence[str]) -> list[Message]:
@@ -73,6 +100,10 @@ def copies(message: Message, queues: Sequence[str]) -> list[Message]:
         )
         for number, queue in enumerate(queues)
     ]
+
+
+def _shapes(transition: Transition) -> bool:
+    return any(put.key == STAMP for put in transition.put)
 
 
 def _to_route(transition: Transition) -> bool:

@@ -9,16 +9,19 @@ from collections.abc import Collection, Sequence
 
 from ropeway.backends.rabbitmq.address import Address
 from ropeway.backends.rabbitmq.consumer import Consumer
+from ropeway.backends.rabbitmq.exchanges import shape
 from ropeway.backends.rabbitmq.frames import Delivered
-from ropeway.backends.rabbitmq.letters import dead, letter_of, line_of, message_from
+from ropeway.backends.rabbitmq.letters import answer_of, dead, letter_of, line_of, message_from
 from ropeway.backends.rabbitmq.publisher import Publisher
 from ropeway.backends.rabbitmq.queues import unavailable
 from ropeway.backends.rabbitmq.session import Session
 from ropeway.backends.rabbitmq.wire import Lost
-from ropeway.broker_half import Arrival
+from ropeway.broker_half import Arrival, Reply
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
+from ropeway.errors import Unroutable
 from ropeway.message import KINDS, Kind, Message
+from ropeway.topology import Topology
 
 _TENDED = 0.25
 """Seconds between two looks at what has been here for long."""
@@ -70,7 +73,18 @@ class RabbitHalf:
     async def publish(self, messages: Sequence[Message]) -> None:
         if messages:
             self._used.update(each.queue for each in messages)
-            await self._publisher.publish([letter_of(each) for each in messages])
+            unwanted = await self._publisher.publish([letter_of(each) for each in messages])
+            if unwanted:
+                raise _unroutable([each for each in messages if each.id in unwanted])
+
+    async def shape(self, before: Topology, now: Topology) -> None:
+        try:
+            await shape(await self._publisher.declared(), before, now)
+        except Lost as lost:
+            raise unavailable(lost) from None
+
+    async def reply(self, replies: Sequence[Reply]) -> None:
+        await self._publisher.publish([answer_of(each) for each in replies])
 
     async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
         found: list[Arrival] = []
@@ -234,3 +248,11 @@ class RabbitHalf:
             consumer.ended = True
         if consumer.ended:
             self._remove(consumer)
+
+
+def _unroutable(messages: Sequence[Message]) -> Unroutable:
+    exchanges = ", ".join(sorted({repr(each.exchange) for each in messages}))
+    return Unroutable(
+        f"no queue wants {len(messages)} of what was published to {exchanges}",
+        hint="ropeway route shows the bindings; mandatory=False drops what nobody wants",
+    )

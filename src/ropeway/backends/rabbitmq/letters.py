@@ -11,12 +11,17 @@ import msgspec
 from msgspec.structs import replace
 
 from ropeway.backends.rabbitmq.frames import Delivered, Letter
+from ropeway.broker_half import CORRELATION, REPLY_TO, Reply
 from ropeway.envelope import head_of, message_of
-from ropeway.ids import new_id
+from ropeway.ids import derived_id, new_id
 from ropeway.message import Kind, Message
 
 HEAD = "ropeway"
 """The header that holds, as JSON, the fields of a message that AMQP has no place for."""
+
+FIRST = "ropeway-first"
+"""The header that names the queue in which what came by an exchange keeps its id; the copies in
+other queues have ids made of that and the queue."""
 
 TASK = "task"
 """The header that names the task, where the property `type` does not."""
@@ -48,13 +53,14 @@ def line_of(queue: str, kind: Kind) -> str:
 
 
 def letter_of(message: Message) -> Letter:
-    """Write a message for its queue."""
-    return _letter(message, "", line_of(message.queue, message.kind), True)
-
-
-def _letter(message: Message, exchange: str, key: str, mandatory: bool) -> Letter:
+    """Write a message for its queue, or for its exchange if it is still to be routed."""
     headers: dict[str, Any] = dict(message.headers)
     rest = replace(message, headers={}, kind="threads", content_type="application/json")
+    exchange, key, mandatory = "", line_of(message.queue, message.kind), True
+    if message.mandatory is not None:
+        exchange, key, mandatory = message.exchange, message.routing_key, message.mandatory
+        rest = replace(rest, exchange="", routing_key="", mandatory=None)
+        headers[FIRST] = message.queue
     if head := head_of(rest):
         headers[HEAD] = head.decode()
     return Letter(
@@ -76,10 +82,13 @@ def message_from(delivered: Delivered, queue: str, kind: Kind) -> Message:
     """
     known = delivered.properties
     headers = dict(known.headers or {})
-    head = headers.pop(HEAD, None)
+    head, first = headers.pop(HEAD, None), headers.pop(FIRST, None)
     task = known.type or str(headers.pop(TASK, ""))
+    job_id = known.message_id or new_id()
+    if known.message_id and delivered.exchange and queue != first:
+        job_id = derived_id(job_id, queue)
     packed = (
-        known.message_id or new_id(),
+        job_id,
         task,
         queue,
         5,
@@ -90,6 +99,8 @@ def message_from(delivered: Delivered, queue: str, kind: Kind) -> Message:
     message, wrong = message_of(packed)
     for name in _OF_BROKERS:
         headers.pop(name, None)
+    if known.reply_to:
+        headers |= {REPLY_TO: known.reply_to, CORRELATION: known.correlation_id}
     return replace(
         message,
         kind=kind,
@@ -97,6 +108,20 @@ def message_from(delivered: Delivered, queue: str, kind: Kind) -> Message:
         content_type=UNREADABLE if wrong else known.content_type or _BYTES,
         exchange=delivered.exchange or message.exchange,
         routing_key=delivered.key if delivered.exchange else message.routing_key,
+    )
+
+
+def answer_of(reply: Reply) -> Letter:
+    """Write the end of a job for whoever asked for it; who has gone since gets nothing."""
+    ok = reply.error is None
+    return Letter(
+        key=reply.to,
+        id=reply.job_id,
+        type="succeeded" if ok else "failed",
+        content_type="application/json",
+        correlation_id=reply.correlation,
+        body=(reply.value or b"null") if ok else msgspec.json.encode(reply.error),
+        mandatory=False,
     )
 
 

@@ -115,7 +115,9 @@ class Publisher:
         for _ in range(_TRIES):
             try:
                 way = await self._way()
-                await way.declared.declare({each.key for each in left if not each.exchange})
+                await way.declared.declare(
+                    {each.key for each in left if each.mandatory and not each.exchange}
+                )
                 assert way.channel is not None
                 await self._unblocked(way.channel.wire)
                 batch = way.send(left)

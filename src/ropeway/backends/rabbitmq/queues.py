@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pamqp import commands
+from pamqp.base import Frame
 
 from ropeway.backends.rabbitmq.wire import Channel, Lost, Shut, Wire
 from ropeway.errors import BackendUnavailable, Refused
@@ -25,17 +26,17 @@ class Declared:
         """
         for name in sorted(names - self._known):
             try:
-                await self._ask(_quorum(name, self.wire.version))
+                await self.ask(_quorum(name, self.wire.version))
             except Shut as shut:
                 if shut.code != _EXISTS_OTHERWISE:
                     raise refusal(f"the queue {name!r}", shut) from None
-                await self._ask(commands.Queue.Declare(0, name, passive=True))
+                await self.ask(commands.Queue.Declare(0, name, passive=True))
             self._known.add(name)
 
     async def depth(self, name: str) -> int:
         """Count what is ready in a queue; one that is not there has nothing."""
         try:
-            found = await self._ask(commands.Queue.Declare(0, name, passive=True))
+            found = await self.ask(commands.Queue.Declare(0, name, passive=True))
         except Shut as shut:
             if shut.code == _MISSING:
                 return 0
@@ -43,11 +44,12 @@ class Declared:
         assert isinstance(found, commands.Queue.DeclareOk)
         return found.message_count or 0
 
-    async def _ask(self, frame: commands.Queue.Declare) -> object:
-        # Of its own: what is refused closes the channel.
+    async def ask(self, *frames: Frame) -> Frame:
+        """Have the server do something, and return the answer to the last; raises `Lost`."""
+        # On a channel of its own: what is refused closes it.
         if self._channel is None or self._channel.ended is not None:
             self._channel = await self.wire.channel(lambda event: None)
-        return await self._channel.ask(frame)
+        return await self._channel.ask(*frames)
 
 
 def _quorum(name: str, version: tuple[int, ...]) -> commands.Queue.Declare:
