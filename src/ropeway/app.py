@@ -348,6 +348,8 @@ class Ropeway:
         dead_letter_exchange: str | ExchangeHandle | None = None,
         dead_letter_key: str | None = None,
         durable: bool = True,
+        auto_delete: bool = False,
+        exclusive: bool = False,
     ) -> QueueHandle:
         """Declare options of a queue; one without any needs no declaration.
 
@@ -356,7 +358,9 @@ class Ropeway:
         ("drop_oldest"). What has not begun `message_ttl` after it was due expires. What expires,
         is dropped, is quarantined or fails for good goes to `dead_letter_exchange` as well, by
         `dead_letter_key` or the routing key it came with. `durable=False` promises less, and every
-        queue lasts as long as what it is in.
+        queue lasts as long as what it is in. One that is `auto_delete` goes, with what waits in it,
+        when the last worker that took from it has gone; from one that is `exclusive` only the
+        first worker takes, and it goes with that.
         """
         dead = dead_letter_exchange
         ttl = None if message_ttl is None else duration(message_ttl, "message_ttl")
@@ -369,6 +373,8 @@ class Ropeway:
                 dead_letter_exchange=dead.name if isinstance(dead, ExchangeHandle) else dead,
                 dead_letter_key=dead_letter_key,
                 durable=durable,
+                auto_delete=auto_delete,
+                exclusive=exclusive,
             )
         )
 

@@ -22,7 +22,9 @@ class Queue(Struct, frozen=True, kw_only=True, omit_defaults=True):
     waits ("block"), or the one that has waited longest goes ("drop_oldest"). What has not been
     started `message_ttl` seconds after it was due expires. What expires, is dropped, fails for good
     or is quarantined goes to `dead_letter_exchange` as well, with `dead_letter_key` or the routing
-    key that it came with.
+    key that it came with. One that is `auto_delete` goes, with its bindings and what waits in it,
+    when the last worker that took from it has gone; so does one that is `exclusive`, from which
+    only the first worker takes that comes to it.
     """
 
     name: str
@@ -32,6 +34,13 @@ class Queue(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dead_letter_exchange: str | None = None
     dead_letter_key: str | None = None
     durable: bool = True
+    auto_delete: bool = False
+    exclusive: bool = False
+
+    @property
+    def tied(self) -> bool:
+        """Whether it goes when nobody takes from it any more."""
+        return self.auto_delete or self.exclusive
 
 
 def fault(queue: Queue) -> str | None:

@@ -16,7 +16,7 @@ from ropeway.errors import WorkerNotFound, WorkerSilent
 from ropeway.ids import new_id
 from ropeway.source import Stores
 from ropeway.stepping import refuse_on_loop, step
-from ropeway.store import Store
+from ropeway.store import WORKERS, Store
 from ropeway.transition import Drop, Put, Transition
 
 HEARTBEAT = 10.0
@@ -28,7 +28,7 @@ FORGOTTEN = 30.0
 ANSWERED = 60.0
 """Seconds for which an answer waits to be read."""
 
-_WORKERS, _COMMANDS, _ANSWERS = "worker/", "command/", "answer/"
+_COMMANDS, _ANSWERS = "command/", "answer/"
 
 Doing = Literal["starting", "consuming", "quiet", "draining", "waiting"]
 Verb = Literal["quiet", "resume", "stop", "stop_now", "stack"]
@@ -91,13 +91,13 @@ def bell(holder: str) -> str:
 
 async def announce(store: Store, record: WorkerRecord) -> None:
     """Write a worker's record, and have it last a while."""
-    put = Put(_WORKERS + record.holder, _encode(record), ttl=FORGOTTEN)
+    put = Put(WORKERS + record.holder, _encode(record), ttl=FORGOTTEN)
     await store.commit([Transition(put=(put,))])
 
 
 async def withdraw(store: Store, holder: str) -> None:
     """Remove a worker's record: it has ended."""
-    await store.commit([Transition(drop=(Drop(_WORKERS + holder),))])
+    await store.commit([Transition(drop=(Drop(WORKERS + holder),))])
 
 
 async def commands(store: Store, holder: str) -> list[Command]:
@@ -119,16 +119,16 @@ async def answer(store: Store, holder: str, command: Command, reply: Reply) -> N
 async def on_record(store: Store) -> list[WorkerRecord]:
     """List the workers, by holder: those that run, or have died in the last 30 seconds."""
     found: list[WorkerRecord] = []
-    page = await store.scan(_WORKERS)
+    page = await store.scan(WORKERS)
     while page:
         found += [_read(record.key, record.value) for record in page]
-        page = await store.scan(_WORKERS, page[-1].key)
+        page = await store.scan(WORKERS, page[-1].key)
     return found
 
 
 async def holders(store: Store, limit: int) -> list[str]:
     """Return the names of the first workers on record, at most `limit`."""
-    return [each.key.removeprefix(_WORKERS) for each in await store.scan(_WORKERS, limit=limit)]
+    return [each.key.removeprefix(WORKERS) for each in await store.scan(WORKERS, limit=limit)]
 
 
 class Workers:
@@ -230,7 +230,7 @@ def _read(key: str, value: bytes) -> WorkerRecord:
         return msgspec.msgpack.decode(value, type=WorkerRecord)
     except msgspec.DecodeError:
         return WorkerRecord(
-            holder=key.removeprefix(_WORKERS),
+            holder=key.removeprefix(WORKERS),
             host="?",
             pid=0,
             version="?",

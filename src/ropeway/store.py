@@ -166,6 +166,10 @@ class Backend(Broker, Store, Search, Protocol):
     """
 
 
+WORKERS = "worker/"
+"""Records of the workers that live, each under its holder; one ends soon after its worker."""
+
+
 def queue_name(queue: str) -> str:
     """Return the name to wait for to hear of new messages in `queue`."""
     return "queue/" + queue

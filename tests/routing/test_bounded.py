@@ -23,9 +23,9 @@ from ropeway.ids import new_id
 from ropeway.message import Fence, JobRecord, Message, job_key
 from ropeway.routing import Binding, Exchange
 from ropeway.states import State
-from ropeway.store import Backend, queue_name
+from ropeway.store import WORKERS, Backend, queue_name
 from ropeway.topology import declare, delete, load
-from ropeway.transition import Answer, Finish, Reject, Release, Transition
+from ropeway.transition import Answer, Drop, Finish, Put, Reject, Release, Transition
 from ropeway.wrappers.bounded import Bounded
 from ropeway.wrappers.half import Half
 from ropeway.wrappers.paired import Paired
@@ -363,3 +363,86 @@ def test_a_blocked_send_goes_on_when_there_is_room(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(work(), 20))
     for each in threads:
         each.join()
+
+
+async def live(backend: Backend, holder: str, alive: bool = True) -> None:
+    """Write the record of a worker, or take it back."""
+    key = WORKERS + holder
+    step = Transition(put=(Put(key, b""),)) if alive else Transition(drop=(Drop(key),))
+    await backend.commit([step])
+
+
+async def test_auto_delete(backend: Backend, clock: ManualClock) -> None:
+    """It goes with its last worker, not before the first, and not while one is only paused."""
+    await declare(
+        backend, [FAN], [Binding(source="fan", to="q")], [Queue(name="q", auto_delete=True)]
+    )
+    await publish(backend, *(to("q", delay=1.0) for _ in range(3)))
+    for _ in range(2):
+        clock.advance(100)
+        await backend.prune(Keep(), 100)
+    assert "q" in (await load(backend)).queues
+    for name in ("one", "two"):
+        await live(backend, name)
+        assert await backend.receive([Claim("q", 1)], name, 60)
+    clock.advance(100)  # neither claims any more, and both live
+    await backend.prune(Keep(), 100)
+    await live(backend, "one", alive=False)
+    await backend.prune(Keep(), 100)
+    assert "q" in (await load(backend)).queues
+    await live(backend, "two", alive=False)
+    await backend.prune(Keep(), 100)
+    found = await load(backend)
+    assert (found.queues, found.bindings) == ({}, [])
+    assert await waiting(backend, "q") == []
+    assert [*await backend.scan("serv"), *await backend.scan("owner/")] == []
+
+
+async def test_exclusive(backend: Backend, clock: ManualClock) -> None:
+    """Only the first takes from it; it goes when that one has gone, and is then another queue."""
+    await declare(backend, queues=[Queue(name="q", exclusive=True)])
+    await publish(backend, *(to("q", delay=1.0) for _ in range(4)), to("other"))
+    clock.advance(2)
+    claims = [Claim("q", 1), Claim("other", 1)]
+    assert len(await backend.receive(claims[:1], "one", 60)) == 1
+    (other,) = await backend.receive(claims, "two", 60)
+    assert other.message.queue == "other"
+    assert await backend.receive(claims[:1], "two", 60, 0.01) == []
+    clock.advance(20)
+    await backend.prune(Keep(), 100)
+    assert len(await backend.receive(claims[:1], "one", 60)) == 1
+    clock.advance(40)  # nothing was heard of it, and it has no record
+    await backend.prune(Keep(), 100)
+    assert (await load(backend)).queues == {}
+    await declare(backend, queues=[Queue(name="q", exclusive=True)])
+    await publish(backend, to("q"))
+    clock.advance(200)
+    assert len(await backend.receive(claims[:1], "two", 60)) == 1
+
+
+async def test_who_leaves_in_order_is_gone_at_once(tmp_path: Path) -> None:
+    """A worker that ends says so: the queue does not wait for its silence."""
+    one, two = (Bounded(SqliteBackend(Database(tmp_path / "jobs.db"))) for _ in range(2))
+    await declare(one, queues=[Queue(name="q", exclusive=True)])
+    await one.receive([Claim("q", 1)], "one", 60)
+    await two.prune(Keep(), 100)
+    assert "q" in (await load(two)).queues
+    await one.close()
+    await two.prune(Keep(), 100)
+    assert (await load(two)).queues == {}
+    await two.close()
+
+
+async def test_a_queue_goes_with_its_worker(tmp_path: Path) -> None:
+    """A real one: while it runs the queue stays, and when it has stopped the queue goes."""
+    app = Ropeway(f"sqlite:///{tmp_path}/jobs.db")
+    app.queue("mine", auto_delete=True, max_length=10)
+    task = app.task(note).using(queue="mine")
+    async with app.worker():
+        job = await task.asend("hello")
+        assert await job.aresult(timeout=10) == "hello"
+        await app.store.prune(Keep(), 100)
+        assert "mine" in (await app.exchanges.als()).queues
+    await app.store.prune(Keep(), 100)
+    assert (await app.exchanges.als()).queues == {}
+    await app.aclose()

@@ -9,8 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ropeway.bounds import Queue, with_ttl
+from ropeway.claims import Claim
 from ropeway.decide import Keep
-from ropeway.message import JobRecord, job_key
+from ropeway.message import Delivery, JobRecord, job_key
 from ropeway.states import State
 from ropeway.store import Backend, queue_name
 from ropeway.topology import STAMP
@@ -18,12 +19,16 @@ from ropeway.transition import Answer, Cancel, Record, Transition
 from ropeway.wrappers.burying import Undertaker
 from ropeway.wrappers.delegate import Delegate
 from ropeway.wrappers.known import Known
+from ropeway.wrappers.tenants import Tenants
 
 _TRIES = 50
 _PAGE = 500
 """Jobs that one step of trimming drops."""
 
 _QUEUE = queue_name("")
+_NOBODY = "kept out"
+"""Nothing of this name ever changes."""
+
 _decode = msgspec.msgpack.Decoder(JobRecord).decode
 
 
@@ -40,6 +45,7 @@ class Bounded(Delegate):
         super().__init__(inner)
         self._known = known or Known()
         self._undertaker = Undertaker(inner, self._known)
+        self._tenants = Tenants(inner, self._known)
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         queues = await self._known.queues(self.inner)
@@ -50,6 +56,19 @@ class Bounded(Delegate):
         if any(put.key == STAMP for each in transitions for put in each.put):
             self._known.forget()
         return answers
+
+    async def receive(
+        self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
+    ) -> list[Delivery]:
+        admitted = await self._tenants.admit(claims, holder)
+        if claims and not admitted:
+            await self.inner.wait([_NOBODY], wait)
+            return []
+        return await self.inner.receive(admitted, holder, lease, wait)
+
+    async def close(self) -> None:
+        await self._tenants.leave()
+        await self.inner.close()
 
     async def get(self, keys: Sequence[str]) -> list[Record | None]:
         found = await self.inner.get(keys)
@@ -68,7 +87,7 @@ class Bounded(Delegate):
         for queue in queues.values():
             if queue.overflow == "drop_oldest":
                 changed += await self._trim(queue)
-        return changed
+        return changed + await self._tenants.end_deserted()
 
     async def _commit(
         self, queues: Mapping[str, Queue], transitions: Sequence[Transition]

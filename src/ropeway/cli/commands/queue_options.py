@@ -30,6 +30,10 @@ _CAP = 100_000
 @click.option("--dead-letter-exchange", metavar="EXCHANGE", help="Gets what the queue lets go.")
 @click.option("--dead-letter-key", metavar="KEY", help="In place of the key it came with.")
 @click.option("--durable/--no-durable", default=True, help="Whether it is to outlive its server.")
+@click.option("--auto-delete", is_flag=True, help="It goes with the last worker that served it.")
+@click.option(
+    "--exclusive", is_flag=True, help="Only one worker takes from it, and it goes with it."
+)
 @options(*LOOKING)
 @click.pass_obj
 def declare(shared: Shared, /, queue: str, **asked: Any) -> None:
