@@ -10,7 +10,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ropeway import Event, Job, Retention, RetryPolicy, Ropeway, State
+from ropeway import Event, Job, Retention, RetryPolicy, Ropeway, State, current
 from ropeway.errors import (
     BadArguments,
     BadTask,
@@ -331,6 +331,34 @@ def test_events_of_an_earlier_version_are_upgraded(world: World, sandbox: Sandbo
     aside.retry()
     sandbox.run()
     assert got == [5, 300]
+
+
+def test_a_topic_and_exchanges_feed_each_other(world: World, sandbox: Sandbox) -> None:
+    """What is sent to an exchange becomes an event, and an event a call of each queue that wants it."""
+    app, elsewhere = world.app, list[int]()
+    inbox, outbox = app.exchange("inbox"), app.exchange("outbox", "fanout")
+    inbox.bind("in", "like")
+    for queue in ("a", "b"):
+        outbox.bind(queue)
+
+    @app.task(queue="in")
+    async def take(user: int) -> None:
+        await world.liked.apublish(Liked(user=user, photo=1), id=current.job_id)
+
+    @app.task(name="elsewhere")
+    async def note(user: int) -> None:
+        elsewhere.append(user)
+
+    @world.liked.subscribe("out")
+    async def out(event: Event[Liked]) -> None:
+        await note.using(exchange=outbox).asend(event.data.user)
+
+    app.topics.declare()
+    job = take.using(exchange=inbox, routing_key="like").send(7)
+    sandbox.run()
+    assert [each.id for each in world.liked.history()] == [job.id]
+    assert elsewhere == [7, 7]
+    assert world.of("notify") == [7]
 
 
 def test_what_cannot_be_is_refused_where_it_is_written(world: World, sandbox: Sandbox) -> None:
