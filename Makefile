@@ -26,6 +26,7 @@ test: .venv/stamp-dev servers ## run all tests (ARGS="-k lease -x" goes to pytes
 .PHONY: servers
 servers:
 	@sh tools/get_rabbitmq.sh
+	@sh tools/get_chromium.sh
 
 .PHONY: check
 check: $(CHECKS) ## style, types, import direction, sizes, documentation

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +16,15 @@ from typing import Any
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 _PATIENCE = 30.0
+_MOVED = """
+import os, sys
+reads, writes = (os.dup(os.dup(int(each))) for each in sys.argv[1:3])
+high = [os.dup2(each, 200 + at) for at, each in enumerate((reads, writes))]
+os.dup2(high[0], 3)
+os.dup2(high[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Chromium reads and writes at 3 and 4: they are moved there, whatever is in the way."""
 
 
 class Browser:
@@ -31,6 +41,11 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+
+    def close(self) -> None:
+        """Give up the pipes."""
+        self._reads.close()
+        self._writes.close()
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command, and return its result; what the page complains of is remembered."""
@@ -131,17 +146,21 @@ def browser() -> Iterator[Browser]:
             f"--user-data-dir={folder}",
             "--remote-debugging-pipe",
         ]
-        shell = ["/bin/sh", "-c", f'exec "$0" "$@" 3<&{child_reads} 4>&{child_writes}', *command]
+        words = [sys.executable, "-c", _MOVED, str(child_reads), str(child_writes), *command]
         process = subprocess.Popen(
-            shell,
+            words,
             pass_fds=(child_reads, child_writes),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         os.close(child_reads)
         os.close(child_writes)
+        opened = None
         try:
-            yield Browser(reads, writes)
+            opened = Browser(reads, writes)
+            yield opened
         finally:
             process.terminate()
             process.wait(10)
+            if opened is not None:
+                opened.close()

@@ -62,6 +62,8 @@
     if (page.querySelector('td input[type="checkbox"]:checked')) return true;
     return chosen && !chosen.isCollapsed && page.contains(chosen.anchorNode);
   };
+  const written = (node) => (node.matches("input[type=checkbox]") ? node.checked !== node.defaultChecked
+    : node.matches("input, textarea") && node.value !== node.defaultValue);
   function show(word) {
     if (!button) return;
     button.classList.toggle("off", word === "paused");
@@ -73,7 +75,7 @@
     Idiomorph.morph($("page"), html, {
       morphStyle: "innerHTML", ignoreActiveValue: true,
       callbacks: {
-        beforeNodeMorphed: (old) => !(old.matches && (old.matches(".u-wrap, .uplot") || old.matches("details[open] > summary"))),
+        beforeNodeMorphed: (old) => !(old.matches && (written(old) || old.matches(".u-wrap, .uplot") || old.matches("details[open] > summary"))),
         beforeNodeRemoved: (old) => !(old.matches && old.matches(".uplot, .u-wrap")),
         beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")) && !(name === "class" && node.matches("tr")),
       },

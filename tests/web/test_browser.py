@@ -1,0 +1,173 @@
+"""The dashboard in a real browser: what scripts add, and that nothing else runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ropeway import Ropeway
+from tests.web.browser import PROGRAM, Browser, browser
+from tests.web.support import HOSTILE, filled
+
+pytestmark = [
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.timeout(150),
+]
+
+ROWS = "document.querySelectorAll('tbody tr').length"
+VIEW = "encodeURIComponent('/jobs?q=task:new.one')"
+PAGES = (
+    "",
+    "jobs",
+    "errors",
+    "quarantine",
+    "queues",
+    "routing?exchange=logs&key=a.error.b",
+    "workers",
+    "schedules",
+    "workflows",
+    "topics",
+    "limits",
+    "performance",
+    "audit",
+    "about",
+)
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Ropeway, dict[str, str], str]]:
+    """Serve a dashboard over hostile data; yield the app, the ids of its jobs, and the link."""
+    folder = tmp_path_factory.mktemp("dash")
+    app = Ropeway(f"sqlite:///{folder}/jobs.db")
+    sent = filled(app, HOSTILE)
+    command = [sys.executable, "-m", "ropeway", "dashboard", "--port", "0"]
+    more = {**os.environ, "ROPEWAY_URL": f"sqlite:///{folder}/jobs.db"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=more
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield app, sent, process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Return a browser for all tests of this file."""
+    with browser() as opened:
+        yield opened
+
+
+def test_every_page_in_both_themes(chromium: Browser, served: Any) -> None:
+    """Nothing is refused by the policy, nothing runs that was in the data, nothing is too wide.
+
+    With AXE=FILE, an axe-core, no page has a violation of WCAG 2.2 AA either.
+    """
+    _, sent, link = served
+    base = link.partition("?")[0]
+    axe = Path(os.environ["AXE"]).read_text() if "AXE" in os.environ else None
+    chromium.size(1280, 900)
+    chromium.go(link)
+    chromium.complaints.clear()
+    paths = [*PAGES, f"jobs/{sent['failed']}", f"workflows/{sent['run']}", "schedules/nightly"]
+    for dark, width in ((False, 1280), (True, 360)):
+        chromium.size(width, 900, dark=dark)
+        for path in paths:
+            chromium.go(base + path)
+            assert chromium.run("document.documentElement.scrollWidth <= innerWidth"), path
+            if axe is not None:
+                chromium.run(f"{axe};1")
+                tags = "['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']"
+                found = chromium.run(
+                    f"axe.run(document, {{runOnly: {tags}}}).then(r => r.violations.map(v =>"
+                    " [v.id, v.nodes.map(n => n.html)]))"
+                )
+                assert found == [], path
+    assert chromium.complaints == []
+
+
+def test_live_and_what_is_typed(chromium: Browser, served: Any) -> None:
+    """A job that is sent appears by itself, but not while somebody types or has ticked something."""
+    app: Ropeway = served[0]
+    link: str = served[2]
+    base = link.partition("?")[0]
+
+    @app.task(name="new.one")
+    def new_one() -> None: ...
+
+    chromium.size(1280, 900)
+    chromium.go(link)
+    chromium.go(f"{base}jobs?q=task:new.one")
+    chromium.until("!!document.querySelector('.empty')")
+    new_one.send()
+    chromium.until("document.querySelectorAll('tbody tr').length === 1")
+    chromium.run("document.querySelector('td input[name=ids]').click()")
+    new_one.send()
+    chromium.run(
+        f"window.told = 0; new EventSource('{base}live?view=' + {VIEW}).addEventListener("
+        "'page', e => { window.told += e.data.includes('new.one') })"
+    )
+    chromium.until("window.told > 1")
+    assert chromium.run(ROWS) == 1
+    chromium.run("document.getElementById('q').focus(); document.getElementById('q').value = 'abc'")
+    chromium.run("document.querySelector('td input[name=ids]').click()")
+    chromium.run("window.told = 0")
+    chromium.until("window.told > 0")
+    assert chromium.run(ROWS) == 1
+    chromium.run("document.activeElement.blur()")
+    chromium.until(f"{ROWS} === 2")
+    assert chromium.run("document.getElementById('q').value") == "abc"
+
+
+def test_with_the_keyboard_alone(chromium: Browser, served: Any) -> None:
+    """From the overview to a job, and it is run again."""
+    app, sent, link = served
+    chromium.size(1280, 900)
+    chromium.go(link)
+    for key in "gj":
+        chromium.press(key)
+    chromium.until("location.pathname === '/jobs' && document.readyState === 'complete'")
+    chromium.press("/")
+    chromium.until("document.activeElement.id === 'q'")
+    chromium.ask("Input.insertText", text=f"id:{sent['failed']}")
+    chromium.run("document.activeElement.form.submit()")
+    chromium.until("document.querySelectorAll('tbody tr').length === 1")
+    chromium.press("j")
+    chromium.until("document.activeElement.matches('a.open')")
+    chromium.run("document.activeElement.click()")
+    chromium.until(f"location.pathname === '/jobs/{sent['failed']}'")
+    chromium.until("!!document.querySelector('.actions button.primary')")
+    chromium.run("document.querySelector('.actions button.primary').click()")
+    chromium.until("!!document.querySelector('.note')")
+    assert app.job(sent["failed"]).status() == "queued"
+
+
+def test_without_scripts(chromium: Browser, served: Any) -> None:
+    """Pages are whole, and an action is a form."""
+    _, sent, link = served
+    base = link.partition("?")[0]
+    chromium.size(1280, 900)
+    chromium.go(link)
+    chromium.size(1280, 900, script=False)
+    try:
+        for path in PAGES:
+            chromium.go(base + path)
+            assert chromium.run("document.querySelector('h1').textContent"), path
+        chromium.go(f"{base}jobs/{sent['cancelled']}")
+        assert chromium.run("document.documentElement.className") == ""
+        retry = chromium.run(
+            "document.querySelector('.actions button.primary').form.getAttribute('action')"
+        )
+        assert retry == "/act"
+    finally:
+        chromium.size(1280, 900, script=True)
