@@ -105,8 +105,31 @@ def message_of(row: Packed) -> tuple[Message, str | None]:
         rest = _decode_head(head or b"")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return message, f"the message's head cannot be read: {error}"
-    fields = {name: getattr(rest, name) for name in _HEAD_FIELDS}
-    return msgspec.structs.replace(message, **fields), None
+    # By hand: for a node of a workflow this is a tenth of what its claim costs.
+    whole = Message(
+        id=job_id,
+        task=task,
+        body=body,
+        queue=queue,
+        band=band,
+        key=key,
+        due=rest.due,
+        delay=rest.delay,
+        expires=rest.expires,
+        kind=rest.kind,
+        policy=rest.policy,
+        headers=rest.headers,
+        trace=rest.trace,
+        content_type=rest.content_type,
+        signature=rest.signature,
+        limits=rest.limits,
+        terms=rest.terms,
+        exchange=rest.exchange,
+        routing_key=rest.routing_key,
+        mandatory=rest.mandatory,
+        version=rest.version,
+    )
+    return whole, None
 
 
 def failure_of(error: bytes) -> Failure:
