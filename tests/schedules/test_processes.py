@@ -38,7 +38,7 @@ WORKERS, STOPPED = (5, 2) if LONG else (3, 1)
 WRONG = 120.0
 AHEAD = int(os.environ.get("SCHEDULES_AHEAD", "1000"))
 KINDS = ("sqlite", "postgres", "redis", "rabbitmq")
-_LATEST, _MUCH_LATER, _HELD = 0.250, 5.0, 0.15
+_LATEST, _HELD = 0.250, 0.15
 
 
 @pytest.fixture(params=KINDS)
@@ -171,7 +171,7 @@ class Watch:
 
 @pytest.mark.timeout(120 + 2 * LENGTH)
 async def test_several_workers(place: str, store: Backend, aeventually: AsyncEventually) -> None:
-    """Some are stopped now and then, one has a wrong clock: each second once, none early, none late."""
+    """Some are stopped now and then, one has a wrong clock: each second once, none early; and for a minute, soon."""
     names = await every_second(store, NUMBER)
     with several(place) as workers:
         begun = int(await store.now()) + 1
@@ -195,20 +195,18 @@ async def test_several_workers(place: str, store: Backend, aeventually: AsyncEve
     lateness = await late(store, names, range(begun, end + 1))
     assert len(lateness) == NUMBER * (end - begun + 1)
     assert lateness[0] >= 0.0
-    held = [each for each in range(begun, end + 1) if watch.excuses(each)]
-    assert len(held) <= LENGTH / 2
-    lateness = await late(store, names, {*range(begun, end + 1)} - {*held})
-    p50, p99 = (lateness[int(len(lateness) * part)] for part in (0.5, 0.99))
-    told = (
-        f"{place}: {len(lateness):,} instants, late p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms"
-    )
-    print(f"{told}, max {lateness[-1] * 1e3:.0f} ms; writes were held up at {len(held)} instants")
-    assert p99 < _MUCH_LATER
     if LONG:
-        assert p99 <= _LATEST, told
+        held = [each for each in range(begun, end + 1) if watch.excuses(each)]
+        assert len(held) <= LENGTH / 2
+        lateness = await late(store, names, {*range(begun, end + 1)} - {*held})
+        p50, p99 = (lateness[int(len(lateness) * part)] * 1e3 for part in (0.5, 0.99))
+        told = f"{place}: {len(lateness):,} instants, late p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+        print(f"{told}, max {lateness[-1] * 1e3:.0f} ms; writes were held up at {len(held)}")
+        assert p99 <= _LATEST * 1e3, told
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("place", KINDS[:3], indirect=True)
 async def test_many_that_are_not_due(store: Backend) -> None:
     """A look costs a worker less than one percent of a core, however many are ahead."""
     now = await store.now()
