@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -22,8 +25,16 @@ from tests.servers.postgres import Postgres
 
 __all__ = ["database", "schema_url", "side"]
 
-# What stands for the procedure of the schema, with another end.
+# What stands for the procedures of the schema, with another end.
 _ENDING_BADLY = """
+create or replace procedure publish_alike_and_tell(ids text[], bodies bytea[], task text, queue text,
+    band smallint, kind smallint, due float8, delay float8, expiry float8, within float8, head bytea,
+    channel text, hints text[], inout known text[]) language plpgsql as $$
+begin
+    known := publish_alike(ids, bodies, task, queue, band, kind, due, delay, expiry, within, head);
+    commit;
+    raise exception 'as planned' using errcode = '{code}';
+end $$;
 create or replace procedure publish_and_tell(ids text[], tasks text[], queues text[], bands smallint[],
     kinds smallint[], dues float8[], delays float8[], expiries float8[], withins float8[],
     heads bytea[], bodies bytea[], channel text, hints text[], inout known text[]) language plpgsql
@@ -65,8 +76,8 @@ def _noting(verb: str, sent: list[str]) -> Callable[..., object]:
     return note
 
 
-def _message() -> Transition:
-    return Transition(publish=(Message(id=new_id(), task="t"),))
+def _message(**fields: Any) -> Transition:
+    return Transition(publish=(Message(id=new_id(), task="t", **fields),))
 
 
 async def _receive(backend: PostgresBackend, holder: str = "me/1") -> list[Delivery]:
@@ -92,10 +103,10 @@ async def test_what_could_not_be_told_is_published_once(
     """As when the server's queue of notifications is full: the message is there before that."""
     await backend.commit([_message()])
     await side.execute(_ENDING_BADLY.format(code=code))
-    transition = _message()
-    assert [answer.ok for answer in await backend.commit([transition])] == [True]
-    assert await backend.commit([transition]) == [Answer(status="repeated")]
-    assert len(await _receive(backend)) == 2
+    for commit in [_message(), _message()], [_message(), _message(band=7)]:  # alike, and not
+        assert {answer.ok for answer in await backend.commit(commit)} == {True}
+        assert await backend.commit(commit) == 2 * [Answer(status="repeated")]
+    assert len(await _receive(backend)) == 5
 
 
 async def test_what_is_ended_in_the_middle_may_have_been_published(
@@ -136,7 +147,8 @@ async def test_a_claim_outlives_a_crash_of_the_server(own_server: Postgres) -> N
     backend = PostgresBackend(Link(Address.of(own_server.create("jobs"))))
     await backend.commit([_message()])
     (delivery,) = await _receive(backend)
-    own_server.server.kill()
+    os.kill(own_server.server.pid, signal.SIGQUIT)  # none of its processes flushes anything
+    own_server.stop()
     own_server.start()
     assert await _receive(backend, "somebody else/1") == []
     assert await backend.extend([delivery.fence], 60) == ["held"]

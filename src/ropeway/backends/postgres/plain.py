@@ -140,8 +140,14 @@ async def publish_and_tell(
     None if it failed, and it is not known how far it came: to be done once more without telling.
     """
     rows = [plain.rows[job_id] for job_id in plain.publish]
+    alike = rows[0][1:-1]
     try:
-        known = await connection.fetchval(SQL["publish_and_tell"], *columns(rows, 11), *telling)
+        if all(row[1:-1] == alike for row in rows):
+            ids, bodies = [row[0] for row in rows], [row[-1] for row in rows]
+            statement, values = "publish_alike_and_tell", (ids, bodies, *alike)
+        else:
+            statement, values = "publish_and_tell", tuple(columns(rows, 11))
+        known = await connection.fetchval(SQL[statement], *values, *telling)
     except asyncpg.QueryCanceledError as error:
         raise Indeterminate("publishing took too long, and was ended before or after") from error
     except asyncpg.PostgresError as error:

@@ -188,7 +188,38 @@ begin
         where i <> all (coalesce(fresh, '{}')) or i = any (coalesce(ended, '{}')));
 end $$;
 
--- The same as a transaction of its own, and then, when that is on the disk, tells those who wait. So
+-- The same for messages that differ in nothing but their ids and bodies, as most that are sent do.
+create function publish_alike(ids text[], bodies bytea[], task text, queue text, band smallint,
+    kind smallint, due float8, delay float8, expiry float8, within float8, head bytea)
+    returns text[] language plpgsql as $$
+declare
+    fresh text[];
+    ended text[];
+    at constant float8 := clock();
+    placed constant float8 := coalesce(due, at + delay);
+    ends constant float8 :=
+        coalesce(within + case when due is null then placed else greatest(due, at) end, expiry);
+begin
+    with added as (
+        insert into job (serial, id, task, queue, band, kind, lane, place, enqueued, expires, head,
+            body)
+        select nextval('serials'), m.id, publish_alike.task, publish_alike.queue,
+            publish_alike.band, publish_alike.kind, 2 * publish_alike.band, placed, at, ends,
+            publish_alike.head, m.body
+        from unnest(ids, bodies) as m (id, body)
+        on conflict (id) do nothing
+        returning job.id)
+    select array_agg(added.id) into fresh from added;
+    select array_agg(finished.id) into ended from finished where finished.id = any (fresh);
+    if ended is null and cardinality(fresh) = cardinality(ids) then
+        return '{}';
+    end if;
+    delete from job where job.id = any (ended);
+    return array(select i from unnest(ids) i
+        where i <> all (coalesce(fresh, '{}')) or i = any (coalesce(ended, '{}')));
+end $$;
+
+-- The former as a transaction of its own, and then, when that is on the disk, tells those who wait. So
 -- they hear of it before the sender does, and NOTIFY, at whose lock commits queue, is a commit apart.
 create procedure publish_and_tell(ids text[], tasks text[], queues text[], bands smallint[],
     kinds smallint[], dues float8[], delays float8[], expiries float8[], withins float8[],
@@ -196,6 +227,15 @@ create procedure publish_and_tell(ids text[], tasks text[], queues text[], bands
 as $$
 begin
     known := publish(ids, tasks, queues, bands, kinds, dues, delays, expiries, withins, heads, bodies);
+    commit;
+    perform pg_notify(channel, hint) from unnest(hints) hint;
+end $$;
+
+create procedure publish_alike_and_tell(ids text[], bodies bytea[], task text, queue text,
+    band smallint, kind smallint, due float8, delay float8, expiry float8, within float8, head bytea,
+    channel text, hints text[], inout known text[]) language plpgsql as $$
+begin
+    known := publish_alike(ids, bodies, task, queue, band, kind, due, delay, expiry, within, head);
     commit;
     perform pg_notify(channel, hint) from unnest(hints) hint;
 end $$;

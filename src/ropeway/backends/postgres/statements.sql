@@ -16,6 +16,12 @@ select publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 -- and payloads
 call publish_and_tell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null);
 
+-- name: publish_alike_and_tell
+-- The same for messages that differ in nothing but their ids and bodies.
+-- in: ids, bodies; task, queue, band, kind, due, delay, expires, within, head, channel (one each),
+-- payloads
+call publish_alike_and_tell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null);
+
 -- name: finish
 -- Settles what has no key and no limits for good, where the attempt still holds its lease.
 -- in: ids, attempts, holders, states, values, errors, causes, keeps, failures, losses, digests
