@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -16,6 +16,7 @@ from ropeway.web.doors import Doors
 from ropeway.web.headers import Guarded
 from ropeway.web.live import Live
 from ropeway.web.programs import Programs
+from ropeway.web.progress import Progress, Tokens
 from ropeway.web.sampler import Sampler
 from ropeway.web.site import Site
 
@@ -31,7 +32,8 @@ class Dashboard:
     It is an ASGI app itself: `fastapi_app.mount("/ropeway", Dashboard(app))`. Who is let in, `access`
     decides: an `Access`, or a function from a request to a `Grant` or None. Without it only this
     machine is. `environment` is a word and a colour for the top of each page, such as
-    `("production", "red")`; `base_path` is what a proxy has taken off the paths.
+    `("production", "red")`; `base_path` is what a proxy has taken off the paths; `secret` signs
+    tokens for progress.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Dashboard:
         environment: tuple[str, str] | None = None,
         read_only: bool = False,
         base_path: str = "",
+        secret: str | None = None,
     ) -> None:
         self.site = Site(
             app=app,
@@ -54,11 +57,20 @@ class Dashboard:
             sampler=Sampler(lambda: app.store),
             live=Live(),
         )
+        self._tokens = Tokens(secret)
         self._asgi = Guarded(self._routes())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self._asgi({**scope, "ropeway.root": scope.get("root_path", "")}, receive, send)
+
+    def progress_token(self, job_id: str, ttl: float = 600.0) -> str:
+        """Return a token that opens `/progress/JOB?token=...` for so many seconds, and nothing else.
+
+        That is a stream of how the job is doing, for a page of your application. Several processes
+        need the same `secret`.
+        """
+        return self._tokens.make(job_id, ttl)
 
     def wsgi(self, host: WSGI, prefix: str) -> WSGI:
         """Return a WSGI app that answers what is below `prefix`, and leaves the rest to `host`.
@@ -85,6 +97,7 @@ class Dashboard:
         return Starlette(
             routes=[
                 Mount("/static", StaticFiles(packages=[("ropeway.web", "static")])),
+                Route("/progress/{id}", Progress(self.site.app, self._tokens).answer),
                 *programs.routes(),
                 *doors.routes(),
             ],
