@@ -219,17 +219,26 @@ def test_ctrl_c_leaves_a_connection_that_can_be_used(programs: Programs) -> None
     programs.run("""
         import signal, time
         add.send(0)
-        pid = os.getpid()
-        killer = threading.Thread(
-            target=lambda: [(time.sleep(0.003), os.kill(pid, signal.SIGINT)) for _ in range(100)]
-        )
+        pid, caught = os.getpid(), threading.Event()  # caught: an interrupt would be, now
+
+        def interrupt():
+            for _ in range(100):
+                caught.wait()
+                caught.clear()
+                time.sleep(0.003)
+                os.kill(pid, signal.SIGINT)
+
+        killer = threading.Thread(target=interrupt)
         killer.start()
-        interrupted = 0
-        while killer.is_alive():
+        interrupted, over = 0, False
+        while not over:
             try:
-                job = add.send(1)
-                assert job.status() == "queued"
-                assert add.send(2).id != job.id
+                while killer.is_alive():
+                    caught.set()
+                    job = add.send(1)
+                    assert job.status() == "queued"
+                    assert add.send(2).id != job.id
+                over = True
             except KeyboardInterrupt:
                 interrupted += 1
         try:

@@ -131,26 +131,48 @@ class BlockingWire:
         return reply
 
 
+class _Socket(socket.socket):
+    """One that is closed without a word when nobody has it any more, as after an interrupt."""
+
+    def __del__(self) -> None:
+        socket.SocketType.close(self)  # also of one that is only half made
+
+
 def connect(host: Host, tls: ssl.SSLContext | None, timeout: float) -> socket.socket:
     """Connect to a host within `timeout` seconds; raises `BackendUnavailable`."""
     connected: socket.socket | None = None
     try:
         if not host.port:
-            connected = socket.socket(socket.AF_UNIX)
+            connected = _Socket(socket.AF_UNIX)
             connected.settimeout(timeout)
             connected.connect(host.name)
         else:
-            connected = socket.create_connection((host.name, host.port), timeout)
+            connected = _connect_any(host, timeout)
             tune(connected)
         if tls is not None:
             connected = tls.wrap_socket(connected, server_hostname=host.name)
-    except BaseException as error:  # also an interrupt: nobody else knows of the socket yet
+    except (OSError, ValueError) as error:
         if connected is not None:
             connected.close()
-        if isinstance(error, (OSError, ValueError)):
-            raise unreachable(host, error) from None
-        raise
+        raise unreachable(host, error) from None
     return connected
+
+
+def _connect_any(host: Host, timeout: float) -> socket.socket:
+    """Connect to the first of a host's addresses that can be; raises the error of the first."""
+    wrong: OSError | None = None
+    found = socket.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in found:
+        connected = _Socket(family, kind, protocol)
+        try:
+            connected.settimeout(timeout)
+            connected.connect(address)
+        except OSError as error:
+            connected.close()
+            wrong = wrong or error
+        else:
+            return connected
+    raise wrong or OSError(f"{host.name} has no address")
 
 
 def readable(connected: socket.socket, timeout: float) -> bool:
