@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from ropeway.backends.memory import MemoryBackend, look
 from ropeway.decide import Keep
+from ropeway.message import JobRecord
 from ropeway.store import queue_name
-from ropeway.transition import Answer, Transition
+from ropeway.transition import Answer, Drop, Transition
 
 
 class HasRoomForEverything(MemoryBackend):
@@ -65,3 +66,28 @@ class NotesNothing(MemoryBackend):
 
     async def prune(self, keep: Keep, limit: int) -> int:
         return await super().prune(replace(keep, noted=()), limit)
+
+
+# -- options of queues --------------------------------------------------------------------
+
+
+class PeeksBackwards(MemoryBackend):
+    """Shows what came last first."""
+
+    async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
+        return (await super().peek(queue, 10_000))[::-1][:limit]
+
+
+class SettlesAlone(MemoryBackend):
+    """Loses what a settle publishes."""
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        alone = [replace(each, publish=()) if each.fence else each for each in transitions]
+        return await super().commit(alone)
+
+
+class KeepsWhatIsDropped(MemoryBackend):
+    """Has records for ever."""
+
+    def _drop(self, drop: Drop) -> None:
+        """Do nothing."""

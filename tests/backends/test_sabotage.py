@@ -58,6 +58,10 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (room.CancelsFirst, "test_a_refused_step_does_nothing"),
     (room.LooksBeforeItTakes, "test_two_do_not_win_the_last_place"),
     (room.NotesNothing, "test_a_late_end_is_noted"),
+    (room.NotesNothing, "test_what_waits_too_long_is_a_dead_letter"),
+    (room.PeeksBackwards, "test_the_oldest_is_dropped"),
+    (room.SettlesAlone, "test_a_dead_letter_goes_with_the_settle"),
+    (room.KeepsWhatIsDropped, "test_a_queue_goes_with_its_last_worker"),
     # order
     (claims.IgnoresBands, "test_higher_bands_come_first"),
     (claims.IgnoresDueTimes, "test_earlier_due_times_come_first"),

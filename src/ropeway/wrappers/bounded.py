@@ -82,8 +82,10 @@ class Bounded(Delegate):
         queues = await self._known.queues(self.inner)
         if not queues:
             return await self.inner.prune(keep, limit)
-        changed = await self.inner.prune(replace(keep, noted=self._undertaker.served), limit)
-        changed += await self._undertaker.send_late()
+        served = self._undertaker.served
+        changed = await self.inner.prune(replace(keep, noted=(*keep.noted, *served)), limit)
+        if served:
+            changed += await self._undertaker.send_late()
         for queue in queues.values():
             if queue.overflow == "drop_oldest":
                 changed += await self._trim(queue)
@@ -109,7 +111,7 @@ class Bounded(Delegate):
                 if left[number].goes_on(answer):
                     continue
                 if not left[number].refused:
-                    answers[number] = answer
+                    answers[number] = left[number].asked(answer)
                 del left[number]
         return answers
 
@@ -217,6 +219,12 @@ class _Pending:
         # It asks for the same room, so that a pair has all of it in its store, first and last.
         self.wanted, self.refused = Transition(publish=rest, room=wanted.room), True
         return True
+
+    def asked(self, answer: Answer) -> Answer:
+        """Return an answer with nothing in it of what was dropped."""
+        mine = {each.id for each in self.wanted.cancel}
+        cancelled = tuple(each for each in answer.cancelled if each in mine)
+        return replace(answer, cancelled=cancelled)
 
     def goes_on(self, answer: Answer) -> bool:
         """Read an answer; whether there is something to try after it."""

@@ -106,7 +106,8 @@ class Tenants:
             ids = [each.message.id for each in jobs]
             # The update changes nothing, and is refused if the job does not wait any more.
             steps = [Transition(update=(Update(each),), cancel=(Cancel(each),)) for each in ids]
-            await self._backend.commit(steps)
+            if not any(each.ok for each in await self._backend.commit(steps)):
+                return
 
 
 def _serving(queue: str, holder: str) -> str:

@@ -36,6 +36,7 @@ from ropeway.testing.conformance.leases import LeaseCases
 from ropeway.testing.conformance.lifecycle import DurableCases, LifecycleCases
 from ropeway.testing.conformance.limits import LimitCases, LimitWaitingCases
 from ropeway.testing.conformance.logs import LogCases
+from ropeway.testing.conformance.options import OptionCases
 from ropeway.testing.conformance.order import OrderCases
 from ropeway.testing.conformance.owners import OwnerCases
 from ropeway.testing.conformance.people import PeekCases, SearchCases, StatsCases
@@ -74,6 +75,7 @@ class SteppedSuite(
     ReviveCases,
     RemoveCases,
     RoomCases,
+    OptionCases,
     StatsCases,
     PeekCases,
     SearchCases,

@@ -146,6 +146,7 @@ end
 
 local function update(each)
   local job = get(each.id)
+  if job.state ~= QUEUED then return end -- cancelled in the same step
   local old = about(job).queue
   local moves = each.queue and each.queue ~= old
   local blocked = job.where == BLOCKED and not moves
