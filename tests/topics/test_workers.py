@@ -54,7 +54,7 @@ while sent < count:
     time.sleep(random.random() / 300)
 """
 
-COUNT = 120
+COUNT = 80
 
 
 def _publishers(rig: Rig) -> list[subprocess.Popen[bytes]]:
@@ -90,7 +90,7 @@ def test_no_event_is_skipped_or_lost_when_workers_are_killed(
     rig.set(url=url_of(kind, rig.folder, request), lease=1)
     module = rig.tasks(TASKS)
     publishers, chance = _publishers(rig), random.Random(kind)
-    for _ in range(3):
+    for _ in range(2):
         worker = rig.worker()
         time.sleep(0.3 + chance.random() * 0.6)  # the moment of the death is what differs
         worker.kill()
@@ -247,3 +247,20 @@ def test_what_takes_long_holds_up_nothing_but_its_key(rig: Rig) -> None:
     until(lambda: _lag(module) == 0)
     until(lambda: rig.marks().count("0") == 2)
     assert len(rig.marks()) == 301
+
+
+def test_a_backlog_is_shared_among_the_workers_that_are_there(rig: Rig) -> None:
+    """The first worker has taken every partition; another one that comes later gets some of them."""
+    module = rig.tasks("""
+        topic = app.topic("t", int, key=str, partitions=4)
+
+        @topic.subscribe("s", from_="start")
+        async def handle(event: int):
+            time.sleep(0.0002)
+            witness(str(event))
+    """)
+    module.topic.publish_many(range(40_000))
+    rig.worker()
+    until(lambda: len(rig.marks()) > 1000)
+    rig.worker()
+    until(lambda: len({each.pid for each in rig.executions()}) == 2, 20)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -35,6 +37,9 @@ from ropeway.worker.lanes import BEHIND, Lanes
 log = logging.getLogger("ropeway.worker")
 
 _READ = 200
+_TURN = (1.0, 3.0)
+"""Seconds after which a cursor with a long backlog is given back, if its process holds others too."""
+
 _IDLE = 5.0
 """Seconds after which it looks by itself, for a hint may be lost."""
 
@@ -58,6 +63,7 @@ class Subscriber:
     a job of its own, in order. What fails becomes one too, and what comes after it of its key.
     Whoever finds a cursor that was not left cleanly does not run again what may have ended its
     holder: it makes jobs of that, for which a death is found out and charged as for any other.
+    `alone` tells whether this process holds no other cursor.
     """
 
     def __init__(
@@ -67,7 +73,9 @@ class Subscriber:
         key: str,
         handler: Handler,
         run: RunOf | None,
+        alone: Callable[[], bool],
     ) -> None:
+        self._alone, self._turn = alone, time.monotonic() + random.uniform(*_TURN)
         self._source, self._fence, self._key, self._handler = store, fence, key, handler
         self._stop = asyncio.Event()
         self._lanes = None if run is None else Lanes(lambda fact: run(self._cursor, fact))
@@ -125,6 +133,14 @@ class Subscriber:
                 await self._move()
             elif not read:
                 await self._rest()
+            if read == _READ:
+                self._take_turns()
+
+    def _take_turns(self) -> None:
+        """Give a long backlog back after a while, where it is one of several: another may be idle."""
+        idle = self._lanes is None or not self._lanes.busy
+        if idle and not self._alone() and time.monotonic() > self._turn:
+            self._stop.set()
 
     async def _leave(self) -> None:
         """Let what runs end, note that, and give the cursor back to whoever comes next."""

@@ -58,7 +58,7 @@ class Subscribers:
         fence = Fence(start.job_id, start.attempt, start.holder)
         run = self._runner(task) if task.definition.kind == "loop" else None
         app = task.app
-        held = Subscriber(lambda: app.store, fence, key, Handler(task), run)
+        held = Subscriber(lambda: app.store, fence, key, Handler(task), run, self._is_alone)
         self._held[start.slot] = held
         return Call(
             slot=start.slot,
@@ -71,6 +71,9 @@ class Subscribers:
             content_type="",
             policy=DRIVER_POLICY,
         )
+
+    def _is_alone(self) -> bool:
+        return len(self._held) == 1
 
     def recall(self) -> None:
         """Have every cursor given back, as soon as what runs has ended."""
