@@ -77,12 +77,16 @@ class Signature:
     @functools.cached_property
     def _checks(self) -> dict[str, Check]:
         """The same for each parameter that is not annotated, or not down to the last item."""
-        kinds = typing.get_type_hints(self._struct)
+        kinds = self._kinds
         return {name: each for name in self._names if (each := check_of(kinds[name])) is not None}
 
     def annotation(self, name: str) -> Any:
         """Return what a parameter is annotated with, or `Any`."""
         return self._hints.get(name, Any)
+
+    @functools.cached_property
+    def _kinds(self) -> dict[str, Any]:
+        return typing.get_type_hints(self._struct)
 
     @functools.cached_property
     def _struct(self) -> type[msgspec.Struct]:
@@ -179,7 +183,7 @@ class Signature:
             values = self._bind(args, kwargs)
         except TypeError as error:
             raise BadArguments(f"{self}: {error}", hint="nothing was sent") from None
-        kinds = typing.get_type_hints(self._struct)
+        kinds = self._kinds
         body: dict[str, Any] = {}
         holes: list[Hole] = []
         for name in self._names:

@@ -13,6 +13,7 @@ from ropeway.bulk import cancelling, change
 from ropeway.errors import BadArguments, BadWorkflow, Refused, RunFailed, RunNotFound
 from ropeway.operate.purge import purge
 from ropeway.store import Filter
+from ropeway.workflows.sending import begin_sketched, encode_sketch
 from tests.conftest import AsyncEventually
 from tests.workflows.shop import Shop
 
@@ -311,3 +312,22 @@ async def test_a_run_that_is_not_there(shop: Shop) -> None:
     """Nothing is made of an id that nobody sent."""
     with pytest.raises(RunNotFound):
         await shop.app.run("01a21ccd-a5c2-761a-99cc-000000000000").astatus()
+
+
+async def test_a_workflow_is_called(shop: Shop) -> None:
+    """A call begins one run however often it is sent, also a large one, and from a schedule."""
+    with shop.app.workflow("called") as wf:
+        wf.add(shop.total.call([wf.add(shop.double.call(n)) for n in range(300)]))
+    call = wf.call()
+    (job,) = await shop.app.asend_many([call])
+    await shop.app.asend_many([call])
+    await shop.app.schedules.aadd("nightly", wf.call(), every="1d")
+    scheduled = await shop.app.schedules.arun_now("nightly")
+    async with shop.app.worker():
+        run = shop.app.run(await job.aresult(20))
+        assert await run.aresult(20) == sum(2 * n for n in range(300))
+        other = shop.app.run(await scheduled.aresult(20))
+        assert await other.aresult(20) == sum(2 * n for n in range(300)) and other != run
+    assert shop.ran["total"] == 2 and max(shop.ran.values()) == 2
+    await begin_sketched(shop.app, encode_sketch(wf.built()), job.id)
+    assert await run.astatus() == "succeeded"

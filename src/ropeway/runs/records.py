@@ -34,9 +34,9 @@ CHUNK = 250
 RunState = Literal["running", "paused", "succeeded", "failed", "cancelled"]
 Shape = Literal["call", "map", "signal"]
 
-OPENED, EXPAND, GATHER, SIGNALLED, WAITED, FIRST, ENDED = (
+OPENED, EXPAND, GATHER, SIGNALLED, WAITED, FIRST, ENDED, BEGUN = (
     f"ropeway.{name}"
-    for name in ("opened", "expand", "gather", "signalled", "waited", "first", "ended")
+    for name in ("opened", "expand", "gather", "signalled", "waited", "first", "ended", "begun")
 )
 """The tasks that every worker knows: what a workflow does beside its tasks."""
 

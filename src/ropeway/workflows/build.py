@@ -16,6 +16,8 @@ from ropeway.calls import Call, Chain, Parallel
 from ropeway.codecs import JSON
 from ropeway.errors import BadArguments, BadWorkflow, MessageTooLarge
 from ropeway.graph import MOST_NODES, Need, Rule, Use, cycle
+from ropeway.ids import new_id
+from ropeway.message import Message
 from ropeway.nodes import Hole, Node
 from ropeway.options import (
     Duration,
@@ -27,11 +29,11 @@ from ropeway.options import (
 )
 from ropeway.retry import DEFAULT
 from ropeway.runs.handle import Run
-from ropeway.runs.records import EXPAND, FIRST, SIGNALLED, WAITED, Ask, Spec
+from ropeway.runs.records import BEGUN, EXPAND, FIRST, SIGNALLED, WAITED, Ask, Spec
 from ropeway.sending import Source
 from ropeway.stepping import step
 from ropeway.task import Sender
-from ropeway.workflows.sending import Built, send_run
+from ropeway.workflows.sending import Built, encode_sketch, send_run
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -68,6 +70,7 @@ class Workflow:
         self._specs: list[Spec] = []
         self._extra: list[tuple[int, int]] = []
         self._signals: set[str] = set()
+        self._names: dict[str, int] = {}
 
     def __repr__(self) -> str:
         return f"<Workflow {self.name} with {len(self._specs)} nodes>"
@@ -308,6 +311,20 @@ class Workflow:
         """The same as `send`, for async code."""
         return Run(self._app, (await send_run(self._app, self.built())).id, self.built().type)
 
+    def call(self) -> Call[str]:
+        """Return the call that begins a run, for a schedule or for later; it returns the run's id.
+
+        The graph goes with it. However often the call runs, it begins one run.
+        """
+        built = self.built()
+        body = JSON.encode({"graph": encode_sketch(built)})
+        self._refuse_large(body, "the nodes of a workflow that is called")
+        ask = self._inner(BEGUN, body)
+        message = Message(
+            id=new_id(), task=BEGUN, body=body, queue=ask.queue, band=ask.band, kind="loop"
+        )
+        return Call(message, str, app=self._app)
+
     def built(self) -> Built:
         """Return the graph, checked; raises `BadWorkflow`."""
         if not self._specs:
@@ -399,10 +416,13 @@ class Workflow:
     def _named(self, wanted: str) -> str:
         if not isinstance(wanted, str) or not 0 < len(wanted) <= 200 or set(wanted) & set("[]/\n"):
             raise BadArguments(f"{wanted!r} is no name of a node", hint="write a short text")
-        taken = {spec.name for spec in self._specs}
-        name, number = wanted, 2
-        while name in taken:
-            name, number = f"{wanted}-{number}", number + 1
+        number = self._names.get(wanted, 0) + 1
+        name = wanted if number == 1 else f"{wanted}-{number}"
+        while name in self._names:
+            number += 1
+            name = f"{wanted}-{number}"
+        self._names[wanted] = number
+        self._names.setdefault(name, 1)
         return name
 
     def _needs(self, after: Before) -> list[Need]:

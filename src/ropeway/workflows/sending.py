@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ropeway.capabilities import require
 from ropeway.errors import Refused
 from ropeway.graph import RUNS, run_id
-from ropeway.ids import new_id
+from ropeway.ids import derived_id, new_id
 from ropeway.message import Message
 from ropeway.runs.commits import chunks, commit_all, publishing
 from ropeway.runs.records import (
@@ -73,6 +74,34 @@ def inner_run(built: Built, run: str, outer: Outer, root: str, now: float) -> Ru
     return replace(_record(built, run, now), outer=outer, root=root)
 
 
+class Sketch(Struct, frozen=True, array_like=True):
+    """A graph on its way to where a run of it is begun; the record has no id yet."""
+
+    run: RunRecord
+    specs: list[Spec]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Sketch).decode
+
+
+def encode_sketch(built: Built) -> bytes:
+    """Write a graph that is begun elsewhere, or later."""
+    return _encode(Sketch(_record(built, "", 0.0), built.specs))
+
+
+async def begin_sketched(app: Source, graph: bytes, job_id: str) -> str:
+    """Begin the one run that a job begins, however often it is asked to; returns its id."""
+    sketch, store = _decode(graph), app.store
+    run_of_job = run_id(derived_id(job_id, "run"))
+    run = replace(sketch.run, id=run_of_job, root=run_of_job, created=await store.now())
+    roots = Plan(run, sketch.specs).roots()
+    if not await lay_run(store, run, sketch.specs, roots):
+        # An earlier attempt has begun with it, and may have died before the end.
+        await _lay_rest(store, run, sketch.specs, roots)
+    return run.id
+
+
 async def lay_run(
     store: Backend, run: RunRecord, specs: Sequence[Spec], roots: Sequence[Message]
 ) -> bool:
@@ -96,7 +125,14 @@ async def lay_run(
     if not answer.ok:
         raise Refused(f"the run was refused: {answer.reason} ({answer.key})")
     if not small:
-        transitions = [Transition(put=(put,)) for put in more]
-        transitions += [Transition(join=part) for part in joins]
-        await commit_all(store, [*transitions, *publishing(roots)])
+        await _lay_rest(store, run, specs, roots)
     return True
+
+
+async def _lay_rest(
+    store: Backend, run: RunRecord, specs: Sequence[Spec], roots: Sequence[Message]
+) -> None:
+    """Write what one commit did not hold, in the order in which a death does no harm."""
+    transitions = [Transition(put=(put,)) for put in graph_puts(run, specs)[1:]]
+    transitions += [Transition(join=part) for part in chunks(Plan(run, specs).joins())]
+    await commit_all(store, [*transitions, *publishing(roots)])

@@ -33,6 +33,7 @@ from ropeway.options import Options
 from ropeway.retry import RetryPolicy
 from ropeway.runs.feeding import Reader, not_run
 from ropeway.runs.records import (
+    BEGUN,
     ENDED,
     EXPAND,
     FIRST,
@@ -51,6 +52,7 @@ from ropeway.sending import Source
 from ropeway.store import Backend
 from ropeway.task import AsyncTask, Definition, Task
 from ropeway.transition import OPEN_KEPT, Cancel, Join, Put, Transition
+from ropeway.workflows.sending import begin_sketched
 
 _PATIENT = RetryPolicy(retries=20, max_losses=20)
 """They compute nothing of the user's, so that what fails is what they ask."""
@@ -73,6 +75,7 @@ def inner_tasks(app: Source) -> dict[str, Task[..., Any]]:
         GATHER: steps.gather,
         SIGNALLED: steps.signalled,
         ENDED: steps.ended,
+        BEGUN: steps.begun,
     }
     return {
         name: AsyncTask(function, Definition(function, name, "loop", _PATIENT), app, Options())
@@ -162,6 +165,10 @@ class Steps:
             found, version = await see(store, run)
         if marks:
             raise NotRun(failed([_decode_lost(each.value) for each in marks]))
+
+    async def begun(self, graph: bytes) -> str:
+        """Begin a run of a graph, for a schedule say; returns its id."""
+        return await begin_sketched(self._app, graph, running.get().fence.id)
 
     @staticmethod
     def _place() -> Place:
