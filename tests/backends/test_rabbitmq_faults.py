@@ -235,7 +235,7 @@ async def test_what_is_held_for_long_is_acknowledged(
     queue = sent[0].queue
     await half.publish(sent)
     (held,) = await half.get(queue, 1)
-    (holding,) = half._consumers.values()
+    holding = half._consumers[queue]
     await aeventually(lambda: holding.held(1) is None)
     await half.close()
     await half.ack([held.tag])

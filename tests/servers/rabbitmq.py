@@ -16,7 +16,7 @@ listeners.tcp.1 = {host}:{port}
 vm_memory_high_watermark.absolute = 512MiB
 disk_free_limit.absolute = 50MB
 """
-_AT_ONCE = 6
+_AT_ONCE = 10
 _MAKE = """
 [begin
   V = list_to_binary("t" ++ integer_to_list(N)),

@@ -84,11 +84,10 @@ class NativePair(Paired):
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         if queues is None:
+            resting = await self.broker.depths(await self._names())
             stored = await self.inner.stats(None, 0)
-            queues = sorted({*(each.queue for each in stored), *await self._names()})
-            told = await super().stats(queues, cap)
-            kept = {each.queue for each in stored}
-            return [each for each in told if each.queue in kept or each.ready or not cap]
+            used = {queue for queue, count in resting.items() if count}
+            queues = sorted(used.union(each.queue for each in stored))
         return await super().stats(queues, cap)
 
     async def _pay(self, messages: Sequence[Message], keys: Sequence[str]) -> None:

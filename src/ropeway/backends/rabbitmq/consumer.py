@@ -11,6 +11,7 @@ from msgspec import Struct
 from pamqp import commands
 
 from ropeway.backends.rabbitmq.frames import Delivered, Event, ack, nack
+from ropeway.backends.rabbitmq.queues import Consume, Declare
 from ropeway.backends.rabbitmq.wire import Channel, Lost, Wire
 
 GIVEN_BACK = 1.0
@@ -89,10 +90,15 @@ class Consumer:
         self._quiet = self.touched
         await self._channel.ask(
             commands.Basic.Qos(0, self._prefetch, False),
-            commands.Basic.Consume(0, self.line, tag),
+            Consume(0, self.line, tag),
         )
         # The answer to this comes after what was handed over at once.
-        await self._channel.ask(commands.Queue.Declare(0, self.line, passive=True))
+        await self._channel.ask(Declare(0, self.line, passive=True))
+
+    async def look(self) -> None:
+        """Return when what the server had is here. Raises `Lost`."""
+        if self._running and self._channel is not None and not self._ahead:
+            await self._channel.ask(Declare(0, self.line, passive=True))
 
     def take(self, n: int) -> list[Delivered]:
         """Hand out at most `n` of what is here, oldest first."""

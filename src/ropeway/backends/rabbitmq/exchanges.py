@@ -8,6 +8,7 @@ from pamqp import commands
 from pamqp.base import Frame
 from pamqp.common import FieldTable
 
+from ropeway.backends.rabbitmq.letters import line_of
 from ropeway.backends.rabbitmq.queues import Declared, refusal
 from ropeway.backends.rabbitmq.wire import Shut
 from ropeway.errors import TopologyConflict
@@ -22,7 +23,7 @@ async def shape(declared: Declared, before: Topology, now: Topology) -> None:
 
     What is there already stays, also what others have bound there.
     """
-    await declared.declare({each.to for each in now.bindings if not each.to_exchange})
+    await declared.declare({_end(each) for each in now.bindings if not each.to_exchange})
     kept, gone = {_key(each) for each in now.bindings}, before.exchanges.keys() - now.exchanges
     frames: list[Frame] = [_declare(each) for each in now.exchanges.values()]
     frames += [_bind(each) for each in now.bindings]
@@ -50,6 +51,10 @@ def _key(binding: Binding) -> tuple[str, str, bool, str, str]:
     return binding.source, binding.to, binding.to_exchange, binding.key, told
 
 
+def _end(binding: Binding) -> str:
+    return binding.to if binding.to_exchange else line_of(binding.to, "threads")
+
+
 def _declare(exchange: Exchange) -> Frame:
     arguments = {"alternate-exchange": exchange.alternate} if exchange.alternate else {}
     return commands.Exchange.Declare(
@@ -65,11 +70,11 @@ def _declare(exchange: Exchange) -> Frame:
 
 def _bind(each: Binding) -> Frame:
     bind: Any = commands.Exchange.Bind if each.to_exchange else commands.Queue.Bind
-    frame: Frame = bind(0, each.to, each.source, each.key, arguments=each.arguments)
+    frame: Frame = bind(0, _end(each), each.source, each.key, arguments=each.arguments)
     return frame
 
 
 def _unbind(each: Binding) -> Frame:
     unbind: Any = commands.Exchange.Unbind if each.to_exchange else commands.Queue.Unbind
-    frame: Frame = unbind(0, each.to, each.source, each.key, arguments=each.arguments)
+    frame: Frame = unbind(0, _end(each), each.source, each.key, arguments=each.arguments)
     return frame

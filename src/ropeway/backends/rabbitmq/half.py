@@ -87,21 +87,25 @@ class RabbitHalf:
         await self._publisher.publish([answer_of(each) for each in replies])
 
     async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
-        found: list[Arrival] = []
         self._used.add(queue)
-        for kind in KINDS:
-            if kind in kinds and len(found) < n:
-                left = n - len(found)
-                consumer = await self._consumer(queue, kind, left)
-                number = self._number_of[consumer] << _ROOM
-                found += [
-                    Arrival(
-                        message=message_from(each, queue, kind),
-                        tag=number | each.tag,
-                        redelivered=each.redelivered,
-                    )
-                    for each in consumer.take(left)
-                ]
+        lines = [(kind, line_of(queue, kind)) for kind in KINDS if kind in kinds and n]
+        for _, line in lines:
+            await self._consumer(queue, line, n)
+        if not any(self._ahead(line) for _, line in lines):
+            await self._look([line for _, line in lines])
+        found: list[Arrival] = []
+        for kind, line in lines:
+            if (consumer := self._consumers.get(line)) is None:
+                continue  # it has just been lost; what it had comes back
+            number = self._number_of[consumer] << _ROOM
+            found += [
+                Arrival(
+                    message=message_from(each, queue, kind),
+                    tag=number | each.tag,
+                    redelivered=each.redelivered,
+                )
+                for each in consumer.take(n - len(found))
+            ]
         return found
 
     async def ack(self, tags: Sequence[int]) -> None:
@@ -125,16 +129,15 @@ class RabbitHalf:
 
     async def depths(self, queues: Sequence[str] | None = None) -> dict[str, int]:
         names = sorted(self._used) if queues is None else queues
+        lines = {line_of(queue, kind): queue for queue in names for kind in KINDS}
         declared = await self._publisher.declared()
+        try:
+            counted = await declared.depths(list(lines)) if lines else {}
+        except Lost as lost:
+            raise unavailable(lost) from None
         found = Counter[str]()
-        for queue in names:
-            for line in (line_of(queue, kind) for kind in KINDS):
-                try:
-                    found[queue] += await declared.depth(line)
-                except Lost as lost:
-                    raise unavailable(lost) from None
-                consumer = self._consumers.get(line)
-                found[queue] += consumer.ahead if consumer else 0
+        for line, count in counted.items():
+            found[lines[line]] += count + self._ahead(line)
         return {queue: count for queue, count in found.items() if count or queues is not None}
 
     async def wait(self, queues: Sequence[str], timeout: float) -> list[str]:
@@ -157,9 +160,18 @@ class RabbitHalf:
 
     # -- inside ---------------------------------------------------------------------------
 
-    async def _consumer(self, queue: str, kind: Kind, n: int) -> Consumer:
-        """Return what consumes messages of a kind, at least `n` at once."""
-        line = line_of(queue, kind)
+    def _ahead(self, line: str) -> int:
+        consumer = self._consumers.get(line)
+        return consumer.ahead if consumer else 0
+
+    async def _look(self, lines: Sequence[str]) -> None:
+        """See that nothing is on its way: what was confirmed before this is here then."""
+        there = [each for line in lines if (each := self._consumers.get(line))]
+        # One that is lost meanwhile is found to be so by who asks next.
+        await asyncio.gather(*(each.look() for each in there), return_exceptions=True)
+
+    async def _consumer(self, queue: str, line: str, n: int) -> Consumer:
+        """Return what consumes from a line of a queue, at least `n` messages at once."""
         async with self._starting:
             for last in (*[False] * (_TRIES - 1), True):
                 consumer = self._consumers.get(line)
@@ -219,7 +231,7 @@ class RabbitHalf:
         lines = {kind: line_of(queue, kind) for kind in KINDS}
         asked = [kind for kind, line in lines.items() if line in self._consumers]
         for kind in asked or KINDS:
-            await self._consumer(queue, kind, 1)
+            await self._consumer(queue, lines[kind], 1)
 
     def _news(self, queues: Sequence[str]) -> list[str]:
         found = [queue for queue in queues if self._seen.get(queue) != self._arrived[queue]]

@@ -5,7 +5,9 @@ What plain clients need is where they look for it; what only ropeway knows is on
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +35,12 @@ DEAD = "ropeway.dead"
 """The queue of what a store has refused: known ids with another content."""
 
 _SUFFIXES: dict[Kind, str] = {"threads": "", "loop": "@loop", "cpu": "@cpu"}
+_TAKEN_OUT = frozenset("\r\n%")
+"""What RabbitMQ takes out of names is written as in URLs, and the sign for that as well."""
+
+_LONGEST, _BEGINS = 255, 200
+"""Bytes that a name may have in AMQP, and how many of a longer one are kept for people to read."""
+
 _BYTES = "application/octet-stream"
 _OF_BROKERS = (
     "x-death",
@@ -49,7 +57,14 @@ def line_of(queue: str, kind: Kind) -> str:
 
     Plain clients, which know of no kinds, use that of threads: it has the queue's own name.
     """
-    return queue + _SUFFIXES[kind]
+    if not _TAKEN_OUT.isdisjoint(queue):
+        queue = "".join(quote(each) if each in _TAKEN_OUT else each for each in queue)
+    line = queue + _SUFFIXES[kind]
+    data = line.encode()
+    if len(data) <= _LONGEST:
+        return line
+    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    return data[:_BEGINS].decode("utf-8", "ignore") + "~" + digest
 
 
 def letter_of(message: Message) -> Letter:

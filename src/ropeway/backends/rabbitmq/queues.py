@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pamqp import commands
 from pamqp.base import Frame
 
 from ropeway.backends.rabbitmq.wire import Channel, Lost, Shut, Wire
 from ropeway.errors import BackendUnavailable, Refused
+
+
+class Declare(commands.Queue.Declare):
+    """Declares a queue of any name: pamqp takes only some."""
+
+    def validate(self) -> None:
+        """The server says what it does not take."""
+
+
+class Consume(commands.Basic.Consume):
+    """Consumes from a queue of any name."""
+
+    def validate(self) -> None:
+        """The server says what it does not take."""
+
 
 _EXISTS_OTHERWISE, _MISSING = 406, 404
 
@@ -30,33 +47,49 @@ class Declared:
             except Shut as shut:
                 if shut.code != _EXISTS_OTHERWISE:
                     raise refusal(f"the queue {name!r}", shut) from None
-                await self.ask(commands.Queue.Declare(0, name, passive=True))
+                await self.ask(Declare(0, name, passive=True))
             self._known.add(name)
 
-    async def depth(self, name: str) -> int:
+    async def depths(self, names: Sequence[str]) -> dict[str, int]:
+        """Count what is ready in queues; one that is not there has nothing. Raises `Lost`."""
+        try:
+            answers = await self.ask_all(*(Declare(0, name, passive=True) for name in names))
+        except Shut:
+            return {name: await self._depth(name) for name in names}
+        return {name: _count(answer) for name, answer in zip(names, answers, strict=True)}
+
+    async def _depth(self, name: str) -> int:
         """Count what is ready in a queue; one that is not there has nothing."""
         try:
-            found = await self.ask(commands.Queue.Declare(0, name, passive=True))
+            found = await self.ask(Declare(0, name, passive=True))
         except Shut as shut:
             if shut.code == _MISSING:
                 return 0
             raise refusal(f"the queue {name!r}", shut) from None
-        assert isinstance(found, commands.Queue.DeclareOk)
-        return found.message_count or 0
+        return _count(found)
 
     async def ask(self, *frames: Frame) -> Frame:
         """Have the server do something, and return the answer to the last; raises `Lost`."""
         # On a channel of its own: what is refused closes it.
+        return (await self.ask_all(*frames))[-1]
+
+    async def ask_all(self, *frames: Frame) -> list[Frame]:
+        """The same, and return all answers."""
         if self._channel is None or self._channel.ended is not None:
             self._channel = await self.wire.channel(lambda event: None)
-        return await self._channel.ask(*frames)
+        return await self._channel.ask_all(*frames)
 
 
-def _quorum(name: str, version: tuple[int, ...]) -> commands.Queue.Declare:
+def _count(answer: Frame) -> int:
+    assert isinstance(answer, commands.Queue.DeclareOk)
+    return answer.message_count or 0
+
+
+def _quorum(name: str, version: tuple[int, ...]) -> Declare:
     arguments: dict[str, str | int] = {"x-queue-type": "quorum"}
     if version >= (4, 0):
         arguments["x-delivery-limit"] = -1  # the store counts, and knows what to do then
-    return commands.Queue.Declare(0, name, durable=True, arguments=arguments)  # type: ignore[arg-type]  # its table is invariant
+    return Declare(0, name, durable=True, arguments=arguments)  # type: ignore[arg-type]  # its table is invariant
 
 
 def refusal(what: str, shut: Shut) -> Exception:

@@ -63,15 +63,18 @@ class Channel:
 
     async def ask(self, *frames: Frame) -> Frame:
         """Send methods in one piece, and return the answer to the last. Raises `Lost`."""
+        return (await self.ask_all(*frames))[-1]
+
+    async def ask_all(self, *frames: Frame) -> list[Frame]:
+        """Send methods in one piece, and return the answers. Raises `Lost`."""
         answers = [self._expect() for _ in frames]
         self.send(b"".join(method(each, self.number) for each in frames))
         try:
             async with asyncio.timeout(self.wire.timeout):
-                found = [await answer for answer in answers]
+                return [await answer for answer in answers]
         except TimeoutError:
             self.wire.end(f"no answer came within {self.wire.timeout:g} s")
             raise Lost(self.wire.why) from None
-        return found[-1]
 
     def send(self, data: bytes) -> None:
         """Send something that is not answered, or not in order. Raises `Lost`."""
