@@ -41,7 +41,7 @@ def test_many_hands_revive_each_job_once(rig: Rig, eventually: Eventually) -> No
     eventually(rig.settled, 20)
     assert rig.states() == {"failed": 200}
     worker.stop()
-    command = [sys.executable, "-m", "ropeway", "--url", f"sqlite:///{rig.database}"]
+    command = [sys.executable, "-m", "ropeway", "--url", rig.url]
     retry = [*command, "jobs", "retry", "--filter", "state:failed", "--yes"]
     others = [subprocess.Popen(retry, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     quarantine = tasks.app.quarantine.of(State.FAILED)

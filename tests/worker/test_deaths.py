@@ -228,6 +228,8 @@ def test_no_orphan_runs_on(rig: Rig, eventually: Eventually) -> None:
 
 def test_a_killed_worker_is_not_waited_for(rig: Rig, eventually: Eventually) -> None:
     """With leases of an hour, what a killed worker was running starts elsewhere within seconds."""
+    if not rig.in_file:
+        pytest.skip("elsewhere a holder may be on another machine: its lease has to end")
     rig.set(lease=3600)
     tasks = rig.tasks(WAITERS)
     jobs = [tasks.wait.send(f"{i}") for i in range(20)]
