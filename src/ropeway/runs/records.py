@@ -34,8 +34,11 @@ CHUNK = 250
 RunState = Literal["running", "paused", "succeeded", "failed", "cancelled"]
 Shape = Literal["call", "map", "signal"]
 
+INNER = "ropeway."
+"""What the names of tasks begin with that are no one's own."""
+
 OPENED, EXPAND, GATHER, SIGNALLED, WAITED, FIRST, ENDED, BEGUN = (
-    f"ropeway.{name}"
+    f"{INNER}{name}"
     for name in ("opened", "expand", "gather", "signalled", "waited", "first", "ended", "begun")
 )
 """The tasks that every worker knows: what a workflow does beside its tasks."""

@@ -24,6 +24,7 @@ from ropeway.schedules.record import STAMP
 from ropeway.store import Backend
 from ropeway.topics.declaring import declare_subscriptions, declare_topics
 from ropeway.worker.code import code_digest
+from ropeway.worker.frames import own_tasks
 from ropeway.worker.hands import told_of
 from ropeway.worker.held import Held
 from ropeway.worker.local import LocalPlaces
@@ -144,7 +145,7 @@ class EmbeddedWorker:
         tasks = told_of(app)
         serves = Serves(app=_program(), queues=queues, offers=dict(self._offers))
         reporter = Reporter(holder, serves, places, self._orders, held)
-        reporter.tasks = {name: each.digest for name, each in tasks.items()}
+        reporter.tasks = {name: each.digest for name, each in own_tasks(tasks).items()}
         reporter.code = code_digest(app)
         obeyed = verbs(self._orders, reporter)
         registry = Registry(backend, holder, reporter.record, reporter.changing, obeyed)

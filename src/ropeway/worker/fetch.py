@@ -16,7 +16,7 @@ from ropeway.resources import split
 from ropeway.store import Backend, queue_name
 from ropeway.worker.asking import Asking, Wanted
 from ropeway.worker.drain import either
-from ropeway.worker.frames import TaskInfo
+from ropeway.worker.frames import TaskInfo, own_tasks
 from ropeway.worker.held import Held
 from ropeway.worker.patience import Patience
 from ropeway.worker.places import Places
@@ -237,10 +237,11 @@ class Fetcher:
             )
             return Outcome(ending="unknown_task", error=error)
         if message.task not in self._tasks:
+            known = sorted(own_tasks(self._tasks))
             error = Failure(
                 type="UnknownTask",
                 message=f"no task is called {message.task!r}; this worker knows "
-                f"{len(self._tasks)}: {', '.join(sorted(self._tasks)[:10])}",
+                f"{len(known)}: {', '.join(known[:10])}",
             )
             return Outcome(ending="unknown_task", error=error)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 import msgspec
@@ -12,6 +13,7 @@ from ropeway.claims import Limit
 from ropeway.message import Delivery, Kind, Outcome, Terms
 from ropeway.retry import RetryPolicy
 from ropeway.routing import Binding, Exchange
+from ropeway.runs.records import INNER
 from ropeway.schedules.declaring import Declared
 from ropeway.topics.records import SubscriptionRecord, TopicRecord
 
@@ -41,6 +43,11 @@ class Manifest(Struct, frozen=True, tag=1, array_like=True):
     topics: list[TopicRecord] = []
     subscriptions: list[SubscriptionRecord] = []
     queues: list[Queue] = []
+
+
+def own_tasks(tasks: Mapping[str, TaskInfo]) -> dict[str, TaskInfo]:
+    """Return those of the app, without what every worker knows."""
+    return {name: info for name, info in tasks.items() if not name.startswith(INNER)}
 
 
 class Start(Struct, frozen=True, array_like=True, gc=False):

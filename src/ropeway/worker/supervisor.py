@@ -26,7 +26,7 @@ from ropeway.store import Backend
 from ropeway.topics.declaring import declare_subscriptions, declare_topics
 from ropeway.worker.crew import StartFailed
 from ropeway.worker.fleet import Fleet
-from ropeway.worker.frames import Manifest
+from ropeway.worker.frames import Manifest, own_tasks
 from ropeway.worker.held import Held
 from ropeway.worker.options import WorkerOptions
 from ropeway.worker.orders import Orders
@@ -95,7 +95,9 @@ class Supervisor:
             fleet.serve(shared)
             self._greet(settings, manifest)
             self._reporter.code = manifest.code
-            self._reporter.tasks = {name: each.digest for name, each in manifest.tasks.items()}
+            self._reporter.tasks = {
+                name: each.digest for name, each in own_tasks(manifest.tasks).items()
+            }
             return await self._at_work(backend, settings, manifest)
         finally:
             await fleet.close(kill=True)
@@ -187,7 +189,7 @@ class Supervisor:
     def _greet(self, settings: Settings, manifest: Manifest) -> None:
         queues: Sequence[str] = self._options.queues or ("every queue",)
         log.info("worker %s on Python %s", self._holder, platform.python_version())
-        log.info("app %s with %d tasks", self._options.target, len(manifest.tasks))
+        log.info("app %s with %d tasks", self._options.target, len(own_tasks(manifest.tasks)))
         log.info("backend %s", settings.where)
         log.info("serving %s", ", ".join(queues))
         log.info(
