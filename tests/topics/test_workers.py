@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import time
 from collections import defaultdict
 from typing import Any
 
@@ -91,11 +90,12 @@ def test_no_event_is_skipped_or_lost_when_workers_are_killed(
     module = rig.tasks(TASKS)
     publishers, chance = _publishers(rig), random.Random(kind)
     for _ in range(2):
-        worker = rig.worker()
-        time.sleep(0.3 + chance.random() * 0.6)  # the moment of the death is what differs
+        goal = len(rig.executions("slow")) + chance.randrange(1, 40)
+        worker = rig.worker(ready=False)
+        until(lambda goal=goal: len(rig.executions("slow")) >= goal, 40)  # type: ignore[misc]  # bound
         worker.kill()
-    assert [each.wait(30) for each in publishers] == [0] * 4
-    rig.worker()
+    assert [each.wait(40) for each in publishers] == [0] * 4
+    rig.worker(ready=False)
     names = ("loop", "thread", "slow")
     until(lambda: all(_whole(_seen(rig, name)) for name in names), 40)
     for name in names:

@@ -22,6 +22,10 @@ _LOCK = -1
 """The advisory lock of who migrates, beside those that commits take: see locks.py."""
 
 _META = "create table meta (key text primary key, value text not null)"
+_HAS_META = (
+    "select exists (select from pg_class where relname = 'meta' and relnamespace ="
+    " (select oid from pg_namespace where nspname = $1))"
+)
 _SET = (
     "insert into meta (key, value) values ($1, $2)"
     " on conflict (key) do update set value = excluded.value"
@@ -63,7 +67,8 @@ def pending(version: int) -> list[Step]:
 
 async def version(connection: Connection, schema: str) -> Version:
     """Look which schema there is."""
-    if await connection.fetchval("select to_regclass($1)", f"{schema}.meta") is None:
+    # Not by `to_regclass`: it may go by what this session has seen before it waited for a lock.
+    if not await connection.fetchval(_HAS_META, schema):
         return Version(0, 0)
     rows = await connection.fetch(f"select key, value from {schema}.meta")
     meta = {row["key"]: row["value"] for row in rows}
@@ -120,7 +125,9 @@ async def _make(connection: Connection, schema: str) -> None:
             f"the database holds texts as {encoding}, which cannot hold all that jobs may name",
             hint="make one that can: createdb --encoding UTF8 --template template0",
         )
-    if await connection.fetchval("select to_regnamespace($1)", schema) is None:
+    if not await connection.fetchval(
+        "select exists (select from pg_namespace where nspname = $1)", schema
+    ):
         await connection.execute(f"create schema {schema}")
     if await _holds(connection, schema):
         raise BackendUnavailable(
