@@ -177,3 +177,17 @@ def test_languages(look: Look) -> None:
     page = client.get("/")
     assert 'lang="zh-CN" data-theme="dark"' in page.text
     assert catalogue("xx")("Jobs") == "Jobs"
+
+
+def test_counts_are_of_what_is_searched_for(look: Look, sent: dict[str, str]) -> None:
+    """Each tab tells how many of its state the rest of the search finds, or nothing."""
+    client = look()
+
+    def counts(search: str) -> list[str]:
+        tabs = client.get("/jobs", params={"q": search}).text.partition('class="tabs"')[2]
+        return re.findall(r'class="pill">([^<]+)<', tabs.partition("</nav>")[0])
+
+    of_all = len([name for name in sent if name != "run"])
+    assert sum(map(int, counts(""))) >= of_all
+    assert counts("queue:later") == counts("state:failed queue:later") == ["1"]
+    assert counts("ran:>1h") == counts("state:failed ran:>1h") == []

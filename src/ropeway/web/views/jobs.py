@@ -50,7 +50,7 @@ async def jobs(at: At) -> Shown:
     values |= {
         "found": found,
         "before": before or "",
-        "tabs": await _tabs(at, text, query),
+        "tabs": await _tabs(at, text, now),
         "verbs": _verbs(at, query),
         "previews": {job.message.id: preview(job) for job in found.jobs},
     }
@@ -77,15 +77,18 @@ def _short(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-async def _tabs(at: At, text: str, query: Query) -> list[tuple[str, str, Count | None]]:
-    """Return a tab for each state: its name, the search that it stands for, and how many."""
+async def _tabs(at: At, text: str, now: float) -> list[tuple[str, str, Count | None]]:
+    """Return a tab for each state: its name, the search that it stands for, and how many.
+
+    What is tested job by job cannot be counted at a small price, and is not.
+    """
     without = " ".join(word for word in text.split(" ") if not word.startswith("state:"))
+    rest = parse(without, now)
     tabs: list[tuple[str, str, Count | None]] = [("", without, None)]
     for state in State:
-        # What is tested job by job cannot be counted at a small price.
         count = None
-        if not [test for test in query.tests if "state:" not in text]:
-            count = await at.store.count(replace(query.filter, state=state), CAP)
+        if not rest.tests:
+            count = await at.store.count(replace(rest.filter, state=state), CAP)
         tabs.append((state.value, f"state:{state.value} {without}".strip(), count))
     return tabs
 
