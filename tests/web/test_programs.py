@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from starlette.testclient import TestClient
 
 import ropeway.web
 from ropeway import Ropeway
 from ropeway.states import State
 from ropeway.web import Dashboard, Grant
 from ropeway.web.api import ENDPOINTS
+from ropeway.web.doors import PAGES
+from tests.servers.valkey import Valkey
 from tests.web.conftest import Look
-from tests.web.support import HOSTILE
+from tests.web.support import HOSTILE, filled
 
 VENDOR = Path(ropeway.web.__file__).parent / "static" / "vendor"
 
@@ -150,3 +153,23 @@ def test_hostile_names_are_whole_in_json(look: Look, sent: dict[str, str]) -> No
     """A program gets what was sent, byte for byte."""
     found = look().get(f"/api/v1/jobs/{sent['failed']}").json()
     assert found["arguments"]["user"] == HOSTILE
+
+
+@pytest.mark.parametrize("server", ["memory", "postgres_url", "valkey"])
+def test_every_backend(server: str, request: pytest.FixtureRequest) -> None:
+    """Every page and every answer, wherever the jobs are."""
+    there = None if server == "memory" else request.getfixturevalue(server)
+    url = f"{there.url}?namespace=web" if isinstance(there, Valkey) else there or "memory://"
+    app = Ropeway(url)
+    sent = filled(app, "plain")
+    dashboard = Dashboard(app, access=lambda request: Grant("kim", "admin"))
+    with TestClient(dashboard, base_url="http://localhost") as client:
+        paths = [path for path in PAGES if "{" not in path and path != "/bulk"]
+        paths += [f"/jobs/{sent['failed']}", f"/workflows/{sent['run']}", "/schedules/nightly"]
+        paths += [f"/api/v1{each.path}" for each in ENDPOINTS if "{" not in each.path]
+        for path in (*paths, "/metrics", "/readyz"):
+            status = client.get(path, params={"exchange": "logs"}).status_code
+            assert status == 200, path
+        asked = {"q": "state:failed", "expect": 1}
+        done = client.post("/api/v1/actions/jobs.retry", json=asked).json()
+        assert done["done"] == 1, done
