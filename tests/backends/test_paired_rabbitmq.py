@@ -51,6 +51,7 @@ NOT_HERE = {
     "test_messages_are_told_to_those_who_wait_for_a_queue": "who waits is sent what it waits for",
 }
 DECISIVE = {
+    "test_a_dead_letter_goes_with_the_settle",
     "test_any_text_names_a_queue",
     "test_the_names_of_queues",
     "test_two_claimers_never_share_a_message",

@@ -42,14 +42,8 @@ _LONGEST, _BEGINS = 255, 200
 """Bytes that a name may have in AMQP, and how many of a longer one are kept for people to read."""
 
 _BYTES = "application/octet-stream"
-_OF_BROKERS = (
-    "x-death",
-    "x-first-death-queue",
-    "x-first-death-reason",
-    "x-first-death-exchange",
-    "x-delivery-count",
-    "x-acquired-count",
-)
+_COUNTED = ("x-delivery-count", "x-acquired-count")
+"""Headers that a server changes at each hand-over; a message has to stay the same."""
 
 
 def line_of(queue: str, kind: Kind) -> str:
@@ -112,7 +106,7 @@ def message_from(delivered: Delivered, queue: str, kind: Kind) -> Message:
         delivered.body,
     )
     message, wrong = message_of(packed)
-    for name in _OF_BROKERS:
+    for name in _COUNTED:
         headers.pop(name, None)
     if known.reply_to:
         headers |= {REPLY_TO: known.reply_to, CORRELATION: known.correlation_id}
