@@ -95,8 +95,9 @@ class Browser:
 
     def go(self, url: str) -> None:
         """Open a page, and wait until it is there."""
+        self.run("window.before = true")
         self.ask("Page.navigate", url=url)
-        self.until("document.readyState === 'complete'")
+        self.until("!window.before && document.readyState === 'complete'")
 
     def run(self, expression: str) -> Any:
         """Run an expression in the page, and return its value."""

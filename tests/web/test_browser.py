@@ -141,7 +141,7 @@ def test_with_the_keyboard_alone(chromium: Browser, served: Any) -> None:
     chromium.until("document.activeElement.id === 'q'")
     chromium.ask("Input.insertText", text=f"id:{sent['failed']}")
     chromium.run("document.activeElement.form.submit()")
-    chromium.until("document.querySelectorAll('tbody tr').length === 1")
+    chromium.until(f"{ROWS} === 1 && document.readyState === 'complete'")
     chromium.press("j")
     chromium.until("document.activeElement.matches('a.open')")
     chromium.run("document.activeElement.click()")

@@ -36,6 +36,7 @@ def serve(dashboard: Dashboard, host: str, port: int, ready: Callable[[str], Non
             f"the address {host}:{port} cannot be had", hint="take another --port; 0 is any"
         ) from None
     with contextlib.closing(socket):
+        socket.listen(config.backlog)  # who opens the link at once waits, and is not refused
         bound = socket.getsockname()[1]
         ready(link(dashboard, host, bound))
         server.run(sockets=[socket])
