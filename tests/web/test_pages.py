@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 from urllib.parse import quote
 
 import pytest
@@ -15,10 +17,14 @@ from ropeway import Ropeway
 from ropeway.control import Doing
 from ropeway.operate.roles import ROLES
 from ropeway.runs.handle import NodeState
+from ropeway.store import Backend, Count, Filter
 from ropeway.web.catalogue import catalogue, preferred
+from ropeway.web.counts import Counts
 from ropeway.web.doors import PAGES, WARNINGS
 from ropeway.web.headers import POLICY
 from ropeway.web.rendering import NAVIGATION, SIGNS
+from ropeway.wrappers.observed import Observed
+from tests.conftest import Eventually
 from tests.web.conftest import Look
 from tests.web.support import HOSTILE, Read
 
@@ -179,15 +185,49 @@ def test_languages(look: Look) -> None:
     assert catalogue("xx")("Jobs") == "Jobs"
 
 
-def test_counts_are_of_what_is_searched_for(look: Look, sent: dict[str, str]) -> None:
-    """Each tab tells how many of its state the rest of the search finds, or nothing."""
+def test_counts_are_of_what_is_searched_for(
+    look: Look, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """Each tab has its number; beside a further term only the one that is shown; none is asked twice."""
     client = look()
+    asked = list[str]()
+    count = Observed.count
+
+    async def counted(self: Observed, which: Filter, cap: int) -> Count:
+        asked.append(repr(which))
+        return await count(self, which, cap)
+
+    monkeypatch.setattr(Observed, "count", counted)
 
     def counts(search: str) -> list[str]:
         tabs = client.get("/jobs", params={"q": search}).text.partition('class="tabs"')[2]
         return re.findall(r'class="pill">([^<]+)<', tabs.partition("</nav>")[0])
 
+    def shown(search: str) -> bool:
+        return counts(search) == ["1"]
+
     of_all = len([name for name in sent if name != "run"])
-    assert sum(map(int, counts(""))) >= of_all
-    assert counts("queue:later") == counts("state:failed queue:later") == ["1"]
-    assert counts("ran:>1h") == counts("state:failed ran:>1h") == []
+    eventually(lambda: sum(map(int, counts(""))) >= of_all)
+    for search in ("queue:later", "state:queued queue:later"):
+        eventually(partial(shown, search))
+    assert counts("state:failed queue:later") == counts("state:failed ran:>1h") == []
+    before = len(asked)
+    for search in ("", "state:failed", "queue:later"):
+        counts(search)
+    assert len(asked) == before
+
+
+async def test_counts_do_not_hold_up_a_page() -> None:
+    """Who looks while it is counted is told what is known; the next one knows more."""
+    go = asyncio.Event()
+
+    class Slow:
+        async def count(self, which: Filter, cap: int) -> Count:
+            await go.wait()
+            return Count(number=cap, whole=False)
+
+    counts = Counts(lambda: cast("Backend", Slow()))
+    assert await counts.of("", [Filter(), Filter()]) == [None, None]
+    go.set()
+    assert await counts.of("", [Filter(), Filter()]) == [Count(number=1_000, whole=False)] * 2
+    await counts.close()

@@ -17,6 +17,7 @@ from ropeway.web.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from ropeway.app import Ropeway
+    from ropeway.web.counts import Counts
     from ropeway.web.sampler import Sampler
 
 
@@ -32,6 +33,7 @@ class At(Struct, frozen=True, kw_only=True):
     params: Mapping[str, str]
     words: Catalogue
     sampler: Sampler
+    counts: Counts
 
     @property
     def store(self) -> Backend:

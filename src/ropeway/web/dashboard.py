@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from ropeway.web.access import Access, Ask, access_of
+from ropeway.web.counts import Counts
 from ropeway.web.doors import Doors
 from ropeway.web.headers import Guarded
 from ropeway.web.live import Live
@@ -55,6 +56,7 @@ class Dashboard:
             read_only=read_only,
             base_path=base_path.rstrip("/"),
             sampler=Sampler(lambda: app.store),
+            counts=Counts(lambda: app.store),
             live=Live(),
         )
         self._tokens = Tokens(secret)
@@ -111,4 +113,5 @@ class Dashboard:
             yield
         finally:
             await self.site.sampler.close()
+            await self.site.counts.close()
             await self.site.app.aclose()

@@ -48,6 +48,7 @@ class Looking:
             params=params,
             words=at.words,
             sampler=at.sampler,
+            counts=at.counts,
         )
 
     def prefix(self, request: Request) -> str:
@@ -74,6 +75,7 @@ class Looking:
             params={name: str(each) for name, each in request.path_params.items()},
             words=catalogue(language(request)),
             sampler=self._site.sampler,
+            counts=self._site.counts,
         )
 
     def _refusal(self, request: Request) -> Response:

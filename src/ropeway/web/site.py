@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ropeway.web.access import Access
+from ropeway.web.counts import Counts
 from ropeway.web.live import Live
 from ropeway.web.sampler import Sampler
 
@@ -24,4 +25,5 @@ class Site(Struct, frozen=True, kw_only=True):
     read_only: bool
     base_path: str
     sampler: Sampler
+    counts: Counts
     live: Live

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from ropeway.bulk import Done
 from ropeway.codec import Undecodable
@@ -25,9 +24,6 @@ from ropeway.web.at import At, Shown
 from ropeway.why import gather, why
 
 SIZES = (25, 50, 100)
-CAP = 10_000
-"""Counting stops here; the page says so with a plus."""
-
 MOST = 10_000
 """So many jobs are changed at one go."""
 
@@ -50,7 +46,7 @@ async def jobs(at: At) -> Shown:
     values |= {
         "found": found,
         "before": before or "",
-        "tabs": await _tabs(at, text, now),
+        "tabs": await _tabs(at, text, query, now),
         "verbs": _verbs(at, query),
         "previews": {job.message.id: preview(job) for job in found.jobs},
     }
@@ -77,19 +73,35 @@ def _short(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-async def _tabs(at: At, text: str, now: float) -> list[tuple[str, str, Count | None]]:
-    """Return a tab for each state: its name, the search that it stands for, and how many.
+class Tab(msgspec.Struct, frozen=True):
+    """A state, the search that it stands for, whether that is the one shown, and how many."""
 
-    What is tested job by job cannot be counted at a small price, and is not.
+    name: str
+    search: str
+    shown: bool
+    number: Count | None
+
+
+async def _tabs(at: At, text: str, query: Query, now: float) -> list[Tab]:
+    """Return a tab for each state.
+
+    Without any other term each has its number; beside one, which may leave millions of jobs to
+    be examined, only the tab that is shown. What is tested job by job is never counted.
     """
     without = " ".join(word for word in text.split(" ") if not word.startswith("state:"))
-    rest = parse(without, now)
-    tabs: list[tuple[str, str, Count | None]] = [("", without, None)]
+    plain = parse(without, now) == Query()
+    shown = query.filter.state
+    wanted = {state: Filter(state=state) for state in State} if plain else {shown: query.filter}
+    if query.tests and not plain:
+        wanted = {}
+    counts = await at.counts.of("" if plain else text, list(wanted.values()))
+    numbers = dict(zip(wanted, counts, strict=True))
+    tabs = [Tab("", without, shown is None and not query.tests, numbers.get(None))]
     for state in State:
-        count = None
-        if not rest.tests:
-            count = await at.store.count(replace(rest.filter, state=state), CAP)
-        tabs.append((state.value, f"state:{state.value} {without}".strip(), count))
+        search = f"state:{state.value} {without}".strip()
+        tabs.append(
+            Tab(state.value, search, state is shown and not query.tests, numbers.get(state))
+        )
     return tabs
 
 
