@@ -97,6 +97,14 @@ _COMMANDS = {
         "ropeway.cli.commands.explain:explain",
         "Say what an error code means, and what to do.",
     ),
+    "cheat": (
+        "ropeway.cli.commands.cheat:cheat",
+        "Print command lines to copy, by what one wants to do.",
+    ),
+    "support-bundle": (
+        "ropeway.cli.commands.support_bundle:support_bundle",
+        "Write an archive for those who shall help, without secrets and without data of jobs.",
+    ),
     "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
     "prune": ("ropeway.cli.commands.prune:prune", "Remove what need not be kept."),
     "db": (

@@ -13,11 +13,16 @@ _SECRET = re.compile(
 )
 
 
+def secret(name: str) -> bool:
+    """Tell if what has this name is not for people to read."""
+    return bool(_SECRET.search(name))
+
+
 def redacted(value: Any) -> Any:
     """Return a copy for display: what has the name of a secret, however deep, is hidden."""
     if isinstance(value, dict):
         return {
-            key: HIDDEN if _SECRET.search(str(key)) and each is not None else redacted(each)
+            key: HIDDEN if secret(str(key)) and each is not None else redacted(each)
             for key, each in value.items()
         }
     if isinstance(value, list | tuple):

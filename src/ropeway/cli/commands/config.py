@@ -42,12 +42,7 @@ def show(shared: Shared) -> None:
     Without --app no app is imported, and what is written in its code is not seen. Passwords in a
     URL are not shown. Durations are seconds.
     """
-    given = _given(shared)
-    values = _values(load(given))
-    records = [
-        {"setting": origin.setting, "value": values[origin.setting], "place": origin.place}
-        for origin in origins(given)
-    ]
+    records = settings_shown(_given(shared))
     rows = [[each["setting"], str(each["value"]), each["place"]] for each in records]
     print_list(shared, FIELDS, records, lambda: Drawn(_COLUMNS, rows))
 
@@ -67,6 +62,15 @@ def validate(shared: Shared) -> None:
         print_json({"valid": True})
     else:
         shared.say("the settings can be used")
+
+
+def settings_shown(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return each setting, its value without passwords, and its place, for people and programs."""
+    values = _values(load(given))
+    return [
+        {"setting": origin.setting, "value": values[origin.setting], "place": origin.place}
+        for origin in origins(given)
+    ]
 
 
 def _given(shared: Shared) -> dict[str, Any]:
