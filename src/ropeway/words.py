@@ -27,6 +27,15 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 86_400}d{whole % 86_400 // 3_600:02}h"
 
 
+def interval(seconds: float) -> str:
+    """Write how long something is set to take, exactly: "2s", "1m30s", "12h", "2.5s"."""
+    parts = list[str]()
+    for unit, letter in _UNITS[:-1]:
+        amount, seconds = divmod(seconds, unit)
+        parts += [f"{amount:.0f}{letter}"] if amount else []
+    return "".join(parts + ([f"{seconds:g}s"] if seconds or not parts else []))
+
+
 def relative(seconds: float) -> str:
     """Say how far away an instant is: "3m ago", "in 5m", "now"."""
     size = abs(seconds)

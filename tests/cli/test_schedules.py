@@ -67,7 +67,7 @@ def test_from_the_first_to_the_last(app: Path) -> None:
     assert told("schedules", "pause", "nightly", "--why", "it moves")["why"] == "it moves"
     changed = told("schedules", "edit", "nightly", "--every", "1h", "--overlap", "skip")
     assert (changed["when"], changed["overlap"], changed["state"]) == (
-        "every 1h00m",
+        "every 1h",
         "skip",
         "paused",
     )
@@ -98,6 +98,23 @@ def test_edit_takes_another_call(app: Path) -> None:
     (listed,) = told("schedules", "ls", "night")
     assert (listed["task"], listed["queue"], listed["when"]) == ("tasks.beat", "x", "@daily")
     assert told("schedules", "ls", "other") == []
+
+
+def test_what_was_meant_by_a_name(app: Path) -> None:
+    """A name without its module, or with a slip, is answered with those that are there."""
+    for name in ("tasks.tick", "tasks.tock"):
+        add(name, "--every", "2s", "--tz", "Europe/Berlin")
+    assert [(each["when"], each["timezone"]) for each in told("schedules", "ls")] == [
+        ("every 2s", "Europe/Berlin")
+    ] * 2
+    for name, hint in {
+        "tick": "did you mean tasks.tick?",
+        "tasks.tik": "did you mean tasks.tick or tasks.tock?",
+        "nightly": "see: ropeway schedules ls",
+    }.items():
+        found = call("schedules", "pause", name)
+        assert found.exit_code == 6
+        assert f"RW-321  there is no schedule {name!r}\n        → {hint}\n" in found.stderr
 
 
 def test_backfill(app: Path) -> None:

@@ -36,6 +36,24 @@ def test_duration(seconds: float | None, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (0.0, "0s"),
+        (2.0, "2s"),
+        (2.5, "2.5s"),
+        (61.1, "1m1.1s"),
+        (90.0, "1m30s"),
+        (3601.0, "1h1s"),
+        (43_200.0, "12h"),
+        (90_000.0, "1d1h"),
+    ],
+)
+def test_interval(seconds: float, text: str) -> None:
+    """Exact, and no longer than that."""
+    assert words.interval(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
         (0.4, "now"),
         (-0.4, "now"),
         (12.9, "12s ago"),

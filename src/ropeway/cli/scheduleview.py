@@ -11,7 +11,7 @@ from ropeway.cron.timetable import Timetable
 from ropeway.operate.schedule import when
 from ropeway.schedules.looking import Kept, Upcoming
 from ropeway.schedules.record import Schedule
-from ropeway.words import NOTHING, date, duration, relative
+from ropeway.words import NOTHING, date, duration, interval, relative
 
 _COLUMNS = (
     Column(heading="SCHEDULE", least=12),
@@ -89,7 +89,7 @@ def page(
         "call": f"{message.task} in queue {message.queue}",
         "body": message.body[:500].decode(errors="replace"),
         "overlap": table.overlap,
-        "missed": f"{table.missed} after {duration(table.grace)}",
+        "missed": f"{table.missed} after {interval(table.grace)}",
         "made": f"{date(schedule.made)} by {schedule.by or '?'}, version {schedule.version}",
         "code": f"of {schedule.origin}" if schedule.origin else "does not declare it",
         "runs": str(schedule.runs),
@@ -116,6 +116,6 @@ def _bounds(table: Timetable) -> str:
         ("from", None if table.start is None else date(table.start)),
         ("until", None if table.end is None else date(table.end)),
         ("runs at most", table.max_runs),
-        ("jitter", duration(table.jitter) if table.jitter else None),
+        ("jitter", interval(table.jitter) if table.jitter else None),
     ]
     return ", ".join(f"{name} {value}" for name, value in bounds if value is not None)

@@ -33,7 +33,7 @@ _TIMING = (
     click.option(
         "--at", type=a_date, multiple=True, metavar="DATE", help="A date; may be repeated."
     ),
-    click.option("--timezone", metavar="ZONE", help="Of the expression: Europe/Berlin."),
+    click.option("--timezone", "--tz", metavar="ZONE", help="Of the expression: Europe/Berlin."),
     click.option("--start", type=a_date, metavar="DATE", help="Nothing before."),
     click.option("--end", type=a_date, metavar="DATE", help="Nothing after."),
     click.option("--max-runs", type=click.IntRange(min=1), help="So often at most."),

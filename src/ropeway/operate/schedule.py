@@ -7,7 +7,7 @@ from typing import Any
 from ropeway.cron.timetable import Timetable
 from ropeway.schedules.looking import Kept, Upcoming
 from ropeway.schedules.record import Schedule
-from ropeway.words import duration, iso
+from ropeway.words import interval, iso
 
 FIELDS = (
     "schedule",
@@ -49,7 +49,7 @@ def when(table: Timetable) -> str:
     if table.cron is not None:
         return f"{table.cron} (seconds {table.seconds})" if table.seconds else table.cron
     if table.every is not None:
-        return f"every {duration(table.every)}"
+        return f"every {interval(table.every)}"
     more = f" and {len(table.at) - 1} more" if len(table.at) > 1 else ""
     return f"at {iso(table.at[0])}{more}"
 

@@ -14,6 +14,7 @@ from ropeway.cron.timetable import Timetable, checked, instants
 from ropeway.errors import BadSchedule, Refused, ScheduleNotFound
 from ropeway.ids import new_id
 from ropeway.message import Message
+from ropeway.schedules.meant import meant
 from ropeway.schedules.options import timetable_of
 from ropeway.schedules.record import (
     PREFIX,
@@ -251,7 +252,8 @@ def made(name: str, message: Message, table: Timetable, now: float, by: str) -> 
 async def _read(store: Store, name: str) -> tuple[Schedule, Record]:
     (record,) = await store.get([key_of(named(name))])
     if record is None:
-        raise ScheduleNotFound(f"there is no schedule {name!r}", hint="see: ropeway schedules ls")
+        known = [each.name for each in await all_schedules(store)]
+        raise ScheduleNotFound(f"there is no schedule {name!r}", hint=meant(name, known))
     return decode(record.value), record
 
 

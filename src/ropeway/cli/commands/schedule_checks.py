@@ -28,7 +28,7 @@ _LINT_COLUMNS = (Column(heading="SCHEDULE", least=12), Column(heading="FINDING",
 @click.command()
 @click.argument("expression")
 @click.option("--seconds", default="", metavar="FIELD", help="A field of seconds: '*/15'.")
-@click.option("--timezone", default="UTC", metavar="ZONE", help="Its zone: Europe/Berlin.")
+@click.option("--timezone", "--tz", default="UTC", metavar="ZONE", help="Its zone: Europe/Berlin.")
 @click.option("-n", "number", type=click.IntRange(1, 1_000), default=5, help="How many times.")
 @options(*LOOKING)
 @click.pass_obj

@@ -34,7 +34,10 @@ _COLUMNS = (
     "--task", required=True, help="The task that gets each command, a text, as its argument."
 )
 @click.option(
-    "--timezone", metavar="ZONE", help="Of lines without a CRON_TZ; else that of this machine."
+    "--timezone",
+    "--tz",
+    metavar="ZONE",
+    help="Of lines without a CRON_TZ; else that of this machine.",
 )
 @click.option("--prefix", default="cron.", show_default=True, help="What the names begin with.")
 @click.option("--system", is_flag=True, help="Lines name a user, as in /etc/crontab.")
