@@ -96,7 +96,17 @@ class Standing(Struct, frozen=True):
 
 def node_id(run: str, node: int, item: int = 0) -> str:
     """Return the id of a node's job; all ids of a run begin as its own does."""
-    return f"{run[:24]}{node:04x}{item:08x}"
+    return f"{run_start(run)}{node:04x}{item:08x}"
+
+
+def run_start(run: str) -> str:
+    """Return what the ids of the jobs of a run begin with, and no others."""
+    return run[:24]
+
+
+def family(run: str) -> str:
+    """Return what the ids of all jobs of a run begin with, and of runs that its nodes begin."""
+    return run[:19]
 
 
 def place_in(job_id: str) -> tuple[int, int]:

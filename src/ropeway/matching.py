@@ -10,7 +10,8 @@ from fnmatch import translate
 
 from ropeway.config import seconds
 from ropeway.errors import ConfigError
-from ropeway.message import JobRecord
+from ropeway.graph import run_start
+from ropeway.message import SCHEDULE_HEADER, JobRecord
 from ropeway.states import State
 
 Test = Callable[[JobRecord, float], bool]
@@ -96,6 +97,20 @@ def _named(read: Callable[[JobRecord], str | None]) -> Maker:
     return make
 
 
+def _run(value: str, _: float) -> Test:
+    wanted = value.lower()
+    start = run_start(wanted)
+
+    def test(job: JobRecord, _: float) -> bool:
+        message = job.message
+        if message.terms is None or message.terms.node is None:
+            return False
+        # What a node began has ids of its own, but tells the outermost run.
+        return message.id.startswith(start) or message.headers.get("run", "").startswith(wanted)
+
+    return test
+
+
 def _error(value: str, now: float) -> Test:
     kind = _named(lambda job: job.error.type if job.error else None)(value, now)
     last = _named(lambda job: job.error.type.rpartition(".")[2] if job.error else None)(value, now)
@@ -160,6 +175,8 @@ MAKERS: Mapping[str, Maker] = {
     "error": _error,
     "worker": _named(lambda job: job.holder),
     "key": _named(lambda job: job.message.key),
+    "schedule": _named(lambda job: job.message.headers.get(SCHEDULE_HEADER)),
+    "run": _run,
     "attempt": _number(lambda job, _: float(job.attempt), _count),
     "failures": _number(lambda job, _: float(job.failures), _count),
     "losses": _number(lambda job, _: float(job.losses), _count),

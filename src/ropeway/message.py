@@ -21,6 +21,9 @@ SOLO_AFTER, CHARGED_AFTER = 2, 4
 """Abandoned attempts after which a message runs alone, and after which a death that nothing explains
 is charged to it: until then somebody may have killed its process, or its worker, from outside."""
 
+SCHEDULE_HEADER, INSTANT_HEADER = "ropeway-schedule", "ropeway-instant"
+"""What a job that a schedule sent says of it, and of the instant that it was sent for."""
+
 DEFAULT_QUEUE = "default"
 DEFAULT_BAND = 5
 LOWEST_BAND, HIGHEST_BAND = 0, 9

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from ropeway.errors import BadSearch
+from ropeway.graph import family
 from ropeway.matching import MAKERS, STATES, VIEWS, Test, Wrong, instant
 from ropeway.message import JobRecord
 from ropeway.states import State
@@ -62,7 +63,7 @@ def parse(text: str, now: float) -> Query:
                 exact |= pushed
             else:
                 pushed = {}
-            if not pushed or term.values[0] in VIEWS:
+            if not pushed or term.name == "run" or term.values[0] in VIEWS:
                 tests.append(_test(term, now))
         except Wrong as error:
             raise _at(text, term.start, term.end, error.fact, error.hint) from None
@@ -112,6 +113,8 @@ def _pushed(term: _Term, now: float) -> dict[str, Any]:
             return {term.name: value}
         case "id":
             return {"id_prefix": value.lower()}
+        case "run":
+            return {"id_prefix": family(value.lower())}
         case "since" | "until":
             return {term.name: instant(value, now)}
         case "error" if _FINGERPRINT.fullmatch(value):

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ropeway.cron.timetable import Timetable, iso
-from ropeway.message import JobRecord, Message, job_key
+from ropeway.message import INSTANT_HEADER, SCHEDULE_HEADER, JobRecord, Message, job_key
 from ropeway.schedules.changing import add
-from ropeway.schedules.record import DUE, INSTANT_HEADER, SCHEDULE_HEADER, job_of
+from ropeway.schedules.record import DUE, job_of
 from ropeway.store import Backend, Filter
 
 _decode_job = msgspec.msgpack.Decoder(JobRecord).decode

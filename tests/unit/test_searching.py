@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ropeway.errors import BadSearch
-from ropeway.message import Failure, JobRecord, Message
+from ropeway.graph import Place
+from ropeway.message import Failure, JobRecord, Message, Terms
 from ropeway.searching import FIELDS, parse
 from ropeway.states import State
 from ropeway.store import Filter
@@ -20,10 +21,17 @@ NOW = 1_000_000_000.0
 
 def job(state: State = State.QUEUED, **more: Any) -> JobRecord:
     """Make a record of a job."""
-    message = {"id": "01ab", "task": "photos.resize", "queue": "push", "band": 7, "key": "cat"}
-    message |= {name: more.pop(name) for name in list(more) if name in message}
+    message: dict[str, Any] = {
+        "id": "01ab",
+        "task": "photos.resize",
+        "queue": "push",
+        "band": 7,
+        "key": "cat",
+    }
+    known = {*message, "headers", "terms"}
+    message |= {name: more.pop(name) for name in list(more) if name in known}
     fields = {"enqueued": NOW - 60, "due": NOW - 60} | more
-    return JobRecord(message=Message(**message), state=state, **fields)  # type: ignore[arg-type]
+    return JobRecord(message=Message(**message), state=state, **fields)
 
 
 FAILED = job(
@@ -38,6 +46,17 @@ FAILED = job(
 RETRYING = job(failures=1, attempt=1, due=NOW + 5)
 SCHEDULED = job(due=NOW + 5)
 RUNNING = job(State.RUNNING, attempt=1, started=NOW - 20)
+
+RUN, INNER, OTHER = (f"01a21ccd-a5c2-761a-{each}-000000000000" for each in ("99cc", "8d2e", "9aaa"))
+
+
+def node(run: str, root: str) -> JobRecord:
+    """Make a record of a node of a run."""
+    terms, headers = Terms(node=Place(run, "a")), {"run": root}
+    return job(id=f"{run[:24]}000100000000", terms=terms, headers=headers)
+
+
+NIGHTLY = job(headers={"ropeway-schedule": "tasks.nightly"})
 
 
 @pytest.mark.parametrize(
@@ -73,6 +92,11 @@ def test_what_a_backend_looks_for(text: str, which: Filter) -> None:
         ("state:failed,queued", Filter()),
         ("queue:mail,push task:x", Filter(task="x")),
         ("task:photos.*", Filter()),
+        ("schedule:nightly", Filter()),
+        # Of no more than the few runs that begin in the same millisecond.
+        (f"run:{RUN.upper()}", Filter(id_prefix="01a21ccd-a5c2-761a-")),
+        (f"id:01a run:{RUN}", Filter(id_prefix="01a")),
+        (f"-run:{RUN}", Filter()),
     ],
 )
 def test_what_a_backend_cannot_look_for_is_tested(text: str, which: Filter) -> None:
@@ -117,6 +141,14 @@ def test_what_a_backend_cannot_look_for_is_tested(text: str, which: Filter) -> N
         ("01a", RUNNING, job(id="02ab")),
         ("-since:30s", FAILED, job(enqueued=NOW)),
         ("-id:02", FAILED, job(id="02")),
+        ("schedule:tasks.nightly", NIGHTLY, FAILED),
+        ("schedule:*.nightly,x", NIGHTLY, job(headers={"ropeway-schedule": "tasks.daily"})),
+        ("-schedule:*", FAILED, NIGHTLY),
+        (f"run:{RUN.upper()}", node(RUN, RUN), node(OTHER, OTHER)),
+        (f"run:{RUN}", node(INNER, RUN), job(id=RUN, headers={"run": RUN})),
+        (f"run:{INNER}", node(INNER, RUN), node(RUN, RUN)),
+        (f"run:{RUN[:24]}", node(RUN, RUN), node(OTHER, OTHER)),
+        (f"-run:{RUN}", FAILED, node(INNER, RUN)),
     ],
 )
 def test_which_jobs_are_meant(text: str, meant: JobRecord, other: JobRecord) -> None:

@@ -76,6 +76,21 @@ def test_every_page(look: Look, sent: dict[str, str], prefix: str) -> None:
                 assert inside, (path, tag, link)
 
 
+def test_jobs_of_a_schedule_and_of_a_run(look: Look, sent: dict[str, str]) -> None:
+    """Their pages link to the searches that find them, and nothing else."""
+    client = look()
+    for path, query in {
+        "/schedules/nightly": "schedule:nightly",
+        f"/workflows/{sent['run']}": f"run:{sent['run']}",
+    }.items():
+        link = f"/jobs?q={quote(query)}"
+        assert link in {a["href"] for a in Read(client.get(path).text).all("a")}
+        rows = [a for a in Read(client.get(link).text).all("a") if a.get("class") == "open"]
+        assert len(rows) == 1, path
+        of_run = (rows[0]["href"] or "").startswith(f"/jobs/{sent['run'][:24]}")
+        assert of_run is path.startswith("/workflows")
+
+
 def test_links_lead_somewhere(look: Look, sent: dict[str, str]) -> None:
     """Every link of every page is answered with a page."""
     client = look()

@@ -170,6 +170,13 @@ def test_every_backend(server: str, request: pytest.FixtureRequest) -> None:
         for path in (*paths, "/metrics", "/readyz"):
             status = client.get(path, params={"exchange": "logs"}).status_code
             assert status == 200, path
+        for q, number in {
+            "schedule:nightly": 1,
+            "schedule:night": 0,
+            f"run:{sent['run']}": 1,
+        }.items():
+            found = client.get("/api/v1/jobs", params={"q": q}).json()
+            assert [each["task"] for each in found["jobs"]] == ["extract"] * number, q
         asked = {"q": "state:failed", "expect": 1}
         done = client.post("/api/v1/actions/jobs.retry", json=asked).json()
         assert done["done"] == 1, done

@@ -8,6 +8,8 @@ from typing import Any
 
 from ropeway import RetryPolicy, Ropeway, Run, current
 from ropeway.calls import Chain
+from ropeway.operate.finding import search as find
+from ropeway.searching import parse
 from ropeway.workflows.build import Workflow
 
 
@@ -86,6 +88,12 @@ class Shop:
         self.numbers, self.double, self.total, self.fragile = numbers, double, total, fragile
         self.truth, self.say, self.wait_for_gate, self.more = truth, say, wait_for_gate, more
         self.tree = tree
+
+    async def found(self, search: str) -> set[str]:
+        """Return the ids of the jobs that a search finds."""
+        store, now = self.app.store, await self.app.store.now()
+        page = await find(store, parse(search, now), None, 1_000, now)
+        return {each.message.id for each in page.jobs}
 
     async def states(self, run: Run[Any]) -> dict[str, str]:
         """Return the state of each node by its name."""

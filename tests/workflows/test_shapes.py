@@ -279,14 +279,17 @@ async def test_tasks_that_return_more_work(shop: Shop) -> None:
     with shop.app.workflow("dynamic") as wf:
         wf.add(shop.double.call(wf.add(shop.more.call(5))))
         wf.add(shop.tree.call(3))
-    run = await wf.asend()
+    run, other = await wf.asend(), await shop.say.asend("x")
     async with shop.app.worker():
         assert await run.aresult(20) == [64, 8]
         nodes = {each.name: each for each in (await run.agraph()).nodes}
         assert await shop.app.job(nodes["tree"].job_id).aresult(5) == 8
         inner = shop.app.run(nodes["more"].inner or "")
         assert await inner.aresult(5) == 32
-    assert shop.runs == {run.id}
+    assert shop.runs - {None} == {run.id}
+    # And a search for the run finds them all: those of its nodes, and what is in their place.
+    assert await shop.found(f"run:{run.id}") == await shop.found("") - {other.id}
+    assert {each[:24] for each in await shop.found(f"run:{inner.id}")} == {inner.id[:24]}
 
 
 async def test_more_work_that_fails(shop: Shop) -> None:

@@ -16,14 +16,13 @@ from msgspec.structs import replace
 from ropeway.cron.ticking import Decided
 from ropeway.cron.timetable import Timetable, due_of, iso, next_after
 from ropeway.ids import derived_id, first_id
-from ropeway.message import Message
+from ropeway.message import INSTANT_HEADER, SCHEDULE_HEADER, Message
 from ropeway.transition import Drop, Put
 
 PREFIX, DUE, TICKS = "schedule/", "due/", "tick/"
 STAMP = "schedules"
 """The record that changes with every change that a person or a deploy makes: workers wait for it."""
 
-SCHEDULE_HEADER, INSTANT_HEADER = "ropeway-schedule", "ropeway-instant"
 _LAST = 10**18
 _MISSED = "m"
 _LEAST_HISTORY, _MOST_TICKS = 3_600.0, 1_000
