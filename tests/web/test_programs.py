@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from flask import Flask
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 import ropeway.web
 from ropeway import Ropeway
+from ropeway.operate.redact import HIDDEN
 from ropeway.states import State
 from ropeway.web import Dashboard, Grant
 from ropeway.web.api import ENDPOINTS
@@ -23,6 +25,7 @@ from tests.servers.valkey import Valkey
 from tests.web.conftest import Look
 from tests.web.support import HOSTILE, filled
 
+NAMED = {"schedules": "nightly", "topics": "photo.liked"}
 VENDOR = Path(ropeway.web.__file__).parent / "static" / "vendor"
 
 
@@ -34,7 +37,9 @@ def test_the_description_is_of_what_there_is(look: Look, sent: dict[str, str]) -
     assert set(found["paths"]) == {each.path for each in ENDPOINTS} | {"/actions/{action}"}
     for path in found["paths"]:
         if path != "/actions/{action}":
-            given = path.replace("{id}", sent["failed"]).replace("{name}", "later")
+            kind = path.split("/")[1]
+            job = sent["run" if kind == "workflows" else "failed"]
+            given = path.replace("{id}", job).replace("{name}", NAMED.get(kind, "later"))
             answer = client.get(f"/x/api/v1{given}", params={"exchange": "logs"})
             assert answer.status_code == 200, (path, answer.text)
     refs = set(json.dumps(found).split('"#/components/schemas/')[1:])
@@ -51,6 +56,12 @@ def test_the_description_is_of_what_there_is(look: Look, sent: dict[str, str]) -
         ("/jobs/01a21cd7-69da-7c26-91d4-e3b7d57b7c56", 404),
         ("/errors?state=queued", 400),
         ("/route?exchange=none", 400),
+        ("/schedules/none", 404),
+        ("/workflows?limit=0", 400),
+        ("/workflows?state=fine", 400),
+        ("/workflows/none", 404),
+        ("/topics/none", 404),
+        ("/topics/none/events", 404),
         ("/nothing", 404),
     ],
 )
@@ -60,6 +71,33 @@ def test_problems(look: Look, path: str, status: int) -> None:
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status and answer.json()["code"]
+
+
+def test_schedules_runs_and_topics(look: Look, sent: dict[str, str]) -> None:
+    """What the commands print of them, and what the pages show."""
+    client = look("view")
+
+    def told(path: str) -> Any:
+        return client.get(f"/api/v1{path}").json()
+
+    (listed,) = told("/schedules")
+    nightly = told("/schedules/nightly")
+    assert listed.items() <= nightly.items()
+    assert (nightly["state"], nightly["paused_by"], nightly["why"]) == ("paused", ANY, HOSTILE)
+    assert nightly["says"] and len(nightly["coming"]) == 20
+    assert [each["decision"] for each in nightly["history"]] == ["by_hand"]
+    (run,) = told("/workflows?name=etl&state=running")
+    assert run["id"] == sent["run"] and run["nodes"] == 2
+    assert told("/workflows?state=failed") == told("/workflows?name=other") == []
+    whole = told(f"/workflows/{sent['run'][:30]}")
+    assert [node["task"] for node in whole["nodes"]] == ["extract", "load"]
+    assert whole["nodes"][1]["after"] == [whole["nodes"][0]["name"]]
+    (topic,) = told("/topics")
+    one = told("/topics/photo.liked")
+    assert topic.items() <= one.items() and (one["events"], one["standing"]) == (1, [])
+    (event,) = told("/topics/photo.liked/events")
+    assert event["data"] == {"text": HOSTILE, "token": HIDDEN}
+    assert told("/topics/photo.liked/events?key=none") == []
 
 
 def test_actions(app: Ropeway, look: Look, sent: dict[str, str]) -> None:

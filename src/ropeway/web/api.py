@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from ropeway import __version__
 from ropeway.errors import BadArguments, Forbidden
@@ -27,22 +25,12 @@ from ropeway.store import Filter
 from ropeway.topology import load
 from ropeway.web.acting import HERE, Asked
 from ropeway.web.at import At
+from ropeway.web.endpoint import PAGED, Endpoint, limit_of
+from ropeway.web.series import SERIES
 from ropeway.web.views.jobs import whole
 from ropeway.web.views.routing import headers_of
 from ropeway.why import gather, why
 from ropeway.words import iso
-
-Read = Callable[[At], Awaitable[Any]]
-_MOST = 500
-
-
-class Endpoint(Struct, frozen=True, kw_only=True):
-    """Something that can be read: where, what it takes, and what it says."""
-
-    path: str
-    says: str
-    read: Read
-    takes: Mapping[str, str] = {}
 
 
 async def _overview(at: At) -> Any:
@@ -62,20 +50,13 @@ async def _overview(at: At) -> Any:
 async def _jobs(at: At) -> Any:
     now = await at.store.now()
     query = parse(at.asks("q"), now)
-    found = await search(at.store, query, at.asks("before").lower() or None, _limit(at), now)
+    found = await search(at.store, query, at.asks("before").lower() or None, limit_of(at), now)
     return {
         "jobs": [job.summary(each, now) for each in found.jobs],
         "older": found.older,
         "examined": found.examined,
         "total": found.total,
     }
-
-
-def _limit(at: At) -> int:
-    given = at.asks("limit") or "50"
-    if not given.isdecimal() or not 1 <= int(given) <= _MOST:
-        raise BadArguments(f"limit={given!r} is no number of rows", hint=f"write 1 to {_MOST}")
-    return int(given)
 
 
 async def _job(at: At) -> Any:
@@ -91,7 +72,7 @@ async def _errors(at: At) -> Any:
     asked = at.asks("state") or State.FAILED.value
     if asked not in {state.value for state in State if state.final}:
         raise BadArguments(f"{asked!r} is no state in which a job has ended")
-    found = await at.store.causes(Filter(state=State(asked)), _limit(at))
+    found = await at.store.causes(Filter(state=State(asked)), limit_of(at))
     return {"causes": [cause.summary(each) for each in found.found], "whole": found.whole}
 
 
@@ -136,7 +117,7 @@ async def _limits(at: At) -> Any:
 async def _audit(at: At) -> Any:
     if not at.may("audit.view"):
         raise Forbidden("you may not read the audit log", hint="ask for the role operate")
-    found = await audit.entries(at.store, at.asks("after"), _limit(at))
+    found = await audit.entries(at.store, at.asks("after"), limit_of(at))
     told = [msgspec.structs.asdict(each) | {"at": iso(each.at)} for each in found.entries]
     return {"entries": told, "older": found.older or None}
 
@@ -151,21 +132,20 @@ async def _about(at: At) -> Any:
     }
 
 
-_PAGED = {"limit": f"at most so many, 1 to {_MOST}; 50 unless it is said"}
 ENDPOINTS = (
     Endpoint(path="/overview", says="How things are, and what needs attention.", read=_overview),
     Endpoint(
         path="/jobs",
         says="Jobs that a search finds, newest first.",
         read=_jobs,
-        takes={"q": "a search", "before": "the `older` of the page before", **_PAGED},
+        takes={"q": "a search", "before": "the `older` of the page before", **PAGED},
     ),
     Endpoint(path="/jobs/{id}", says="All that is kept of one job, and why.", read=_job),
     Endpoint(
         path="/errors",
         says="Groups of jobs that ended for the same cause.",
         read=_errors,
-        takes={"state": "failed unless it is said", **_PAGED},
+        takes={"state": "failed unless it is said", **PAGED},
     ),
     Endpoint(path="/queues", says="The queues that hold work.", read=_queues),
     Endpoint(path="/queues/{name}", says="One queue.", read=_queue),
@@ -186,8 +166,9 @@ ENDPOINTS = (
         path="/audit",
         says="What was done by hand, newest first.",
         read=_audit,
-        takes={"after": "the `older` of the page before", **_PAGED},
+        takes={"after": "the `older` of the page before", **PAGED},
     ),
+    *SERIES,
     Endpoint(path="/about", says="Versions, capabilities, and what you may do.", read=_about),
 )
 

@@ -13,7 +13,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from ropeway.errors import BadArguments, RopewayError
 from ropeway.operate.probes import prometheus
 from ropeway.web.acting import Asked, do
-from ropeway.web.api import ENDPOINTS, Endpoint, described
+from ropeway.web.api import ENDPOINTS, described
+from ropeway.web.endpoint import Endpoint
 from ropeway.web.errors import status_of
 from ropeway.web.looking import Looking
 from ropeway.web.site import Site

@@ -1,0 +1,107 @@
+"""What programs read of what goes on for long: schedules, runs of workflows, and topics."""
+
+from __future__ import annotations
+
+from typing import Any, cast, get_args
+
+import msgspec
+
+from ropeway.errors import BadArguments
+from ropeway.operate import runs, schedule, topic
+from ropeway.operate.redact import redacted
+from ropeway.runs.handle import Run
+from ropeway.runs.listing import find as find_run
+from ropeway.runs.listing import newest
+from ropeway.runs.records import RunState
+from ropeway.schedules.changing import all_schedules, find
+from ropeway.schedules.looking import history, upcoming
+from ropeway.web.at import At
+from ropeway.web.endpoint import PAGED, Endpoint, limit_of
+from ropeway.web.views.schedules import in_words
+
+_NEXT = 20
+
+
+async def _schedules(at: At) -> Any:
+    return [schedule.summary(each) for each in await all_schedules(at.store, "")]
+
+
+async def _schedule(at: At) -> Any:
+    found = await find(at.store, at.params["name"])
+    kept = await history(at.store, found.name, limit_of(at))
+    return schedule.summary(found) | {
+        "says": in_words(found),
+        "coming": [schedule.upcoming(each) for each in upcoming(found, _NEXT)],
+        "history": [schedule.kept(each) for each in kept],
+    }
+
+
+async def _workflows(at: At) -> Any:
+    state = at.asks("state") or None
+    if state not in {None, *get_args(RunState)}:
+        told = ", ".join(get_args(RunState))
+        raise BadArguments(f"{state!r} is no state of a run", hint=f"choose among {told}")
+    asked = cast("RunState | None", state)
+    name = at.asks("name") or None
+    return [
+        runs.summary(each) for each in await newest(at.store, limit_of(at), state=asked, name=name)
+    ]
+
+
+async def _workflow(at: At) -> Any:
+    run = await find_run(at.store, at.params["id"])
+    return runs.whole(await Run(at.app, run.id).agraph())
+
+
+async def _topics(at: At) -> Any:
+    return [topic.summary(each) for each in await at.app.topics.als()]
+
+
+async def _topic(at: At) -> Any:
+    found = await at.app.topics.atopic(at.params["name"])
+    standing = await found.asubscriptions()
+    return topic.summary(await found.ainfo()) | {
+        "standing": [topic.standing(each) for each in standing],
+    }
+
+
+async def _events(at: At) -> Any:
+    found = await at.app.topics.atopic(at.params["name"])
+    events = await found.ahistory(last=limit_of(at), key=at.asks("key") or None)
+    return [
+        redacted(msgspec.to_builtins(topic.shown(each), str_keys=True)) for each in events[::-1]
+    ]
+
+
+SERIES = (
+    Endpoint(path="/schedules", says="The schedules.", read=_schedules),
+    Endpoint(
+        path="/schedules/{name}",
+        says="One schedule: in words, its next times, and what became of the last.",
+        read=_schedule,
+        takes=PAGED,
+    ),
+    Endpoint(
+        path="/workflows",
+        says="Runs of workflows, newest first.",
+        read=_workflows,
+        takes={"name": "of that workflow", "state": "that stand so", **PAGED},
+    ),
+    Endpoint(
+        path="/workflows/{id}",
+        says="One run with all its nodes; the start of its id will do.",
+        read=_workflow,
+    ),
+    Endpoint(path="/topics", says="The topics, and how much is kept of each.", read=_topics),
+    Endpoint(
+        path="/topics/{name}",
+        says="One topic, and how far each subscription to it has come.",
+        read=_topic,
+    ),
+    Endpoint(
+        path="/topics/{name}/events",
+        says="Events that are kept of a topic, newest first.",
+        read=_events,
+        takes={"key": "with that key alone", **PAGED},
+    ),
+)
