@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-SQLITE, REDIS, POSTGRES = "sqlite", "redis", "postgres"
-KINDS = (SQLITE, REDIS, POSTGRES)
+SQLITE, REDIS, POSTGRES, RABBITMQ = "sqlite", "redis", "postgres", "rabbitmq"
+KINDS = (SQLITE, REDIS, POSTGRES, RABBITMQ)
 HERE = "{url}"
 """In the command of a worker, it stands for the URL of what it stores in."""
 
@@ -17,7 +17,8 @@ class Contender(Struct, frozen=True, kw_only=True):
     `on` is what it stores in, and `promise` what it guarantees there, to be read beside its
     figures. `share` is how much of the usual number of tasks it gets, so that each takes some
     seconds. With `kept` the results of a drain are stored and read back. With `coroutines` its
-    verbs are, and with `prepared` it has something to do to a new database.
+    verbs are, and with `prepared` it has something to do to a new database. `store` is what keeps
+    records and results where `on` is a broker.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Contender(Struct, frozen=True, kw_only=True):
     share: float = 1.0
     kept: bool = True
     coroutines: bool = False
+    store: str = REDIS
     prepared: bool = False
 
     @property

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks import census, servers
-from benchmarks.apps.verbs import RESULTS, TASK, URL
-from benchmarks.contender import HERE, Contender
+from benchmarks.apps.verbs import RESULTS, STORE, TASK, URL
+from benchmarks.contender import HERE, SQLITE, Contender
 from benchmarks.processes import Failed, Started
 from benchmarks.recorder import FOLDER, Records
 
@@ -45,6 +45,7 @@ class Session:
         self._env |= {
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
             URL: self.server.url if self.server else f"sqlite:///{self.database}",
+            STORE: self._store(),
             RESULTS: str(int(results or contender.kept)),
             FOLDER: str(records),
             TASK: contender.task,
@@ -55,6 +56,10 @@ class Session:
             self.counts.mkdir()
             self._env[census.FOLDER] = str(self.counts)
             self._env["PYTHONPATH"] += f"{os.pathsep}{census.PLACE}"
+
+    def _store(self) -> str:
+        store = self.server.store if self.server else ""
+        return f"sqlite:///{self.database}" if store and self.contender.store == SQLITE else store
 
     def __enter__(self) -> Self:
         if self.contender.prepared:

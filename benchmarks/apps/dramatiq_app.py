@@ -1,20 +1,31 @@
-"""The tasks and verbs for Dramatiq on Redis; `Any`, for it is not installed here."""
+"""The tasks and verbs for Dramatiq on Redis or RabbitMQ; `Any`, for it is not installed here."""
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
-from benchmarks.apps.served import TTL, kept, url, versions
+from benchmarks.apps.served import TTL, kept, store, url, versions
+from benchmarks.apps.verbs import DRAMATIQ_CONFIRMED
 from benchmarks.recorder import hit
 
 _dramatiq: Any = importlib.import_module("dramatiq")
-_brokers: Any = importlib.import_module("dramatiq.brokers.redis")
 _results: Any = importlib.import_module("dramatiq.results")
 _backends: Any = importlib.import_module("dramatiq.results.backends")
-broker: Any = _brokers.RedisBroker(url=url)
+
+
+def _made() -> Any:
+    if url.startswith("redis"):
+        return importlib.import_module("dramatiq.brokers.redis").RedisBroker(url=url)
+    confirmed = os.environ.get(DRAMATIQ_CONFIRMED) == "1"
+    brokers: Any = importlib.import_module("dramatiq.brokers.rabbitmq")
+    return brokers.RabbitmqBroker(url=url, confirm_delivery=confirmed)
+
+
+broker: Any = _made()
 if kept:
-    broker.add_middleware(_results.Results(backend=_backends.RedisBackend(url=url)))
+    broker.add_middleware(_results.Results(backend=_backends.RedisBackend(url=store)))
 _dramatiq.set_broker(broker)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 
 import ropeway
-from benchmarks.apps.verbs import IDLE_DELAY, NAP, TASK, URL, database
+from benchmarks.apps.verbs import IDLE_DELAY, NAP, STORE, TASK, URL, database
 from benchmarks.recorder import hit
 from ropeway import Ropeway
 from ropeway.backends.sqlite import Database
@@ -23,7 +23,8 @@ from ropeway.message import HIGHEST_BAND
 
 _url = os.environ[URL]
 _file = Path(database(_url))
-app = Ropeway(_url)
+_store = os.environ.get(STORE)
+app = Ropeway(broker=_url, store=_store) if _store else Ropeway(_url)
 
 
 @app.task

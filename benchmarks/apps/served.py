@@ -6,9 +6,12 @@ import os
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from benchmarks.apps.verbs import RESULTS, URL
+from benchmarks.apps.verbs import RESULTS, STORE, URL
 
 url = os.environ[URL]
+store = os.environ.get(STORE) or url
+"""Where results are kept."""
+
 kept = os.environ.get(RESULTS) == "1"
 """Whether results are to be stored: in drains they are not, unless a library always does."""
 

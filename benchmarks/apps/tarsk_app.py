@@ -1,4 +1,4 @@
-"""The tasks and verbs for tarsk on Redis; `Any`, for it is not installed where this is checked."""
+"""The tasks and verbs for tarsk on Redis or RabbitMQ; `Any`, for it is not installed where this is checked."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ def round_trip(number: int) -> int:
 
 
 def facts() -> dict[str, Any]:
-    return versions("tarsk-redis")
+    return versions("tarsk-amqp" if url.startswith("amqp") else "tarsk-redis")

@@ -1,4 +1,4 @@
-"""The tasks and verbs for Taskiq on Redis; `Any`, for it is not installed where this is checked."""
+"""The tasks and verbs for Taskiq on Redis or RabbitMQ; `Any`, for it is not installed where this is checked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 import os
 from typing import Any
 
-from benchmarks.apps.served import TTL, kept, url, versions
+from benchmarks.apps.served import TTL, kept, store, url, versions
 from benchmarks.apps.verbs import TASKIQ_STREAM
 from benchmarks.recorder import hit
 
@@ -16,12 +16,15 @@ _AT_ONCE = 200
 
 
 def _made() -> Any:
-    if os.environ.get(TASKIQ_STREAM) == "1":
-        made: Any = _redis.RedisStreamBroker(url, consumer_id="0")
+    if url.startswith("amqp"):
+        # Its default of 10 ahead is a slow one.
+        made: Any = importlib.import_module("taskiq_aio_pika").AioPikaBroker(url, qos=_AT_ONCE)
+    elif os.environ.get(TASKIQ_STREAM) == "1":
+        made = _redis.RedisStreamBroker(url, consumer_id="0")
     else:
         made = _redis.ListQueueBroker(url)
     if kept:
-        made = made.with_result_backend(_redis.RedisAsyncResultBackend(url, result_ex_time=TTL))
+        made = made.with_result_backend(_redis.RedisAsyncResultBackend(store, result_ex_time=TTL))
     return made
 
 
@@ -59,4 +62,4 @@ async def round_trip(number: int) -> int:
 
 
 def facts() -> dict[str, Any]:
-    return versions("taskiq", "taskiq-redis")
+    return versions("taskiq", "taskiq-aio-pika" if url.startswith("amqp") else "taskiq-redis")

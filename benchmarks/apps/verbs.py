@@ -10,6 +10,9 @@ TASK = "BENCH_TASK"
 URL = "BENCH_URL"
 """The environment variable that says where jobs are kept: `sqlite:///FILE`, or a server's URL."""
 
+STORE = "BENCH_STORE"
+"""The environment variable that says where a broker's results are kept; empty where it is the same."""
+
 RESULTS = "BENCH_RESULTS"
 """The environment variable that, with 1, has results stored by those who can do without."""
 
@@ -21,6 +24,9 @@ POTATOQ_DURABLE = "BENCH_POTATOQ_DURABLE"
 
 TASKIQ_STREAM = "BENCH_TASKIQ_STREAM"
 """The environment variable that, with 1, has Taskiq use a stream, and not a list."""
+
+DRAMATIQ_CONFIRMED = "BENCH_DRAMATIQ_CONFIRMED"
+"""The environment variable that, with 1, has Dramatiq wait until RabbitMQ confirms what it is sent."""
 
 CELERY_LATE = "BENCH_CELERY_LATE"
 """The environment variable that, with 1, has Celery acknowledge tasks after their run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.contender import POSTGRES, REDIS, SQLITE
+from benchmarks.contender import POSTGRES, RABBITMQ, REDIS, SQLITE
 from benchmarks.scenarios import (
     backlog,
     beside,
@@ -42,6 +42,7 @@ _SERVED = (
     latency.START,
     backlog.SCENARIO,
 )
+_BROKERED = (drain.SERVED, send.SEND_SERVED, send.BULK_SERVED, latency.SCENARIO)
 
 
 def _named(scenarios: tuple[Scenario, ...]) -> dict[str, Scenario]:
@@ -52,6 +53,7 @@ ON: dict[str, dict[str, Scenario]] = {
     SQLITE: _named(_ON_SQLITE),
     REDIS: _named(_SERVED),
     POSTGRES: _named(_SERVED),
+    RABBITMQ: _named(_BROKERED),
 }
 """By what contenders store in; there by name, in the order they are run."""
 

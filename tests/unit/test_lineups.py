@@ -14,10 +14,10 @@ import pytest
 
 from benchmarks import lineups, scenarios, servers
 from benchmarks.apps.verbs import URL
-from benchmarks.contender import HERE, KINDS, POSTGRES, REDIS, SQLITE, Contender
+from benchmarks.contender import HERE, KINDS, POSTGRES, RABBITMQ, REDIS, SQLITE, Contender
 from benchmarks.environment import NEWER, newer_python
 from benchmarks.figures import Measure, Sample
-from benchmarks.lineups import postgres, redis, sqlite
+from benchmarks.lineups import postgres, rabbitmq, redis, sqlite
 from benchmarks.pages import listed
 from benchmarks.processes import Failed
 from benchmarks.recorder import FOLDER, hit
@@ -29,7 +29,7 @@ from tests.servers.valkey import Valkey
 
 def uninstalled(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Contender]:
     """Return all who are measured, with nothing installed."""
-    for module in (sqlite, redis, postgres):
+    for module in (sqlite, redis, postgres, rabbitmq):
         monkeypatch.setattr(module, "environment", lambda folder, *_, **__: folder)
     monkeypatch.setattr(redis, "newer_python", lambda _: sys.executable)
     found, missing = lineups.had(lineups.peers(kind).values(), tmp_path)
@@ -52,7 +52,7 @@ def test_contenders_are_in_scenarios_that_there_are(
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("kind", [REDIS, POSTGRES])
+@pytest.mark.parametrize("kind", [REDIS, POSTGRES, RABBITMQ])
 def test_every_contender_on_a_server_says_what_it_promises(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
