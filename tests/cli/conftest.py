@@ -22,6 +22,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for name, value in os.environ.items()
         if not name.startswith("ROPEWAY_") and name not in {"NO_COLOR", "FORCE_COLOR"}
     }
+    clean["XDG_CONFIG_HOME"] = str(tmp_path / "config")
     with mock.patch.dict(os.environ, clean, clear=True):
         yield tmp_path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ropeway.cli import contexts
 from ropeway.cli.look import looking
 from ropeway.control import Workers
 from ropeway.errors import RopewayError
@@ -27,6 +28,15 @@ def queue_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
     except RopewayError:
         return []
     return sorted(name for name in names if name.startswith(incomplete))[:_MOST]
+
+
+def context_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the contexts whose names begin so."""
+    try:
+        found = contexts.read().contexts
+    except RopewayError:
+        return []
+    return [each.name for each in found if each.name.startswith(incomplete)]
 
 
 def limit_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

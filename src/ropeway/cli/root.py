@@ -105,6 +105,10 @@ _COMMANDS = {
         "ropeway.cli.commands.support_bundle:support_bundle",
         "Write an archive for those who shall help, without secrets and without data of jobs.",
     ),
+    "contexts": (
+        "ropeway.cli.commands.contexts:contexts",
+        "Keep names for the places where jobs are: add, ls, use, show, test, rm.",
+    ),
     "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
     "prune": ("ropeway.cli.commands.prune:prune", "Remove what need not be kept."),
     "db": (

@@ -25,6 +25,9 @@ class Shared(Struct):
 
     app: str | None = None
     url: str | None = None
+    context: str | None = None
+    protected: str | None = None
+    confirm: str | None = None
     output: Output = "table"
     fields: tuple[str, ...] = ()
     utc: bool = False
@@ -89,6 +92,46 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         time.tzset()
 
 
+def _in_context(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Take the place from the context that was named, or from the one in use if nothing was said.
+
+    The one in use is for commands that import no app: it does not move a worker or a program.
+    """
+    shared = ctx.ensure_object(Shared)
+    _refuse_both(shared)
+    if value is None and (
+        shared.url
+        or shared.context
+        or os.environ.get("ROPEWAY_URL")
+        or isinstance(ctx.command, click.Group)
+        or any(option.name == "app" for option in ctx.command.params)
+    ):
+        return
+    from ropeway.cli import contexts
+
+    known = contexts.read()
+    name = value or known.used
+    if name is None:
+        return
+    context = known.find(name)
+    url, broker = contexts.resolved(context, os.environ)
+    os.environ.update(ROPEWAY_URL=url, ROPEWAY_BROKER=broker)
+    shared.context = name
+    shared.protected = name if context.protected else None
+    _refuse_both(shared)
+
+
+def _refuse_both(shared: Shared) -> None:
+    if shared.url and shared.context:
+        raise click.UsageError("Say either --url or --context, not both.")
+
+
+def _context_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from ropeway.cli.complete import context_names
+
+    return context_names(ctx, param, incomplete)
+
+
 def _as_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
         ctx.ensure_object(Shared).output = "json"
@@ -122,6 +165,22 @@ _OPTIONS: dict[str, Callable[..., Any]] = {
         expose_value=False,
         callback=_remember,
         help="Where jobs are kept; also ROPEWAY_URL.",
+    ),
+    "context": click.option(
+        "-C",
+        "--context",
+        metavar="NAME",
+        expose_value=False,
+        callback=_in_context,
+        shell_complete=_context_names,
+        help="Where jobs are kept, by its name: see ropeway contexts.",
+    ),
+    "confirm": click.option(
+        "--confirm",
+        metavar="NAME",
+        expose_value=False,
+        callback=_remember,
+        help="The name of a protected context, where something would be asked.",
     ),
     "output": click.option(
         "-o",
@@ -170,7 +229,7 @@ def confirmable(function: F) -> F:
     return dry(yes(function))
 
 
-LOOKING = ("url", "output", "json", "utc", "quiet", "verbose", "no_color")
+LOOKING = ("url", "context", "confirm", "output", "json", "utc", "quiet", "verbose", "no_color")
 """The common options of commands that print data and import no app."""
 
 LISTING = (*LOOKING, "fields")

@@ -36,6 +36,8 @@ class Probe(click.Command):
             return super().make_context(*args, **more)
         except click.UsageError as error:
             raise Unknown(error.format_message(), error.ctx) from None
+        except RopewayError as error:  # a context that cannot be used
+            raise Unknown(f"{error.code} {error.fact}") from None
 
 
 def _limits(
@@ -113,7 +115,7 @@ def _count(text: str) -> float:
     show_default=True,
     help="How the figures are written.",
 )
-@options("url", "no_color")
+@options("url", "context", "no_color")
 @click.pass_obj
 def check(
     shared: Shared,

@@ -28,7 +28,7 @@ from ropeway.config import load, project_directory
     multiple=True,
     help="Watch this folder too; may be repeated.",
 )
-@options("app", "url", "quiet", "verbose", "no_color")
+@options("app", "url", "context", "quiet", "verbose", "no_color")
 @click.pass_obj
 def dev(
     shared: Shared,

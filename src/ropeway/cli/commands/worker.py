@@ -141,7 +141,7 @@ def _scale(children: int | None, least: int | None, most: int | None) -> dict[st
     envvar=FORMAT,
     help="Default: pretty on a terminal, json elsewhere; also ROPEWAY_LOG_FORMAT.",
 )
-@options("app", "url", "quiet", "verbose", "no_color")
+@options("app", "url", "context", "quiet", "verbose", "no_color")
 @click.pass_obj
 def worker(
     shared: Shared,
