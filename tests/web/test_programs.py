@@ -11,7 +11,6 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from flask import Flask
 from starlette.testclient import TestClient
 
 import ropeway.web
@@ -154,25 +153,6 @@ def test_what_is_of_others() -> None:
         assert each["version"] and each["licence"] and (VENDOR / each["licence_file"]).is_file()
     named = {each["file"] for each in manifest} | {each["licence_file"] for each in manifest}
     assert {each.name for each in VENDOR.iterdir()} == named | {"manifest.json"}
-
-
-def test_under_flask(app: Ropeway, sent: dict[str, str]) -> None:
-    """The host's pages stay the host's; below the prefix is the dashboard, whose links know it."""
-    host = Flask("host")
-    host.add_url_rule("/", view_func=lambda: "the shop")
-    dashboard = Dashboard(app, access=lambda request: Grant("kim", "admin"))
-    host.wsgi_app = dashboard.wsgi(host.wsgi_app, "/ops")  # type: ignore[method-assign,assignment]  # as Flask documents
-    client = host.test_client()
-    assert client.get("/").text == "the shop"
-    assert client.get("/opsx").status_code == 404
-    page = client.get("/ops/jobs")
-    assert page.status_code == 200
-    assert f'href="/ops/jobs/{sent["failed"]}"' in page.text
-    assert client.get("/ops/static/app.css").status_code == 200
-    asked = {"action": "jobs.retry", "target": sent["failed"], "back": "/jobs"}
-    done = client.post("/ops/act", data=asked, headers={"sec-fetch-site": "same-origin"})
-    assert (done.status_code, done.headers["location"]) == (303, "/ops/jobs")
-    assert app.job(sent["failed"]).status() is State.QUEUED
 
 
 def test_the_base_needs_none_of_it() -> None:
