@@ -87,6 +87,10 @@ _COMMANDS = {
         "ropeway.cli.commands.status:status",
         "Say how things are: healthy or not, what waits and why, what fails.",
     ),
+    "top": (
+        "ropeway.cli.commands.top:top",
+        "Watch how things are: overview, queues, workers, errors.",
+    ),
     "audit": ("ropeway.cli.commands.audit:audit", "List what was done by hand, and by whom."),
     "check": ("ropeway.cli.commands.check:check", "Hold figures against limits, for monitoring."),
     "doctor": (
