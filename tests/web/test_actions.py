@@ -12,6 +12,7 @@ from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.web.acting import HERE
 from tests.web.conftest import Look
+from tests.web.support import Read
 
 DEEDS = [action for action in ACTIONS if action != "audit.view"]
 FORMS: dict[str, dict[str, str]] = {
@@ -27,6 +28,10 @@ for verb in ("pause", "resume", "run_now"):
     FORMS[f"schedules.{verb}"] = {"target": "nightly"}
 for verb in ("retry", "cancel", "pause", "resume", "signal"):
     FORMS[f"workflows.{verb}"] = {"target": "run"}
+
+
+FORMS["topics.replay"] = FORMS["topics.move"] = {"target": "photo.liked/none", "place": "start"}
+FORMS["topics.purge"] = {"target": "photo.liked", "typed": "photo.liked", "place": "start"}
 
 
 def form(action: str, sent: dict[str, str]) -> dict[str, str]:
@@ -165,3 +170,67 @@ def test_schedules_and_runs(app: Ropeway, look: Look, sent: dict[str, str]) -> N
     actions = [entry.action for entry in step(entries(store)).entries]
     assert actions.count("workflows.cancel") == 2
     assert "there is no schedule" in do("schedules.pause", "nothing")
+
+
+def test_events_are_counted_before_they_are_moved(app: Ropeway, look: Look) -> None:
+    """The page tells how many, changes nothing by that, and the form then does just this."""
+    liked = app.topic("photo.liked", int)
+    liked.subscribe("notify")(_notify)
+    app.topics.declare()
+    liked.publish_many(range(1, 11))
+    client, task = look("admin"), "photo.liked/notify"
+
+    def lag() -> int:
+        return sum(each.lag for each in liked.subscriptions() if not each.replay)
+
+    def act(verb: str, target: str, place: str, **more: str) -> str:
+        asked = {"verb": verb, "target": target, "place": place, **more}
+        before = lag()
+        page = client.get("/move", params=asked)
+        assert page.status_code == 200 and lag() == before
+        action = page.text.partition('name="action" value="')[2].partition('"')[0]
+        if action:
+            client.post("/act", data={**asked, "action": action, "typed": target, "back": "/about"})
+        return page.text.partition('<p class="large">')[2].partition("<")[0]
+
+    links = {str(a["href"]) for a in Read(client.get("/topics/photo.liked").text).all("a")}
+    assert {link.partition("verb=")[2].partition("&")[0] for link in links if "/move" in link} == {
+        "replay",
+        "rewind",
+        "skip",
+        "purge",
+    }
+    assert (act("skip", task, "8"), lag()) == ("Events: 7", 3)
+    assert (act("rewind", task, "3"), lag()) == ("Events: 5", 8)
+    assert (act("skip", task, "2"), lag()) == ("Events: 0", 8)
+    assert (act("replay", task, "2", until="4"), lag()) == ("Events: 2", 8)
+    assert len([each for each in liked.subscriptions() if each.replay]) == 1
+    assert (act("purge", "photo.liked", "5"), liked.info().events) == ("Events: 1", 9)
+    assert (act("purge", "photo.liked", "5", unread="yes"), liked.info().events) == ("Events: 3", 6)
+    for place in ("then", "2030-99-01"):
+        page = client.get("/move", params={"verb": "skip", "target": task, "place": place})
+        assert page.status_code == 400 and "is no place" in page.text
+    client.post("/act", data={"action": "topics.purge", "target": "photo.liked", "place": "now"})
+    assert "was not typed" in told(client)
+    client = look("operate")
+    refused = {"verb": "skip", "target": task, "place": "now"}
+    assert "You may not do this" in client.get("/move", params=refused).text
+    path = "/api/v1/actions/topics."
+    tried = client.post(path + "replay", json={"target": task, "place": "start", "dry_run": True})
+    assert tried.json()["events"] == 6
+    assert client.post(path + "move", json={"target": task, "place": "now"}).status_code == 403
+    done = [each.action for each in step(entries(app.connection.blocking())).entries]
+    assert sorted(done) == ["topics.move"] * 2 + ["topics.purge"] * 2 + ["topics.replay"]
+
+
+def _notify(number: int) -> None: ...
+
+
+def test_what_cannot_be_tried_out_is_not_done(
+    app: Ropeway, look: Look, sent: dict[str, str]
+) -> None:
+    """A dry run of what has none is refused, and does nothing."""
+    asked = {"target": "later", "dry_run": True}
+    answer = look().post("/api/v1/actions/queues.purge", json=asked)
+    assert answer.status_code == 400 and "cannot be tried out" in answer.json()["title"]
+    assert app.job(sent["scheduled"]).status() is State.QUEUED

@@ -23,6 +23,7 @@ from ropeway.web.counts import Counts
 from ropeway.web.doors import PAGES, WARNINGS
 from ropeway.web.headers import POLICY
 from ropeway.web.rendering import NAVIGATION, SIGNS
+from ropeway.web.views.topics import WORDS
 from ropeway.wrappers.observed import Observed
 from tests.conftest import Eventually
 from tests.web.conftest import Look
@@ -51,6 +52,8 @@ def paths(sent: dict[str, str]) -> list[str]:
             found.append(path.replace("{name:path}", quote(name, safe="")))
     found += [path for path in PAGES if "{" not in path and path != "/bulk"]
     found += ["/bulk?verb=retry&q=", "/confirm?action=queues.purge&target=" + quote(HOSTILE)]
+    found += [f"/move?verb={verb}&target={quote(HOSTILE)}&place=start" for verb in WORDS][3:]
+    found += [f"/move?verb={verb}&target={quote(HOSTILE)}" for verb in WORDS]
     found += ["/jobs?q=" + quote(HOSTILE), "/routing?exchange=logs&key=a.error.b"]
     return found
 
@@ -177,6 +180,7 @@ def test_templates_hold_to_the_policy() -> None:
         for m in re.finditer(r"""\bt\((?:"([^"]*)"|'([^']*)')""", text)
     }
     wanted |= {name for _, name in NAVIGATION} | {*SIGNS} | {*WARNINGS.values()} | {*ROLES}
+    wanted |= {*WORDS, *WORDS.values()}
     wanted |= {*get_args(Doing), *get_args(NodeState)}
     for text in sources:
         assert not re.search(r"\bstyle=|\bon[a-z]+=|javascript:|\|\s*safe\b", text)

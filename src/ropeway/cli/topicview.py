@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import click
@@ -14,7 +13,7 @@ from ropeway.cli.table import Column
 from ropeway.errors import BadArguments, TopicNotFound
 from ropeway.stepping import step
 from ropeway.store import Backend
-from ropeway.topics.positions import start_of
+from ropeway.topics.positions import place_of
 from ropeway.topics.records import Start, TopicRecord, checked_name, topics_of
 from ropeway.words import NOTHING, duration
 
@@ -22,13 +21,9 @@ from ropeway.words import NOTHING, duration
 def a_place(text: str) -> Start:
     """Read where in a topic: start, now, an offset, a date, or how long ago."""
     try:
-        if text.isdigit():
-            return start_of(int(text))
-        return start_of(datetime.fromisoformat(text) if text[:4].isdigit() else text)
-    except (BadArguments, ValueError):
-        raise click.BadParameter(
-            f"{text!r} is no place; write start, now, an offset, 2030-01-31T09:00+01:00, or 24h"
-        ) from None
+        return place_of(text)
+    except BadArguments as error:
+        raise click.BadParameter(f"{error.fact}; {error.hint}") from None
 
 
 def found(backend: Backend, name: str) -> TopicRecord:

@@ -58,14 +58,17 @@ async def found(store: Store, task: str) -> SubscriptionRecord:
     return decode_subscription(record.value)
 
 
-async def move(store: Store, task: str, to: Start, *, back: bool) -> list[Moved]:
+async def move(
+    store: Store, task: str, to: Start, *, back: bool, dry_run: bool = False
+) -> list[Moved]:
     """Set the cursors of a subscription back, or forth, and no other way; returns how far."""
     subscription = await found(store, task)
     moved: list[Moved] = []
     for topic in await topics_of(store, subscription.pattern):
         for partition in range(topic.partitions):
             offset = await resolve(store, log_of(topic.name, partition), to)
-            done = await _change(store, topic, partition, task, _mover(offset, back=back))
+            change = _mover(offset, back=back)
+            done = await _change(store, topic, partition, task, change, dry_run=dry_run)
             if done is not None:
                 low, high = sorted((done.offset, offset))
                 moved.append(Moved(topic=topic.name, partition=partition, after=low, upto=high))
@@ -88,6 +91,8 @@ async def _change(
     partition: int,
     task: str,
     change: Callable[[Cursor], Cursor | None],
+    *,
+    dry_run: bool,
 ) -> Cursor | None:
     """Change one cursor, whoever holds it; returns what it was, or None if there is no change."""
     for _ in range(_TRIES):
@@ -97,8 +102,8 @@ async def _change(
             return None
         cursor = decode_cursor(record.value)
         changed = change(cursor)
-        if changed is None:
-            return None
+        if changed is None or dry_run:
+            return None if changed is None else cursor
         put = Put(cursor.key, encode(changed))
         expect = {cursor.key: record.version}
         (answer,) = await store.commit([Transition(expect=expect, put=(put,))])

@@ -37,6 +37,19 @@ def start_of(value: From, name: str = "from_") -> Start:
     return Start("ago", ago)
 
 
+def place_of(text: str) -> Start:
+    """Read a place as people write it: start, now, an offset, a date, or 24h; `BadArguments`."""
+    try:
+        if text.isdecimal():
+            return start_of(int(text))
+        return start_of(datetime.fromisoformat(text) if text[:4].isdecimal() else text)
+    except (BadArguments, ValueError):
+        raise BadArguments(
+            f"{text!r} is no place",
+            hint="write start, now, an offset, 2030-01-31T09:00+01:00, or 24h",
+        ) from None
+
+
 async def last_offset(store: Store, log: str) -> int:
     """Return the offset of a log's last entry; 0 if it has none."""
     newest = await store.read(log, -1, 1)

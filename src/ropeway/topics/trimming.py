@@ -74,7 +74,9 @@ async def _trim(store: Store, log: str, first: int, upto: int, last: int) -> int
     return max(0, upto - first + 1)
 
 
-async def purge(store: Store, topic: TopicRecord, before: Start, *, unread: bool) -> int:
+async def purge(
+    store: Store, topic: TopicRecord, before: Start, *, unread: bool, dry_run: bool = False
+) -> int:
     """Remove the events of a topic from before a place; returns how many."""
     removed = 0
     cursors = await cursors_of(store, topic)
@@ -85,8 +87,18 @@ async def purge(store: Store, topic: TopicRecord, before: Start, *, unread: bool
         if needed is not None and not unread:
             upto = min(upto, needed)
         first, last = await first_offset(store, log), await last_offset(store, log)
-        removed += await _trim(store, log, first, upto, last) if last else 0
+        if dry_run:
+            removed += await _kept(store, log, first, min(upto, last))
+        elif last:
+            removed += await _trim(store, log, first, upto, last)
     return removed
+
+
+async def _kept(store: Store, log: str, first: int, upto: int) -> int:
+    """Count the events up to an offset; the mark at the end of an empty log is none."""
+    newest = await store.read(log, max(0, upto - 1), 1) if upto >= first else []
+    marked = bool(newest) and newest[0].value == MARKER
+    return max(0, upto - first + 1) - marked
 
 
 async def remove_topic(store: Store, topic: TopicRecord) -> None:

@@ -15,8 +15,10 @@ from ropeway.jobs import Seen, see
 from ropeway.limiting import limit_of
 from ropeway.operate.operator import JobVerb, WorkerVerb
 from ropeway.operate.roles import ACTIONS, Action
+from ropeway.topics.positions import place_of
 from ropeway.web.at import At
 from ropeway.web.views.jobs import planned
+from ropeway.web.views.topics import counted
 from ropeway.words import several
 
 HERE: frozenset[Action] = frozenset(
@@ -43,9 +45,25 @@ HERE: frozenset[Action] = frozenset(
         "workflows.pause",
         "workflows.resume",
         "workflows.signal",
+        "topics.replay",
+        "topics.move",
+        "topics.purge",
     }
 )
 """What can be done here; the rest is for the command line."""
+
+TRIED: frozenset[Action] = frozenset(
+    {
+        "jobs.retry",
+        "jobs.cancel",
+        "jobs.run_now",
+        "jobs.remove",
+        "topics.replay",
+        "topics.move",
+        "topics.purge",
+    }
+)
+"""What can be asked for with `dry_run`."""
 
 TYPED_FROM = 1_000
 """Whoever changes more jobs than these has to say how many they are."""
@@ -57,7 +75,9 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `target` is the id of a job, or the name of a queue, a worker or a limit. Jobs are named by
     `ids` or found by the search `q`; `expect` is how many the dry run told, and more than a tenth
     beside that is refused. `version` is that of the job which was looked at, for an edit. A `signal`
-    has a name and a `value`.
+    has a name and a `value`. Of a topic `place` says where: to which a subscription is moved, forth or
+    `back`, from which up to `until` it gets events again, or from before which events are removed,
+    `unread` ones too.
     """
 
     target: str = ""
@@ -73,6 +93,10 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: int | str | None = None
     signal: str = ""
     value: Any = None
+    place: str = ""
+    until: str = "now"
+    back: bool = False
+    unread: bool = False
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -93,12 +117,16 @@ async def do(at: At, action: str, asked: Asked) -> Outcome:
     kind, _, verb = known.partition(".")
     if known not in HERE:
         raise BadArguments(f"{action} cannot be done here", hint="see: ropeway --help")
+    if asked.dry_run and known not in TRIED:
+        raise BadArguments(f"{action} cannot be tried out", hint="leave dry_run out to do it")
     if known == "jobs.edit":
         return await _edit(at, asked)
     if kind == "jobs":
         return await _jobs(at, cast("JobVerb", verb), asked)
     if not asked.target:
         raise BadArguments(f"{action} of what?", hint="give a target")
+    if kind == "topics":
+        return await _topics(at, known, asked)
     if kind in {"schedules", "workflows"}:
         return await _timed(at, known, asked)
     return await _named(at, known, asked)
@@ -210,3 +238,24 @@ async def _timed(at: At, action: Action, asked: Asked) -> Outcome:
             raise AssertionError(action)
     verb = action.partition(".")[2].replace("_", " ")
     return Outcome(told=f"{target}: {verb}", values=values)
+
+
+async def _topics(at: At, action: Action, asked: Asked) -> Outcome:
+    """Move a subscription, have it get events again, or remove events; or count these."""
+    target, place, until = asked.target, place_of(asked.place), place_of(asked.until)
+    verb = action.partition(".")[2]
+    if verb == "move":
+        verb = "rewind" if asked.back else "skip"
+    on = at.operator.topics
+    if asked.dry_run:
+        count = await counted(at, verb, target, asked.place, asked.until, unread=asked.unread)
+    elif action == "topics.purge":
+        topic = (await at.app.topics.atopic(target)).record
+        count = await on.purge(topic, place, unread=asked.unread)
+    elif action == "topics.replay":
+        count = sum(each.count for each in await on.replay(target, place, until))
+    else:
+        moved = await on.move(target, place, back=asked.back)
+        count = sum(each.count for each in moved)
+    values = {"target": target, "events": count, "dry_run": asked.dry_run}
+    return Outcome(told=f"{verb} {target}: {several(count, 'event')}", values=values)

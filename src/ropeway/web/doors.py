@@ -87,6 +87,7 @@ class Doors:
             Route("/live", self._live),
             Route("/act", self._act, methods=["POST"]),
             Route("/confirm", self._shows(self._confirm)),
+            Route("/move", self._shows(topics.move)),
             Route("/prefs", self._prefs, methods=["POST"]),
             Route("/login", self._login, methods=["GET", "POST"]),
             Route("/logout", self._logout, methods=["POST"]),
@@ -341,6 +342,8 @@ def _refuse_untyped(form: dict[str, str]) -> None:
     """Raise `BadArguments` if what has to be typed to be sure was not typed."""
     if form.get("action") == "queues.purge" and form.get("typed") != form.get("target"):
         raise BadArguments("the name of the queue was not typed", hint="nothing was changed")
+    if form.get("action") == "topics.purge" and form.get("typed") != form.get("target"):
+        raise BadArguments("the name of the topic was not typed", hint="nothing was changed")
     expect = form.get("expect", "0")
     many = expect.isdecimal() and int(expect) > TYPED_FROM
     if form.get("bulk") and many and form.get("typed") != expect:
@@ -369,6 +372,10 @@ def _asked(form: dict[str, str]) -> Asked:
         queue=form.get("queue") or None,
         priority=_number(form, "priority"),
         signal=form.get("signal", ""),
+        place=form.get("place", ""),
+        until=form.get("until", "now"),
+        back=form.get("verb") == "rewind",
+        unread=bool(form.get("unread")),
     )
 
 
