@@ -12,6 +12,8 @@ from typing import NoReturn
 
 from chaos import report
 from chaos.campaign import torture
+from chaos.cluster import network
+from chaos.cluster.campaign import strike_cluster
 from chaos.errors import HarnessError
 from chaos.failover.campaign import fail_over
 from chaos.places import BACKENDS, Durability
@@ -45,9 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     failover.add_argument("--backend", choices=("redis", "postgres"), required=True)
     failover.add_argument("--seed", "--seeds", dest="seeds", default="1", help="N or A..B (1)")
     _add_place(failover)
-    both = verbs.add_parser("torture", help="the standard runs, then power cuts")
+    cluster = verbs.add_parser("cluster", help="strike three nodes of RabbitMQ under a pair")
+    cluster.add_argument("--seed", "--seeds", dest="seeds", default="1", help="N or A..B (1)")
+    _add_place(cluster)
+    both = verbs.add_parser("torture", help="the standard runs, power cuts, then a cluster")
     _add_run(both, seeds="1..20")
     both.add_argument("--cuts", type=int, default=10, help="with durability=disk (10)")
+    both.add_argument("--clusters", type=int, default=1, help="of RabbitMQ (1)")
     both.add_argument("--process-cuts", type=int, default=3, help="with durability=process (3)")
     return parser
 
@@ -100,6 +106,8 @@ def _run(options: argparse.Namespace, base: Path) -> list[Word]:
             return _torture(options, base)
         case "failover":
             return fail_over(_seeds(options.seeds), options.backend, base, keep=options.keep)
+        case "cluster":
+            return strike_cluster(_seeds(options.seeds), base, keep=options.keep)
         case "power":
             return _cut(options, base, options.durability, options.cuts)
         case _:
@@ -109,10 +117,15 @@ def _run(options: argparse.Namespace, base: Path) -> list[Word]:
 def _everything(options: argparse.Namespace, base: Path) -> list[Word]:
     if options.cuts or options.process_cuts:
         refuse_where_impossible()
+    first = _seeds(options.seeds)[0]
+    clusters = range(first, first + options.clusters)
+    if clusters:
+        network.refuse_where_impossible()
     parts = {
         "runs with processes killed and stopped": _torture(options, base),
         "power cuts, durability=disk": _cut(options, base, "disk", options.cuts),
         "power cuts, durability=process": _cut(options, base, "process", options.process_cuts),
+        "clusters of RabbitMQ": strike_cluster(clusters, base, keep=options.keep),
     }
     for name, words in parts.items():
         print(f"{name:<40}{words.count('pass'):>4} of {len(words)} passed")
