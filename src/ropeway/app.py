@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from ropeway.bounds import Overflow, Queue
 from ropeway.calls import Call
+from ropeway.capabilities import require
 from ropeway.clock import Clock
 from ropeway.config import load
 from ropeway.connect import Connecting, Connection
@@ -489,6 +490,7 @@ class Ropeway:
         """Return the handle of a job that was sent before, by its id."""
         if not isinstance(job_id, str):
             raise BadArguments(f"{job_id!r} is no job's id", hint="ids are texts: job.id")
+        require(self.connection.blocking().capabilities, "store", "a job by its id")
         return Job(self, job_id, type_of=self._result_type)
 
     def _result_type(self, name: str) -> Any:

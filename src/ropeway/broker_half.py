@@ -38,6 +38,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     to: str
     correlation: str
     job_id: str
+    task: str = ""
     value: bytes | None = None
     error: Failure | None = None
 

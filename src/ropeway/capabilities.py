@@ -34,6 +34,7 @@ _REMEDIES = {
     "recorded": "use sqlite:// instead, or send with a `delay`, so that the store has it at once",
     "joint": "use postgresql://, or send after the commit",
     "search": "look the job up by its id",
+    "store": "name one beside the broker: Ropeway(broker='amqp://...', store='sqlite:///jobs.db')",
 }
 
 

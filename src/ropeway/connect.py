@@ -16,6 +16,7 @@ from ropeway.message import Message
 from ropeway.safe import masked
 from ropeway.store import Backend
 from ropeway.transition import Answer, Transition
+from ropeway.wrappers.answers import Answers
 from ropeway.wrappers.batched import Batched
 from ropeway.wrappers.bounded import Bounded
 from ropeway.wrappers.clocked import Clocked
@@ -26,6 +27,7 @@ from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
 from ropeway.wrappers.ported import Ported, PortedHalf
 from ropeway.wrappers.routed import Routed
+from ropeway.wrappers.solo import SOLO, Solo, Storeless
 
 LONGEST_WAIT = 30.0
 
@@ -88,10 +90,7 @@ def _rabbitmq(url: str, store: Faces) -> Faces:
     try:
         from ropeway.backends.rabbitmq import RabbitHalf, parse
     except ModuleNotFoundError as error:
-        raise BackendMissing(
-            f"{masked(url)} needs the package {error.name!r}, which is not installed",
-            hint="pip install 'ropeway[rabbitmq]'",
-        ) from error
+        raise _without_rabbitmq(url, error) from error
     address = parse(url)
 
     def make() -> RoutingHalf:
@@ -100,6 +99,32 @@ def _rabbitmq(url: str, store: Faces) -> Faces:
     return (
         lambda own: NativePair(make(), store[0](own)),
         lambda: NativePair(PortedHalf(make, RabbitHalf.capabilities), store[1]()),
+    )
+
+
+def _alone(url: str) -> Faces:
+    """RabbitMQ without a store; a worker has the one face, and whoever may write in it the other."""
+    from ropeway.backends.memory import MemoryBackend
+
+    try:
+        from ropeway.backends.rabbitmq import RabbitHalf, parse
+    except ModuleNotFoundError as error:
+        raise _without_rabbitmq(url, error) from error
+    address, answers = parse(url), Answers()
+
+    def make() -> Backend:
+        return Solo(RabbitHalf(address, answers.heard), MemoryBackend(), answers)
+
+    return (
+        lambda own: make() if own else Storeless(Batched(make())),
+        lambda: Storeless(Ported(make, SOLO)),
+    )
+
+
+def _without_rabbitmq(url: str, error: ModuleNotFoundError) -> BackendMissing:
+    return BackendMissing(
+        f"{masked(url)} needs the package {error.name!r}, which is not installed",
+        hint="pip install 'ropeway[rabbitmq]'",
     )
 
 
@@ -200,10 +225,7 @@ class Connecting(Protocol):
 def _faces(url: str, durability: Durability) -> Faces:
     scheme = urlsplit(url).scheme
     if scheme in _BROKERS:
-        raise Unsupported(
-            f"{masked(url)} carries messages, and keeps no records",
-            hint=f"name both: Ropeway(broker='{scheme}://...', store='sqlite:///jobs.db')",
-        )
+        return _alone(url)
     if scheme not in _BACKENDS:
         known = ", ".join(f"{name}://" for name in (*_BACKENDS, *_BROKERS) if name != "postgres")
         said = scheme or masked(url)
@@ -229,6 +251,11 @@ class Connection:
         self.events = events or Events()
         self.clock: Clock = SystemClock()
         self.longest_wait = LONGEST_WAIT
+        if broker and urlsplit(url).scheme in _BROKERS:
+            raise Unsupported(
+                f"{masked(url)} carries messages, and keeps no records",
+                hint="give it as the broker, and name a store: store='sqlite:///jobs.db'",
+            )
         faces = _faces(url, durability)
         if broker:
             faces = _pair(broker, durability, faces)

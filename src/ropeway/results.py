@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ropeway import jobs
 from ropeway.blobs import load
+from ropeway.capabilities import require
 from ropeway.codec import Undecodable
 from ropeway.codecs import JSON
 from ropeway.config import seconds
@@ -96,13 +97,13 @@ class Job(Generic[R_co]):
                 while job is None or not job.state.final:
                     state = State.QUEUED if job is None else job.state
                     await self._pause([job_key(self.id)], deadline, timeout, state)
-                    job = await (self._sent() if job is None else self.arecord())
+                    job = await (self._sent() if job is None else self._look())
         return await self._unwrap(job)
 
     async def _sent(self) -> JobRecord | None:
         """Return what is kept of the job; None if it may rest where nobody can look."""
         try:
-            return await self.arecord()
+            return await self._look()
         except JobNotFound:
             if self._source.store.capabilities.recorded:
                 raise
@@ -155,6 +156,7 @@ class Job(Generic[R_co]):
         self, seen: tuple[int, int] | None, deadline: float, timeout: float | None
     ) -> tuple[tuple[int, int], Snapshot] | None:
         """Wait for versions of job and progress other than those `seen`; None if it is gone."""
+        self._need_records("watching a job")
         keys = [job_key(self.id), progress_key(self.id)]
         while True:
             record, progress = await self._source.store.get(keys)
@@ -177,6 +179,7 @@ class Job(Generic[R_co]):
 
     async def asnapshot(self) -> Snapshot:
         """Return how the job stands, for people; raises `JobNotFound` if nothing is kept of it."""
+        self._need_records("the record of a job")
         keys = [job_key(self.id), progress_key(self.id)]
         record, progress = await self._source.store.get(keys)
         if record is None:
@@ -201,7 +204,14 @@ class Job(Generic[R_co]):
 
     async def arecord(self) -> JobRecord:
         """Return all that is kept of the job; raises `JobNotFound` if that is nothing."""
+        self._need_records("the record of a job")
+        return await self._look()
+
+    async def _look(self) -> JobRecord:
         return (await jobs.see(self._source.store, self.id)).record
+
+    def _need_records(self, feature: str) -> None:
+        require(self._source.store.capabilities, "store", feature)
 
     def why(self) -> Why:
         """Say why the job is not running; see `awhy`."""
@@ -221,6 +231,7 @@ class Job(Generic[R_co]):
         "cancelled": it was waiting, and nobody runs it. "asked": it is running, and its worker is
         told to interrupt it. "ended": it had ended before. Raises `JobNotFound`.
         """
+        self._need_records("cancelling a job")
         return await jobs.cancel(self._source.store, self.id, self._source.settings.keep_failed)
 
     def retry(self, *, delay: float | str = 0.0, succeeded: bool = False) -> None:
@@ -233,6 +244,7 @@ class Job(Generic[R_co]):
         One that succeeded only if `succeeded` asks for it. Raises `JobNotFound`, and `Refused` if
         it has not ended, or somebody was quicker.
         """
+        self._need_records("running a job again")
         job = await jobs.see(self._source.store, self.id)
         wait = seconds(delay, "delay")
         await jobs.retry(self._source.store, job, delay=wait, succeeded=succeeded)
@@ -243,6 +255,7 @@ class Job(Generic[R_co]):
 
     async def aremove(self) -> None:
         """Forget the job, which has ended, its arguments and its result; `Refused` if it has not."""
+        self._need_records("removing a job")
         await jobs.remove(self._source.store, await jobs.see(self._source.store, self.id))
 
     async def _unwrap(self, job: JobRecord) -> R_co:

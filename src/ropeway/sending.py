@@ -178,7 +178,8 @@ async def _send_unique(
     app: Source, calls: Sequence[Call[R]], alone: Sequence[Call[R]]
 ) -> list[Job[R]]:
     """Send those that must be the only ones, and then the others."""
-    require(app.store.capabilities, "recorded", "a unique call")
+    for capability in ("store", "recorded"):
+        require(app.store.capabilities, capability, "a unique call")
     ids: dict[str, str] = {}
     most, admission = app.settings.max_message, Admission(app)
     became = await send_unique(app.store, alone, most)

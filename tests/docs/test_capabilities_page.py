@@ -38,7 +38,7 @@ def of(store: str, broker: str = "") -> capabilities.Capabilities:
 
 def test_every_place_and_every_pair() -> None:
     """The table is what the code declares, line by line."""
-    rows = [row(f"`{name}`", of(name)) for name in (*STORES, "memory://")]
+    rows = [row(f"`{name}`", of(name)) for name in (*STORES, "memory://", "amqp://")]
     rows += [row(f"`{broker}` and `{store}`", of(store, broker)) for broker, store in PAIRS]
     text = pages.page(PAGE)
     head = f"| Place | {' | '.join(f'`{name}`' for name in NAMES)} |"
@@ -51,7 +51,7 @@ def test_every_place_and_every_pair() -> None:
     [
         ({"url": "sqlite:///a.db", "broker": "sqlite:///b.db"}, "a unique call"),
         ({"url": "sqlite:///a.db"}, "a send in your own transaction"),
-        ({"url": "amqp://host"}, "keeps no records"),
+        ({"url": "amqp://host"}, "a unique call"),
     ],
 )
 def test_refusals_name_the_feature_and_the_remedy(

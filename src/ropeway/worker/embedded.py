@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from ropeway import lifeline, topology
+from ropeway.capabilities import require
 from ropeway.control import bell
 from ropeway.limiting import bring_into_force
 from ropeway.message import Delivery, Kind, Outcome
@@ -113,6 +114,7 @@ class EmbeddedWorker:
         alive: int | None = None
         places: LocalPlaces | None = None
         try:
+            require(backend.capabilities, "store", "a worker inside another program")
             await backend.open()
             path = await backend.lifeline(holder)
             alive = None if path is None else lifeline.join(path)

@@ -41,6 +41,7 @@ from ropeway.worker.telling import telling
 from ropeway.worker.told import log_stacks, verbs
 from ropeway.worker.work import Loop, Work
 from ropeway.wrappers.batched import Batched
+from ropeway.wrappers.solo import Storeless
 
 T = TypeVar("T")
 
@@ -92,7 +93,7 @@ class Supervisor:
             if self._orders.stop.is_set():
                 self._in_vain = True
                 return 0
-            fleet.serve(shared)
+            fleet.serve(shared if backend.capabilities.store else Storeless(shared))
             self._greet(settings, manifest)
             self._reporter.code = manifest.code
             self._reporter.tasks = {
@@ -108,11 +109,24 @@ class Supervisor:
         await backend.open()
         self._fleet.hold(await backend.lifeline(self._holder))
         require(backend.capabilities, "shared", "a worker of several processes")
+        self._refuse_unkept(backend, manifest)
         await bring_into_force(backend, manifest.limits)
         await topology.declare(backend, manifest.exchanges, manifest.bindings, manifest.queues)
         await declaring.bring_into_force(backend, manifest.schedules, self._options.target)
         await declare_topics(backend, manifest.topics)
         await declare_subscriptions(backend, manifest.subscriptions)
+
+    def _refuse_unkept(self, backend: Backend, manifest: Manifest) -> None:
+        """Raise `Unsupported` for what the app declares and nobody would keep."""
+        declared: dict[str, Sequence[object]] = {
+            "a limit": manifest.limits,
+            "an exchange": [*manifest.exchanges, *manifest.bindings],
+            "a queue with options": manifest.queues,
+            "a schedule": manifest.schedules,
+            "a topic": [*manifest.topics, *manifest.subscriptions],
+        }
+        for what in (name for name, given in declared.items() if given):
+            require(backend.capabilities, "store", what)
 
     async def _at_work(self, backend: Backend, settings: Settings, manifest: Manifest) -> int:
         reporter, fleet = self._reporter, self._fleet

@@ -79,8 +79,11 @@ class NativePair(Paired):
             if message and answer.ok and isinstance(each.settle, Finish | Reject):
                 replies.append(_reply_to(message, each.settle))
         if replies:
-            with suppress(BackendUnavailable, Backpressure, Indeterminate, Refused):
-                await self._routing.reply(replies)
+            await self._tell(replies)
+
+    async def _tell(self, replies: Sequence[Reply]) -> None:
+        with suppress(BackendUnavailable, Backpressure, Indeterminate, Refused):
+            await self._routing.reply(replies)
 
     async def stats(self, queues: Sequence[str] | None = None, cap: int = 0) -> list[QueueStats]:
         if queues is None:
@@ -121,6 +124,7 @@ def _reply_to(message: Message, settle: Finish | Reject) -> Reply:
         to=message.headers[REPLY_TO],
         correlation=message.headers.get(CORRELATION, ""),
         job_id=message.id,
+        task=message.task,
         value=settle.value if isinstance(settle, Finish) else None,
         error=error,
     )

@@ -232,13 +232,13 @@ class Paired(Delegate):
         queues = [name.removeprefix(_QUEUE) for name in names if name.startswith(_QUEUE)]
         if not queues:
             return await self.inner.wait(names, timeout)
-        return await _first(self.inner.wait(names, timeout), self._hints(queues, timeout))
+        return await first_of(self.inner.wait(names, timeout), self._hints(queues, timeout))
 
     async def _hints(self, queues: Sequence[str], timeout: float) -> list[str]:
         return [queue_name(queue) for queue in await self.broker.wait(queues, timeout)]
 
 
-async def _first(*waits: Coroutine[Any, Any, list[str]]) -> list[str]:
+async def first_of(*waits: Coroutine[Any, Any, list[str]]) -> list[str]:
     """Return what is heard first, or nothing when all have ended without a word."""
     tasks = [asyncio.create_task(each) for each in waits]
     try:

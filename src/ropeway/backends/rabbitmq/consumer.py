@@ -38,8 +38,9 @@ class _Held(Struct):
 class Consumer:
     """Has messages of one queue of the server sent here, on a channel of its own."""
 
-    def __init__(self, line: str, arrived: Callable[[], None]) -> None:
+    def __init__(self, line: str, arrived: Callable[[], None], held_for: float = HELD) -> None:
         self.line = line
+        self._held_for = held_for
         self.ended = False
         self.touched = time.monotonic()
         self.arrived = arrived
@@ -145,7 +146,7 @@ class Consumer:
             self.touched = now
         if self._running and now - self.touched > GIVEN_BACK:
             await self.give_back([])
-        if old := [tag for tag, each in self._held.items() if now - each.since > HELD]:
+        if old := [tag for tag, each in self._held.items() if now - each.since > self._held_for]:
             self.ack(old)
 
     # -- inside ---------------------------------------------------------------------------

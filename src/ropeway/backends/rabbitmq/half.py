@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ropeway.backends.rabbitmq.address import Address
-from ropeway.backends.rabbitmq.consumer import Consumer
+from ropeway.backends.rabbitmq.consumer import HELD, Consumer
 from ropeway.backends.rabbitmq.exchanges import shape
 from ropeway.backends.rabbitmq.frames import Delivered
 from ropeway.backends.rabbitmq.letters import answer_of, dead, letter_of, line_of, message_from
+from ropeway.backends.rabbitmq.mailbox import Mailbox
 from ropeway.backends.rabbitmq.publisher import Publisher
 from ropeway.backends.rabbitmq.queues import unavailable
 from ropeway.backends.rabbitmq.session import Session
@@ -36,14 +38,17 @@ class RabbitHalf:
     """Publishes on one connection and consumes on another. Belongs to one event loop.
 
     A queue is up to three on the server, one for each kind of message that is used. What a consumer
-    is sent ahead of need stays for a second, and goes back if nobody asks for it.
+    is sent ahead of need stays for a second, and goes back if nobody asks for it. With `heard`, no
+    store has what is held, so it is held for as long as it takes; and answers are heard.
     """
 
     capabilities = Capabilities(store=False, atomic=False, search=False, recorded=False)
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, heard: Callable[[Reply], None] | None = None) -> None:
+        self._held_for = HELD if heard is None else math.inf
         self._sending, self._taking = Session(address), Session(address)
         self._publisher = Publisher(self._sending)
+        self._mailbox = None if heard is None else Mailbox(self._taking, heard)
         self._consumers: dict[str, Consumer] = {}
         self._numbers = itertools.count(1)
         self._numbered: dict[int, Consumer] = {}
@@ -62,6 +67,8 @@ class RabbitHalf:
         if self._tending is not None:
             self._tending.cancel()
             self._tending = None
+        if self._mailbox is not None:
+            await self._mailbox.close()
         for consumer in list(self._numbered.values()):
             await consumer.close()
         self._consumers.clear()
@@ -85,6 +92,11 @@ class RabbitHalf:
 
     async def reply(self, replies: Sequence[Reply]) -> None:
         await self._publisher.publish([answer_of(each) for each in replies])
+
+    async def listen(self, queue: str) -> None:
+        """Hear the answers that come to a queue, which is made; raises `BackendUnavailable`."""
+        assert self._mailbox is not None
+        await self._mailbox.open(queue)
 
     async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
         self._used.add(queue)
@@ -200,7 +212,7 @@ class RabbitHalf:
                 if queue in names:
                     event.set()
 
-        consumer = self._consumers[line] = Consumer(line, arrived)
+        consumer = self._consumers[line] = Consumer(line, arrived, self._held_for)
         number = next(self._numbers)
         self._numbered[number], self._number_of[consumer] = consumer, number
         if self._tending is None:

@@ -16,7 +16,7 @@ from ropeway.backends.rabbitmq.frames import Delivered, Letter
 from ropeway.broker_half import CORRELATION, REPLY_TO, Reply
 from ropeway.envelope import head_of, message_of
 from ropeway.ids import derived_id, new_id
-from ropeway.message import Kind, Message
+from ropeway.message import Failure, Kind, Message
 
 HEAD = "ropeway"
 """The header that holds, as JSON, the fields of a message that AMQP has no place for."""
@@ -64,6 +64,7 @@ def line_of(queue: str, kind: Kind) -> str:
 def letter_of(message: Message) -> Letter:
     """Write a message for its queue, or for its exchange if it is still to be routed."""
     headers: dict[str, Any] = dict(message.headers)
+    reply_to, correlation = headers.pop(REPLY_TO, ""), headers.pop(CORRELATION, "")
     rest = replace(message, headers={}, kind="threads", content_type="application/json")
     exchange, key, mandatory = "", line_of(message.queue, message.kind), True
     if message.mandatory is not None:
@@ -79,6 +80,8 @@ def letter_of(message: Message) -> Letter:
         type=message.task,
         content_type=message.content_type,
         headers=headers or None,
+        reply_to=reply_to,
+        correlation_id=correlation,
         body=message.body,
         mandatory=mandatory,
     )
@@ -128,9 +131,28 @@ def answer_of(reply: Reply) -> Letter:
         id=reply.job_id,
         type="succeeded" if ok else "failed",
         content_type="application/json",
+        headers={TASK: reply.task},
         correlation_id=reply.correlation,
         body=(reply.value or b"null") if ok else msgspec.json.encode(reply.error),
         mandatory=False,
+    )
+
+
+def reply_from(delivered: Delivered) -> Reply:
+    """Read the end of a job as `answer_of` writes it."""
+    known, error = delivered.properties, None
+    if known.type != "succeeded":
+        try:
+            error = msgspec.json.decode(delivered.body, type=Failure)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            error = Failure(type="Unreadable", message="the answer is none of ropeway's")
+    return Reply(
+        to=delivered.key,
+        correlation=known.correlation_id,
+        job_id=known.message_id,
+        task=str((known.headers or {}).get(TASK, "")),
+        value=None if error else delivered.body,
+        error=error,
     )
 
 

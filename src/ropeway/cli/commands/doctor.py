@@ -73,7 +73,8 @@ def _backend(settings: Settings) -> Iterator[Check]:
                 yield from postgres.examine(url)
             elif url.startswith("redis"):
                 yield from redis.examine(url)
-        yield database.queues(settings)
+        if connection.blocking().capabilities.store:
+            yield database.queues(settings)
         return
     yield Check("url", "ok", settings.where)
     yield abilities.abilities(connection.blocking().capabilities)
