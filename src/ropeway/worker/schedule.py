@@ -16,7 +16,7 @@ from ropeway.worker.patience import Patience
 POLL = 1.0
 """Seconds after which it looks by itself, for a hint may be lost."""
 
-STEP_IN, APART = 0.15, 0.025
+STEP_IN, APART = 0.15, 0.01
 """Seconds after which others do what the owner of a schedule has not done, and between two others."""
 
 _LATEST, _PAGE, _MOST_OWNERS, _MEMBERS_EVERY = 0.5, 200, 32, 5.0
