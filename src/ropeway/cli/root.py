@@ -97,6 +97,10 @@ _COMMANDS = {
         "ropeway.cli.commands.doctor:doctor",
         "Check this machine, the database and the app.",
     ),
+    "bench": (
+        "ropeway.cli.commands.bench:bench",
+        "Measure the place where jobs are kept: enqueue, roundtrip.",
+    ),
     "explain": (
         "ropeway.cli.commands.explain:explain",
         "Say what an error code means, and what to do.",
