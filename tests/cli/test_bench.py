@@ -9,12 +9,14 @@ import pytest
 
 from ropeway.cli.look import by_hand
 from ropeway.cli.measuring import measuring
+from ropeway.connect import Connection
 from ropeway.errors import Refused
 from ropeway.pauses import paused
 from ropeway.stepping import step
 from ropeway.store import Backend, Filter
 from tests.cli import support
 from tests.cli.support import call, database
+from tests.servers.valkey import Valkey
 
 
 def left(backend: Backend) -> tuple[int, list[str], list[str]]:
@@ -71,3 +73,16 @@ def test_where_nothing_is_measured(here: Path, monkeypatch: pytest.MonkeyPatch) 
     )
     monkeypatch.setenv("ROPEWAY_BROKER", "amqp://localhost")
     assert call("bench", "roundtrip").exit_code == 2
+
+
+def test_on_servers(here: Path, postgres_url: str, valkey: Valkey) -> None:
+    """The same figures by the same verbs, and as little left."""
+    for url in (postgres_url, valkey.url):
+        backend = Connection(url).blocking()
+        step(backend.open())
+        before = left(backend)
+        for what in ("enqueue", "roundtrip"):
+            found = call("bench", what, "--jobs", "40", "-u", url)
+            assert found.exit_code == 0, found.output
+        assert left(backend) == before
+        step(backend.close())
