@@ -17,9 +17,11 @@ from chaos.cluster.place import ClusterPlace
 from chaos.errors import HarnessError
 from chaos.evidence import Evidence, Setup, load
 from chaos.history import Record
+from chaos.invariants.accounts import conservation
 from chaos.invariants.finding import Finding
+from chaos.invariants.results import result_integrity
 from chaos.invariants.sends import no_acked_loss, no_ghosts
-from chaos.invariants.settles import one_settle
+from chaos.invariants.settles import fencing, one_settle
 from chaos.processes import until
 from chaos.profile import Profile
 from chaos.seeds import stream
@@ -162,7 +164,14 @@ def _connect(cluster: Cluster, host: int) -> None:
 def judge_cluster(evidence: Evidence, records: Iterable[Record]) -> Outcome:
     """Check that what was confirmed was done and settled once, and measure how long sends stood still."""
     loss, settles = no_acked_loss(evidence), one_settle(evidence)
-    findings = [loss, settles, no_ghosts(evidence)]
+    findings = [
+        loss,
+        settles,
+        no_ghosts(evidence),
+        fencing(evidence),
+        result_integrity(evidence, kept=True),
+        conservation(evidence, counted=True),
+    ]
     wrong = any(each.judgement != "valid" for each in findings)
     return Outcome(
         word="violation" if wrong else "pass",
