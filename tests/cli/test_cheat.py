@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ropeway.cli import main
+from ropeway.cli import contexts, main
 from ropeway.cli.commands.cheat import FIELDS
 from ropeway.cli.recipes import TOPICS, Recipe
 from tests.cli.support import call
@@ -35,11 +35,15 @@ def read(words: list[str]) -> None:
 @pytest.mark.parametrize(
     "recipe", [recipe for topic in TOPICS.values() for recipe in topic.recipes], ids=str
 )
-def test_every_line_can_be_read(here: Path, recipe: Recipe) -> None:
+def test_every_line_can_be_read(
+    here: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the command that it names, with all that it gives it."""
     if any(word in recipe.command for word in ("restore", "topology diff")):
         for name in ("jobs.copy", "topology.toml"):
             (here / name).touch()
+    monkeypatch.setenv("PROD_URL", "sqlite:///prod.db")
+    contexts.write(contexts.Contexts([contexts.Context(name="prod", url="env:PROD_URL")]))
     words = shlex.split(recipe.command)
     assert words.pop(0) == "ropeway"
     read(words)

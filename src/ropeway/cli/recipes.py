@@ -135,6 +135,7 @@ TOPICS = {
                 "take ids and errors into a script",
                 "ropeway jobs ls state:failed -o jsonl --fields id,error.type",
             ),
+            Recipe("watch it all on one screen", "ropeway top"),
             Recipe("see who did what by hand", "ropeway audit --limit 20"),
             Recipe("open the dashboard", "ropeway dashboard"),
         ),
@@ -147,6 +148,13 @@ TOPICS = {
             Recipe("see which tables PostgreSQL has", "ropeway db status"),
             Recipe("bring them up to date", "ropeway db migrate"),
             Recipe("see the settings, and where each comes from", "ropeway config show"),
+            Recipe(
+                "give a place a name, without its password",
+                "ropeway contexts add prod --url env:PROD_URL --protected",
+            ),
+            Recipe("look at it by that name", "ropeway -C prod status"),
+            Recipe("measure how far away it is", "ropeway -C prod bench roundtrip --confirm prod"),
+            Recipe("collect what helpers need, without secrets", "ropeway support-bundle"),
         ),
     ),
 }

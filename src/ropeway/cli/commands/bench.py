@@ -14,7 +14,7 @@ from ropeway.cli.measuring import Measured, measuring
 from ropeway.cli.shared import LISTING, Shared, options
 from ropeway.cli.table import Column
 from ropeway.config import load
-from ropeway.words import duration, often, several
+from ropeway.words import several
 
 FIELDS = ("what", "jobs", "rate", "p50", "p95", "p99")
 _COLUMNS = (
@@ -97,7 +97,13 @@ def _print(shared: Shared, found: Sequence[Measured]) -> None:
         for each in found
     ]
     rows = [
-        [each.what, str(each.jobs), often(each.rate), *map(duration, each.times)] for each in found
+        [
+            each.what,
+            str(each.jobs),
+            f"{each.rate:,.0f}/s",
+            *(f"{t * 1000:.2f}ms" for t in each.times),
+        ]
+        for each in found
     ]
     print_list(shared, FIELDS, records, lambda: Drawn(_COLUMNS, rows))
     shared.say(_IS_NOT)
