@@ -51,6 +51,14 @@ def held(x: int) -> int:
     return x
 
 @app.task
+def sized(text: str) -> int:
+    return len(text)
+
+@app.task
+def large(size: int) -> str:
+    return "x" * size
+
+@app.task
 async def outer(x: int) -> int:
     return await add.send(x, 1).aresult(20)
 """
@@ -73,6 +81,10 @@ def test_calls_and_their_answers(alone: Rig, eventually: Eventually) -> None:
     assert results(early, 20) == list(range(1, 51))
     with pytest.raises(TaskFailed, match=r"tasks\.fail.*ValueError: never"):
         tasks.fail.send().result(20)
+    with pytest.raises(TaskFailed, match="max_message"):
+        tasks.large.send(2_000_000).result(20)
+    with pytest.raises(Unsupported, match="max_message"):
+        tasks.sized.send("x" * 2_000_000)
     assert tasks.flaky.send(7).result(20) == 7
     assert alone.marks().count("flaky") == 3
     assert tasks.outer.send(4).result(20) == 5
@@ -90,7 +102,7 @@ def test_calls_and_their_answers(alone: Rig, eventually: Eventually) -> None:
     )
     assert other.stdout == b"42\n"
     url = alone.module.app.settings.url
-    eventually(lambda: depth(url, "ropeway.dead") == 1)  # what failed for good is not thrown away
+    eventually(lambda: depth(url, "ropeway.dead") == 2)  # what failed for good is not thrown away
     assert depth(url, "default") == depth(url, "default@loop") == 0
 
 
