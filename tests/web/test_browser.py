@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ropeway import Ropeway
+from tests.docs import pages
 from tests.web.browser import PROGRAM, Browser, browser
 from tests.web.support import HOSTILE, filled
 
@@ -21,6 +22,15 @@ pytestmark = [
 ]
 
 ROWS = "document.querySelectorAll('tbody tr').length"
+UPLOAD = """
+window.seen = [];
+new MutationObserver(() => seen.push(document.querySelector("progress").value))
+    .observe(document.body, { attributes: true, subtree: true, attributeFilter: ["value"] });
+const given = new DataTransfer(), input = document.querySelector("input");
+given.items.add(new File(["page\\f".repeat(20)], "book.txt"));
+input.files = given.files;
+input.dispatchEvent(new Event("change"));
+"""
 VIEW = "encodeURIComponent('/jobs?q=task:new.one')"
 PAGES = (
     "",
@@ -171,3 +181,29 @@ def test_without_scripts(chromium: Browser, served: Any) -> None:
         assert retry == "/act"
     finally:
         chromium.size(1280, 900, script=True)
+
+
+def test_the_upload_of_the_how_to_page(chromium: Browser, tmp_path: Path) -> None:
+    """The bar goes on from the upload to the job, and the page says how it ended."""
+    for block in pages.blocks(pages.page("docs/howto/show-progress.md")):
+        if block.verb == "file":
+            (tmp_path / block.value).write_text(block.text, encoding="utf-8")
+    serve = [sys.executable, "-m", "uvicorn", "shop:web", "--port", "0"]
+    work = [sys.executable, "-m", "ropeway", "worker", "tasks:app", "--children", "1"]
+    quiet: dict[str, Any] = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(serve, **quiet) as shop, subprocess.Popen(work, **quiet) as worker:
+        try:
+            assert shop.stderr is not None
+            said = next(line for line in shop.stderr if "running on" in line)
+            link = said.partition("running on ")[2].split()[0]
+            chromium.size(1280, 900)
+            chromium.go(link)
+            chromium.run(UPLOAD)
+            chromium.until("document.querySelector('output').value === 'succeeded'")
+            assert chromium.run("document.querySelector('progress').value") == 1
+            assert chromium.run("seen.some(each => each > 0.5 && each < 1)")
+        finally:
+            worker.terminate()
+            shop.terminate()
+            worker.communicate()
+            shop.communicate()
