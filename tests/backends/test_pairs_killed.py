@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -112,16 +112,16 @@ class SteppedHalf(Half):
 class Servers:
     """Makes clients of one pair of servers, and knows what they have ended."""
 
-    def __init__(self, broker: Valkey, store: str, folder: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, broker: Valkey, store: str, folder: Path) -> None:
         self._broker = f"{broker.url}?namespace={new_id()}"
-        self._store, self._folder, self._stack = store, folder, stack
+        self._store, self._folder = store, folder
         self.ends: Counter[str] = Counter()
 
-    def client(self, fuse: Fuse) -> Paired:
-        """Connect anew, as another process does."""
+    def client(self, fuse: Fuse, stack: AsyncExitStack) -> Paired:
+        """Connect anew, as another process does, until the stack is left."""
         broker, store = self._redis(self._broker), self._made()
         for each in broker, store:
-            self._stack.push_async_callback(each.close)
+            stack.push_async_callback(each.close)
         return Paired(SteppedHalf(broker, fuse), SteppedStore(store, fuse, self.ends))
 
     def _made(self) -> Backend:
@@ -137,15 +137,12 @@ class Servers:
 
 
 @pytest.fixture(params=["postgresql", "redis", "sqlite"])
-async def servers(
-    request: pytest.FixtureRequest, valkey: Valkey, tmp_path: Path
-) -> AsyncIterator[Servers]:
+def servers(request: pytest.FixtureRequest, valkey: Valkey, tmp_path: Path) -> Servers:
     """Return a pair with Redis as the broker, and each kind of store."""
     stores = {"sqlite": "", "redis": f"{valkey.url}?namespace={new_id()}"}
     kind: str = request.param
     store = stores[kind] if kind in stores else request.getfixturevalue("postgres_url")
-    async with AsyncExitStack() as stack:
-        yield Servers(valkey, store, tmp_path, stack)
+    return Servers(valkey, store, tmp_path)
 
 
 async def _live(pair: Paired, first: Message, *, to_the_end: bool = False) -> None:
@@ -188,14 +185,15 @@ async def _killed_at(servers: Servers, step: int, body: bytes) -> str:
     """Kill a client at one step; another one goes on. Returns the name of the step."""
     first = Message(id=new_id(), task="t", queue=f"q{step}", body=body)
     fuse = Fuse(step)
-    with suppress(Killed):
-        await _live(servers.client(fuse), first)
-    pair = servers.client(Fuse())
-    async with asyncio.timeout(30):
-        await _live(pair, first, to_the_end=True)
-    for job_id in first.id, f"{first.id}+":
-        assert (await job(pair, job_id)).state == "succeeded"
-        assert servers.ends[job_id] == 1, f"killed at step {step}, {fuse.steps[-1]}"
+    async with AsyncExitStack() as stack:
+        with suppress(Killed):
+            await _live(servers.client(fuse, stack), first)
+        pair = servers.client(Fuse(), stack)
+        async with asyncio.timeout(30):
+            await _live(pair, first, to_the_end=True)
+        for job_id in first.id, f"{first.id}+":
+            assert (await job(pair, job_id)).state == "succeeded"
+            assert servers.ends[job_id] == 1, f"killed at step {step}, {fuse.steps[-1]}"
     return fuse.steps[-1]
 
 
@@ -205,21 +203,22 @@ async def test_a_kill_at_each_step(
 ) -> None:
     """Settled once, followed once; what is left in the broker goes, and nothing stays owed."""
     whole = Fuse()
-    pair = servers.client(whole)
-    await _live(pair, Message(id=new_id(), task="t", queue="q0", body=body))
-    assert set(whole.steps) >= STEPS
-    few, places = asyncio.Semaphore(_AT_ONCE), list[str]()
+    async with AsyncExitStack() as stack:
+        pair = servers.client(whole, stack)
+        await _live(pair, Message(id=new_id(), task="t", queue="q0", body=body))
+        assert set(whole.steps) >= STEPS
+        few, places = asyncio.Semaphore(_AT_ONCE), list[str]()
 
-    async def one(step: int) -> None:
-        async with few:
-            places.append(await _killed_at(servers, step, body))
+        async def one(step: int) -> None:
+            async with few:
+                places.append(await _killed_at(servers, step, body))
 
-    async with asyncio.TaskGroup() as group:
-        for step in range(1, len(whole.steps) + 1):
-            group.create_task(one(step))
-    assert set(places) >= STEPS
-    jobs = (await pair.search(Filter(), limit=1_000)).jobs
-    assert len(jobs) == 2 * (len(whole.steps) + 1)
-    assert await pair.scan(OWED) == []
-    heads = await pair.scan(HEADS, limit=1_000)
-    assert bool(heads) == (body is LARGE)
+        async with asyncio.TaskGroup() as group:
+            for step in range(1, len(whole.steps) + 1):
+                group.create_task(one(step))
+        assert set(places) >= STEPS
+        jobs = (await pair.search(Filter(), limit=1_000)).jobs
+        assert len(jobs) == 2 * (len(whole.steps) + 1)
+        assert await pair.scan(OWED) == []
+        heads = await pair.scan(HEADS, limit=1_000)
+        assert bool(heads) == (body is LARGE)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pika
 import pytest
 
-from ropeway.backends.rabbitmq import RabbitHalf, consumer, parse
+from ropeway.backends.rabbitmq import RabbitHalf, parse
+from ropeway.backends.rabbitmq import half as rabbit_half
 from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
 from ropeway.testing.conformance.steps import ids
 from tests.backends.rabbitmq_rig import all_of, plain, some
@@ -230,7 +231,7 @@ async def test_what_is_held_for_long_is_acknowledged(
     make: Make, rabbitmq: RabbitMQ, aeventually: AsyncEventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the server ends the connection of who holds it: the store has it."""
-    monkeypatch.setattr(consumer, "HELD", 0.0)
+    monkeypatch.setattr(rabbit_half, "HELD", 0.0)
     half, other, sent = make(rabbitmq.url), make(rabbitmq.url), some(2)
     queue = sent[0].queue
     await half.publish(sent)

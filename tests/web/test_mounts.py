@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 from django.conf import empty, settings  # type: ignore[import-untyped]  # it has none
 from django.core.wsgi import get_wsgi_application  # type: ignore[import-untyped]  # it has none
+from django.db import connections  # type: ignore[import-untyped]  # it has none
 from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]  # it has none
 from django.urls import path as at_path  # type: ignore[import-untyped]  # it has none
 from fastapi import FastAPI
@@ -114,6 +115,11 @@ def no_settings() -> Iterator[None]:
     before, lazy._wrapped = lazy._wrapped, empty
     yield
     lazy._wrapped = before
+    # What it made of the settings it saw first would stay for those who come later.
+    connections._settings = None
+    vars(connections).pop("settings", None)
+    with suppress(AttributeError):
+        del connections["default"]
 
 
 @pytest.mark.parametrize("name", HOSTS)
