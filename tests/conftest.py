@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, overload
+from unittest import mock
 
 import pytest
 
@@ -94,6 +95,13 @@ _MARK = "PYTEST_PROCESS_MARK"
 _PROC = Path("/proc")
 _STAY = (b"multiprocessing.resource_tracker", b"multiprocessing.forkserver")  # by design
 _GRACE = 2.0
+
+
+@pytest.fixture(autouse=True)
+def variables_stay() -> Iterator[None]:
+    """Take back what a test, or a command that it calls in this process, sets for those it starts."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(autouse=True)
