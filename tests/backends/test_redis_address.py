@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ropeway.backends.redis.address import Address, Host, Login, Tls, parse
+from ropeway.backends.redis.address import Address, parse
 from ropeway.backends.redis.dialling import refuse_unusable
 from ropeway.errors import BackendUnavailable, ConfigError
+from ropeway.locations import Host, Login, Tls
 
 GOOD = {
     "redis://": Address(kind="server", hosts=(Host("localhost", 6379),)),

@@ -11,11 +11,11 @@ from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
 from ropeway.backends.rabbitmq import parse
-from ropeway.backends.rabbitmq.address import Host
 from ropeway.backends.rabbitmq.frames import Broken, Delivered, Letter, Properties, Reader, publish
 from ropeway.backends.rabbitmq.letters import UNREADABLE, letter_of, message_from
 from ropeway.errors import ConfigError
 from ropeway.ids import derived_id
+from ropeway.locations import Host
 from ropeway.message import KINDS, Message, Terms
 from ropeway.retry import RetryPolicy
 

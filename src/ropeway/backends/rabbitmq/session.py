@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 
-from ropeway.backends.rabbitmq.address import Address, tls_context
+from ropeway.backends.rabbitmq.address import Address
 from ropeway.backends.rabbitmq.wire import Wire, connect
 from ropeway.errors import BackendUnavailable
+from ropeway.locations import tls_context
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 """Seconds between two tries to connect; about that, so that not all clients come at once."""

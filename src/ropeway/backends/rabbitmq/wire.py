@@ -12,7 +12,7 @@ from typing import Any
 from pamqp import commands
 from pamqp.base import Frame
 
-from ropeway.backends.rabbitmq.address import Address, Host
+from ropeway.backends.rabbitmq.address import Address
 from ropeway.backends.rabbitmq.frames import (
     GREETING,
     HEARTBEAT,
@@ -21,7 +21,8 @@ from ropeway.backends.rabbitmq.frames import (
     Reader,
     method,
 )
-from ropeway.errors import BackendUnavailable, is_unknown_host
+from ropeway.errors import BackendUnavailable
+from ropeway.locations import Host, reason, unreachable
 from ropeway.version import __version__
 
 Hear = Callable[[Event], None]
@@ -304,7 +305,7 @@ async def connect(address: Address, host: Host, tls: ssl.SSLContext | None) -> W
     except (OSError, ValueError, Lost) as error:
         if wire is not None:
             wire.end("it could not be entered")
-        raise unreachable(address, host, error) from None
+        raise shut_out(address, host, error) from None
     except asyncio.CancelledError:
         if wire is not None:
             wire.end("nobody waits for it")
@@ -318,14 +319,8 @@ async def connect(address: Address, host: Host, tls: ssl.SSLContext | None) -> W
     return wire
 
 
-def unreachable(address: Address, host: Host, error: BaseException) -> BackendUnavailable:
-    """Return what to raise when no connection to `host` can be made."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return BackendUnavailable(
-            f"the RabbitMQ server {host} has a certificate that cannot be trusted: "
-            f"{error.verify_message}",
-            hint="name the authority that signed the server's certificate: ca=/path/ca.pem",
-        )
+def shut_out(address: Address, host: Host, error: BaseException) -> BackendUnavailable:
+    """Return what to raise when `host` cannot be reached, or does not let this client in."""
     told = str(error)
     if isinstance(error, Lost) and "403" in told:
         return BackendUnavailable(
@@ -337,21 +332,4 @@ def unreachable(address: Address, host: Host, error: BaseException) -> BackendUn
             f"the RabbitMQ server {host} has no virtual host {address.vhost!r} for this user",
             hint="rabbitmqctl list_vhosts; rabbitmqctl set_permissions; %2F in a URL is a slash",
         )
-    return BackendUnavailable(
-        f"the RabbitMQ server {host} cannot be reached: {reason(error)}",
-        hint="is it running, and does the URL name it?",
-        away=not isinstance(error, ssl.SSLError) and not is_unknown_host(error),
-    )
-
-
-def reason(error: BaseException) -> str:
-    """Say in a few words what an error of the system is about."""
-    if isinstance(error, ssl.SSLError):
-        return str(error.reason or error).lower().replace("_", " ")
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, socket.gaierror):
-        return "its name is not known"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+    return unreachable("RabbitMQ", host, error)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ropeway.backends.redis import blocking_wire
-from ropeway.backends.redis.address import Address, Host
+from ropeway.backends.redis.address import Address
 from ropeway.backends.redis.blocking_ear import BlockingEar
 from ropeway.backends.redis.blocking_wire import BlockingWire
 from ropeway.backends.redis.dialling import Dialler, Word
@@ -15,7 +15,8 @@ from ropeway.backends.redis.forks import every_link
 from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Runner, RunOf
 from ropeway.backends.redis.script import Script
-from ropeway.backends.redis.wire import Wire, tls_context
+from ropeway.backends.redis.wire import Wire
+from ropeway.locations import Host, tls_context
 from ropeway.stepping import step
 
 _KEPT = 16

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import hiredis
 
-from ropeway.backends.redis.address import Host
 from ropeway.backends.redis.looped_wire import tune
-from ropeway.backends.redis.wire import Lost, Reply, reason, unreachable
+from ropeway.backends.redis.wire import Lost, Reply
+from ropeway.locations import Host, reason, unreachable
 
 _NOTHING = object()
 _TIMEVAL = struct.Struct("@ll")
@@ -154,7 +154,7 @@ def connect(host: Host, tls: ssl.SSLContext | None, timeout: float) -> socket.so
     except (OSError, ValueError) as error:
         if connected is not None:
             connected.close()
-        raise unreachable(host, error) from None
+        raise unreachable("Redis", host, error) from None
     return connected
 
 

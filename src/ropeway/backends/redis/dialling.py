@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import hiredis
 
 from ropeway.backends.redis import guards
-from ropeway.backends.redis.address import Address, Host, Login, Tls
+from ropeway.backends.redis.address import Address
 from ropeway.backends.redis.names import slot
 from ropeway.backends.redis.refusals import refusal
 from ropeway.backends.redis.wire import Lost, Reply, Wire
 from ropeway.errors import BackendUnavailable
+from ropeway.locations import Host, Login, Tls
 
 W = TypeVar("W", bound=Wire)
 Connect = Callable[[Host, float], Awaitable[W]]

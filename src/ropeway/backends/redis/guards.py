@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from ropeway.backends.redis.address import Address, Host
+from ropeway.backends.redis.address import Address
 from ropeway.errors import BackendUnavailable
+from ropeway.locations import Host
 
 _logger = logging.getLogger("ropeway")
 _warned: set[Host] = set()

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ropeway.backends.redis.address import Address, Host
+from ropeway.backends.redis.address import Address
 from ropeway.backends.redis.dialling import Dialler, Word
 from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Runner, RunOf
 from ropeway.backends.redis.looped_ear import LoopedEar
 from ropeway.backends.redis.looped_wire import LoopedWire, connect
 from ropeway.backends.redis.script import Script
-from ropeway.backends.redis.wire import Pushed, tls_context
+from ropeway.backends.redis.wire import Pushed
+from ropeway.locations import Host, tls_context
 
 
 class LoopedLink:

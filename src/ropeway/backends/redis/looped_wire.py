@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import hiredis
 
-from ropeway.backends.redis.address import Host
-from ropeway.backends.redis.wire import Lost, Pushed, Reply, reason, unreachable
+from ropeway.backends.redis.wire import Lost, Pushed, Reply
+from ropeway.locations import Host, reason, unreachable
 
 _NOTHING = object()
 
@@ -149,7 +149,7 @@ async def connect(
                 return wire
             transport, wire = await loop.create_connection(made, host.name, host.port, ssl=tls)
     except (OSError, ValueError) as error:
-        raise unreachable(host, error) from None
+        raise unreachable("Redis", host, error) from None
     tune(transport.get_extra_info("socket"))
     return wire
 
