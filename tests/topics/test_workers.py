@@ -114,8 +114,7 @@ def test_a_zombie_does_not_move_the_cursor(rig: Rig) -> None:
         async def handle(event: int):
             witness(str(event))
             if event == 1:
-                while not gate():
-                    await asyncio.sleep(0.01)
+                await ahold()
     """)
     module.app.topics.declare()
     first = rig.worker()
@@ -234,8 +233,7 @@ def test_what_takes_long_holds_up_nothing_but_its_key(rig: Rig) -> None:
         async def handle(event: int):
             witness(str(event))
             if event == 0:
-                while not gate():
-                    await asyncio.sleep(0.01)
+                await ahold()
     """)
     module.topic.publish_many(range(300))
     worker: Worker = rig.worker()

@@ -67,7 +67,7 @@ def pending(version: int) -> list[Step]:
 
 async def version(connection: Connection, schema: str) -> Version:
     """Look which schema there is."""
-    # Not by `to_regclass`: it may go by what this session has seen before it waited for a lock.
+    # Not by `to_regclass`: it may go by what this connection has seen before it waited for a lock.
     if not await connection.fetchval(_HAS_META, schema):
         return Version(0, 0)
     rows = await connection.fetch(f"select key, value from {schema}.meta")

@@ -157,14 +157,27 @@ create table wake (
 create index waking on wake (queue, kind, at);
 create index waking_for on wake (name);
 
--- Adds messages without keys and limits; returns the ids of those that are known already. What has
--- finished since the insert began is seen by the second statement alone, which has a new snapshot.
+-- Of ids of which the fresh ones were just added, returns those that are known already. What has
+-- finished since the insert began is seen here alone, by a new snapshot, and taken back.
+create function known_of(ids text[], fresh text[]) returns text[] language plpgsql as $$
+declare
+    ended text[];
+begin
+    select array_agg(finished.id) into ended from finished where finished.id = any (fresh);
+    if ended is null and cardinality(fresh) = cardinality(ids) then
+        return '{}';
+    end if;
+    delete from job where job.id = any (ended);
+    return array(select i from unnest(ids) i
+        where i <> all (coalesce(fresh, '{}')) or i = any (coalesce(ended, '{}')));
+end $$;
+
+-- Adds messages without keys and limits; returns the ids of those that are known already.
 create function publish(ids text[], tasks text[], queues text[], bands smallint[], kinds smallint[],
     dues float8[], delays float8[], expiries float8[], withins float8[], heads bytea[],
     bodies bytea[]) returns text[] language plpgsql as $$
 declare
     fresh text[];
-    ended text[];
     at constant float8 := clock();
 begin
     with added as (
@@ -179,13 +192,7 @@ begin
         on conflict (id) do nothing
         returning job.id)
     select array_agg(added.id) into fresh from added;
-    select array_agg(finished.id) into ended from finished where finished.id = any (fresh);
-    if ended is null and cardinality(fresh) = cardinality(ids) then
-        return '{}';
-    end if;
-    delete from job where job.id = any (ended);
-    return array(select i from unnest(ids) i
-        where i <> all (coalesce(fresh, '{}')) or i = any (coalesce(ended, '{}')));
+    return known_of(ids, fresh);
 end $$;
 
 -- The same for messages that differ in nothing but their ids and bodies, as most that are sent do.
@@ -194,7 +201,6 @@ create function publish_alike(ids text[], bodies bytea[], task text, queue text,
     returns text[] language plpgsql as $$
 declare
     fresh text[];
-    ended text[];
     at constant float8 := clock();
     placed constant float8 := coalesce(due, at + delay);
     ends constant float8 :=
@@ -210,13 +216,7 @@ begin
         on conflict (id) do nothing
         returning job.id)
     select array_agg(added.id) into fresh from added;
-    select array_agg(finished.id) into ended from finished where finished.id = any (fresh);
-    if ended is null and cardinality(fresh) = cardinality(ids) then
-        return '{}';
-    end if;
-    delete from job where job.id = any (ended);
-    return array(select i from unnest(ids) i
-        where i <> all (coalesce(fresh, '{}')) or i = any (coalesce(ended, '{}')));
+    return known_of(ids, fresh);
 end $$;
 
 -- The former as a transaction of its own, and then, when that is on the disk, tells those who wait. So

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import click
@@ -15,7 +16,7 @@ from ropeway.cli.output import print_json, print_lines
 from ropeway.cli.shared import LISTING, LOOKING, Shared, a_duration, options
 from ropeway.cli.table import Cell, Column
 from ropeway.errors import Refused, RunFailed
-from ropeway.operate.runs import FIELDS, summary, whole
+from ropeway.operate.runs import FIELDS, OnRuns, summary, whole
 from ropeway.operate.source import Source
 from ropeway.runs.drawing import ascii_lines, dot_lines, mermaid_lines, progress_line
 from ropeway.runs.handle import Graph, Run
@@ -117,9 +118,8 @@ def watch(shared: Shared, run: str, timeout: float | None) -> None:
 @click.pass_obj
 def retry(shared: Shared, run: str, from_node: str | None) -> None:
     """Have a run that has ended go on from what failed; what succeeded does not run again."""
-    with changing() as backend:
-        found = step(find(backend, run)).id
-        step(by_hand(backend).runs.retry(found, from_node))
+    with _steering(run) as (runs, found):
+        step(runs.retry(found, from_node))
     shared.say(f"run {found} goes on")
 
 
@@ -129,9 +129,8 @@ def retry(shared: Shared, run: str, from_node: str | None) -> None:
 @click.pass_obj
 def cancel(shared: Shared, run: str) -> None:
     """Cancel a run: what waits never runs, what runs is interrupted."""
-    with changing() as backend:
-        found = step(find(backend, run)).id
-        if step(by_hand(backend).runs.cancel(found)) == "ended":
+    with _steering(run) as (runs, found):
+        if step(runs.cancel(found)) == "ended":
             raise Refused(f"run {found} had ended before")
     shared.say(f"run {found} is cancelled")
 
@@ -142,9 +141,8 @@ def cancel(shared: Shared, run: str) -> None:
 @click.pass_obj
 def pause(shared: Shared, run: str) -> None:
     """Have no further node of a run begin; what runs goes on."""
-    with changing() as backend:
-        found = step(find(backend, run)).id
-        if not step(by_hand(backend).runs.pause(found)):
+    with _steering(run) as (runs, found):
+        if not step(runs.pause(found)):
             raise Refused(f"run {found} is not running")
     shared.say(f"run {found} is paused")
 
@@ -155,9 +153,8 @@ def pause(shared: Shared, run: str) -> None:
 @click.pass_obj
 def resume(shared: Shared, run: str) -> None:
     """Have a paused run go on."""
-    with changing() as backend:
-        found = step(find(backend, run)).id
-        if not step(by_hand(backend).runs.resume(found)):
+    with _steering(run) as (runs, found):
+        if not step(runs.resume(found)):
             raise Refused(f"run {found} is not paused")
     shared.say(f"run {found} goes on")
 
@@ -170,10 +167,16 @@ def resume(shared: Shared, run: str) -> None:
 @click.pass_obj
 def signal(shared: Shared, run: str, name: str, value: str) -> None:
     """Tell a run the VALUE that it waits for by NAME: JSON, or else text; true if it is left out."""
-    with changing() as backend:
-        found = step(find(backend, run)).id
-        step(by_hand(backend).runs.signal(found, name, _value(value)))
+    with _steering(run) as (runs, found):
+        step(runs.signal(found, name, _value(value)))
     shared.say(f"run {found} was told {name}")
+
+
+@contextmanager
+def _steering(start: str) -> Iterator[tuple[OnRuns, str]]:
+    """Give what changes runs on record, and the id of the run that is meant."""
+    with changing() as backend:
+        yield by_hand(backend).runs, step(find(backend, start)).id
 
 
 def _handle(backend: Backend, start: str) -> Run[Any]:
