@@ -42,6 +42,9 @@ Execute = Callable[..., Any]
 _logger = logging.getLogger("ropeway")
 
 _FEW = 4
+_PAGE = 200
+"""Records that are read in less time than it takes to hand that to another thread and back."""
+
 _SHORTEST_WAIT = 0.005
 _STEP = 300
 """Jobs removed in one transaction: more than a transaction settles, so that they never pile up."""
@@ -207,9 +210,13 @@ class SqliteBackend:
 
     async def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[Record]:
         now = self.database.clock.now()
-        return await self._transport.read(
-            self.database.read, lambda execute: records.scan(execute, prefix, after, limit, now)
-        )
+
+        def look(execute: Execute) -> list[Record]:
+            return records.scan(execute, prefix, after, limit, now)
+
+        if limit <= _PAGE:
+            return self.database.read(look)  # where it is asked, as for `get`
+        return await self._transport.read(self.database.read, look)
 
     async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
         return await self._transport.read(
