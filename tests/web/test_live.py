@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from ropeway import Ropeway
+from ropeway.store import Backend, Filter
 from ropeway.web import live as module
+from ropeway.web.counts import Counts
 from ropeway.web.live import Live
 from ropeway.web.sampler import KEPT, Sampler
 from tests.conftest import AsyncEventually
@@ -82,3 +84,30 @@ async def test_the_sampler_is_bounded_and_rests() -> None:
     assert sampler._task is not None
     await sampler.close()
     assert sampler._task.done()
+
+
+async def test_what_fails_behind_the_pages_is_met_by_whoever_asks_next(
+    aeventually: AsyncEventually,
+) -> None:
+    """A sampler, or a count, that a process's end overtakes leaves no failed task behind."""
+    app, broken = Ropeway("memory://"), False
+
+    def store() -> Backend:
+        if broken:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        return app.store
+
+    sampler, counts = Sampler(store, every=0.001), Counts(store)
+    await sampler.facts()
+    broken = True
+    watching = sampler._task
+    assert watching is not None
+    await aeventually(watching.done)
+    assert watching.exception() is None
+    with pytest.raises(RuntimeError):
+        await sampler.facts()
+    assert await counts.of("", [Filter()]) == [None]
+    counting = counts._kept[""].task
+    assert counting is not None
+    assert counting.exception() is None
+    await app.aclose()

@@ -68,8 +68,8 @@ class Counts:
         try:
             for at, which in enumerate(filters):
                 kept.counts[at] = await self._store().count(which, CAP)
-        except RopewayError:
-            pass  # the page says what is wrong
+        except (RopewayError, RuntimeError):
+            pass  # the page says what is wrong; the latter is a process that ends
         took = time.monotonic() - begun
         kept.until = begun + max(KEPT, took * _SHARE)
 

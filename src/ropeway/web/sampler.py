@@ -55,6 +55,9 @@ class Sampler:
                 await self._look()
             except RopewayError:
                 self._facts = None  # who asks next is told what is wrong
+            except Exception:  # noqa: BLE001  # a process that ends, say: whoever asks next meets it
+                self._facts = None
+                return
 
     async def _look(self) -> None:
         facts = await gather(self._store(), CAP)

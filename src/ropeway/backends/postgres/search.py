@@ -13,14 +13,12 @@ from ropeway.backends.postgres.rows import job_of
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.envelope import NUMBERS, STATES
+from ropeway.pace import Pace
 from ropeway.states import State
 from ropeway.store import Cause, Causes, Count, Filter, Found, id_range
 
-MOMENT = 0.05
+MOMENT = 0.02
 """Seconds after which a look that has to examine job by job is stopped."""
-
-CHUNK = 5_000
-"""Jobs that are examined between two looks at the clock."""
 
 FEW = 5_000
 """If no more wait, all of them are looked at, rather than all open jobs searched for them."""
@@ -75,7 +73,7 @@ async def count(connection: Connection, which: Filter, cap: int) -> Count:
 
 async def causes(connection: Connection, which: Filter, limit: int) -> Causes:
     """Group what did not succeed by state and cause, as far as a few moments go."""
-    deadline = time.monotonic() + 3 * MOMENT
+    deadline = time.monotonic() + 7 * MOMENT
     found: list[Cause] = []
     whole = True
     for state, cause in await _known_causes(connection, which):
@@ -164,19 +162,19 @@ async def _walk(
     moment: float,
 ) -> _Ids:
     """Go one way from the newest on, step by step, until `moment` is over."""
-    deadline = time.monotonic() + moment
+    pace = Pace(moment)
     more = way.more[1:]  # a state is among what every search takes
     ids: list[str] = []
     examined = 0
     while True:
         floor = None
         if way.far is not None:
-            floor = await connection.fetchval(SQL[way.far], low, high, CHUNK - 1, *way.more)
+            floor = await connection.fetchval(SQL[way.far], low, high, pace.step - 1, *way.more)
         wanted = (floor or low, high, way.state, which.task, which.queue, limit - len(ids))
         ids += [row[0] for row in await connection.fetch(SQL[way.search], *wanted, *more)]
         if floor is None or len(ids) >= limit:
             return _Ids(ids)
-        examined += CHUNK
+        examined += pace.step
         high = floor
-        if time.monotonic() >= deadline:
+        if pace.over():
             return _Ids(ids, floor, examined)

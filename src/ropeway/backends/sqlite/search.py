@@ -11,16 +11,14 @@ from msgspec import Struct
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.rows import job_of
 from ropeway.envelope import NUMBERS
+from ropeway.pace import Pace
 from ropeway.states import State
 from ropeway.store import Cause, Causes, Count, Filter, Found, id_range
 
 Execute = Callable[..., Any]
 
-MOMENT = 0.05
+MOMENT = 0.02
 """Seconds after which a look that has to examine job by job is stopped."""
-
-CHUNK = 5_000
-"""Jobs that are examined between two looks at the clock."""
 
 FEW = 5_000
 """If no more wait, all of them are looked at, rather than all jobs searched for them."""
@@ -78,7 +76,7 @@ def count(execute: Execute, which: Filter, cap: int) -> Count:
 
 def causes(execute: Execute, which: Filter, limit: int) -> Causes:
     """Group what did not succeed by state and cause, as far as a few moments go."""
-    deadline = time.monotonic() + 3 * MOMENT
+    deadline = time.monotonic() + 7 * MOMENT
     found: list[Cause] = []
     whole = True
     for state, cause in _known_causes(execute, which):
@@ -158,17 +156,17 @@ def _by_cause(which: Filter, state: State, cause: str | None) -> _Way:
 
 def _walk(execute: Execute, way: _Way, low: str, high: str, limit: int, moment: float) -> _Ids:
     """Go one way from the newest on, step by step, until `moment` is over."""
-    deadline = time.monotonic() + moment
+    pace = Pace(moment)
     ids: list[str] = []
     examined = 0
     while True:
-        floor = way.far and execute(way.far, (*way.before, low, high, CHUNK - 1)).get
+        floor = way.far and execute(way.far, (*way.before, low, high, pace.step - 1)).get
         bottom = floor or low
         wanted = (*way.before, bottom, high, *way.after, limit - len(ids))
         ids += [row[0] for row in execute(way.search, wanted)]
         if floor is None or len(ids) >= limit:
             return _Ids(ids)
-        examined += CHUNK
+        examined += pace.step
         high = floor
-        if time.monotonic() >= deadline:
+        if pace.over():
             return _Ids(ids, floor, examined)
