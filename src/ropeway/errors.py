@@ -323,6 +323,25 @@ class Unsafe(ConfigError):
     code = "RW-503"
 
 
+class BadRole(ConfigError):
+    """What somebody may do is not said in a way that can be understood."""
+
+    code = "RW-504"
+
+
+class LoginRefused(Forbidden):
+    """Somebody came back from a provider of logins, and is not let in: what it said does not hold."""
+
+    code = "RW-505"
+
+
+class ProviderAway(RopewayError):
+    """The provider of logins does not answer, or answers what is no OpenID Connect."""
+
+    code = "RW-506"
+    exit_code = 7
+
+
 class Stuck(RopewayError):
     """A test waits for what cannot come."""
 

@@ -8,10 +8,10 @@ import pytest
 
 from ropeway import Ropeway
 from ropeway.config import load
-from ropeway.errors import JobNotFound
+from ropeway.errors import BadRole, JobNotFound
 from ropeway.operate.audit import Entry, entries, noted
 from ropeway.operate.operator import Operator
-from ropeway.operate.roles import ACTIONS, NEEDS, ROLES, allows
+from ropeway.operate.roles import ACTIONS, NEEDS, ROLES, allows, rights
 from ropeway.store import Backend
 
 
@@ -96,8 +96,33 @@ async def test_run_now_and_its_preview(store: Backend) -> None:
 def test_each_action_needs_a_role() -> None:
     """Nobody who only looks can act, and an admin can do everything."""
     assert set(NEEDS) == set(ACTIONS)
-    assert not any(allows("view", action) for action in ACTIONS)
+    assert [action for action in ACTIONS if allows("view", action)] == ["jobs.payload"]
     assert all(allows("admin", action) for action in ACTIONS)
     losing = {"jobs.remove", "jobs.edit", "queues.purge", "workers.stop"}
     assert not any(allows("operate", action) for action in ACTIONS if action in losing)
     assert ROLES == ("view", "operate", "admin")
+
+
+@pytest.mark.parametrize(
+    ("role", "with_it", "without_it"),
+    [
+        ("view+jobs.retry", {"jobs.retry", "jobs.payload"}, {"jobs.cancel", "audit.view"}),
+        ("operate-workflows.*", {"jobs.retry", "audit.view"}, {"workflows.signal"}),
+        ("view + queues.* - queues.purge", {"queues.pause"}, {"queues.purge", "jobs.retry"}),
+        ("view-*+audit.view", {"audit.view"}, {"jobs.payload", "jobs.retry"}),
+        ("admin-*", set(), set(ACTIONS)),
+    ],
+)
+def test_more_or_fewer_rights_than_a_role_has(
+    role: str, with_it: set[str], without_it: set[str]
+) -> None:
+    """They are named after it, each or by a pattern; what comes later counts more."""
+    assert with_it <= rights(role)
+    assert not without_it & rights(role)
+
+
+@pytest.mark.parametrize("role", ["", "root", "view+", "view+job.retry", "view-queues.*s", "+view"])
+def test_what_is_no_role_is_refused(role: str) -> None:
+    """A misspelt right is not one that nobody has, but an error that says so."""
+    with pytest.raises(BadRole, match=r"is no (role|action)"):
+        rights(role)

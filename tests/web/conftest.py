@@ -8,7 +8,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from ropeway import Ropeway
-from ropeway.operate.roles import Role
 from ropeway.web import Dashboard, Grant
 from tests.web.support import HOSTILE, filled
 
@@ -33,7 +32,7 @@ def look(app: Ropeway) -> Iterator[Look]:
     opened: list[TestClient] = []
 
     def make(
-        role: Role | None = "admin", *, prefix: str = "", read_only: bool = False
+        role: str | None = "admin", *, prefix: str = "", read_only: bool = False
     ) -> TestClient:
         dashboard = Dashboard(
             app,

@@ -164,9 +164,10 @@ def test_the_file_of_users(tmp_path: Path, file: UserFile) -> None:
     assert "s3cret" not in file.path.read_text()
     with pytest.raises(ConfigError, match="no name"):
         file.put("a:b", "view", "x")
-    file.path.write_text("ann:root:scrypt$a$b\n")
-    with pytest.raises(ConfigError, match="is no user"):
-        UserFile(file.path).users()
+    for line, told in (("ann:root:scrypt$a$b", "ann has a wrong role"), ("ann:view", "is no user")):
+        file.path.write_text(f"{line}\n")
+        with pytest.raises(ConfigError, match=told):
+            UserFile(file.path).users()
     assert UserFile(tmp_path / "none").users() == {}
 
 

@@ -7,14 +7,15 @@ from starlette.testclient import TestClient
 
 from ropeway import Ropeway
 from ropeway.operate.audit import entries
-from ropeway.operate.roles import ACTIONS, ROLES, Role, allows
+from ropeway.operate.roles import ACTIONS, LOOKS, ROLES, allows
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.web.acting import HERE
 from tests.web.conftest import Look
 from tests.web.support import Read
 
-DEEDS = [action for action in ACTIONS if action != "audit.view"]
+DEEDS = [action for action in ACTIONS if action not in LOOKS]
+NAMED = ("view+jobs.retry+queues.*-queues.purge", "operate-jobs.*", "admin-workers.*-audit.view")
 FORMS: dict[str, dict[str, str]] = {
     "jobs.retry": {"target": "failed"},
     "jobs.cancel": {"target": "queued"},
@@ -46,8 +47,8 @@ def told(client: TestClient) -> str:
     return client.get("/about").text.partition('<div id="page">')[0].rpartition("<main")[2]
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_roles(app: Ropeway, look: Look, sent: dict[str, str], role: Role) -> None:
+@pytest.mark.parametrize("role", [*ROLES, *NAMED])
+def test_roles(app: Ropeway, look: Look, sent: dict[str, str], role: str) -> None:
     """Every action as every role: it is refused by the server, not by a button that is not there."""
     client, store = look(role), app.connection.blocking()
     for action in DEEDS:
@@ -62,6 +63,33 @@ def test_roles(app: Ropeway, look: Look, sent: dict[str, str], role: Role) -> No
         assert done is (allows(role, action) and implemented), (action, said)
         client.post("/act", data={"action": "queues.resume", "target": "later"})
     assert (client.get("/audit").status_code == 200) is allows(role, "audit.view")
+
+
+def test_who_may_not_read_payloads_sees_what_they_are_made_of(app: Ropeway, look: Look) -> None:
+    """On no page, by no program and in no stream; the page to edit is for who may edit and read."""
+
+    @app.task
+    def eat(fruit: str) -> str:
+        return fruit
+
+    job = eat.send("pineapple")
+    app.topic("fruit").publish({"name": "pineapple"})
+    without, reader = look("admin-jobs.payload"), look("view")
+    for path in (
+        "/jobs",
+        f"/jobs/{job.id}",
+        "/queues/default",
+        "/topics/fruit",
+        f"/api/v1/jobs/{job.id}",
+        "/api/v1/topics/fruit/events",
+        "/live?once=1&view=/jobs",
+    ):
+        assert "pineapple" not in without.get(path).text, path
+        assert "pineapple" in reader.get(path).text, path
+    assert without.get(f"/api/v1/jobs/{job.id}").json()["arguments"] == {"fruit": "str"}
+    clients = (without, reader, look(read_only=True), look("admin"))
+    answers = [client.get(f"/jobs/{job.id}/edit").status_code for client in clients]
+    assert answers == [403, 403, 403, 200]
 
 
 def test_read_only(app: Ropeway, look: Look, sent: dict[str, str]) -> None:

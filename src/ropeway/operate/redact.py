@@ -28,3 +28,12 @@ def redacted(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [redacted(each) for each in value]
     return value
+
+
+def shape(value: Any) -> Any:
+    """Return what a value is made of, and nothing of what is in it."""
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [shape(each) for each in value[:1]] + ([f"{len(value)} items"] if value[1:] else [])
+    return "null" if value is None else type(value).__name__

@@ -1,9 +1,14 @@
-"""Who may do what: each action needs a role, and each role includes those before it."""
+"""Who may do what: a role allows some actions and includes those before it; more or fewer can be named."""
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Literal, get_args
+
+from ropeway.errors import BadRole
 
 Role = Literal["view", "operate", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -47,9 +52,10 @@ Action = Literal[
     "topics.move",
     "topics.replay",
     "topics.unsubscribe",
+    "jobs.payload",
     "audit.view",
 ]
-"""Everything that can be done by hand, by the name that it has in the audit log."""
+"""Everything that can be done by hand, by the name that it has in the audit log, and `LOOKS`."""
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
@@ -92,11 +98,40 @@ NEEDS: Mapping[Action, Role] = {
     "topics.move": "admin",
     "topics.replay": "operate",
     "topics.unsubscribe": "admin",
+    "jobs.payload": "view",
     "audit.view": "operate",
 }
 """What loses work, or shows the inside of programs, is for `admin` alone."""
 
 
-def allows(role: Role, action: Action) -> bool:
+LOOKS: frozenset[Action] = frozenset({"jobs.payload", "audit.view"})
+"""What is no deed: to read arguments and results, and the audit log."""
+
+_PART = re.compile(r"([+-])([^+-]*)")
+
+
+@functools.lru_cache(maxsize=1_000)
+def rights(role: str) -> frozenset[Action]:
+    """Return what a role allows: `operate`, say, or `view+jobs.retry+queues.*-jobs.payload`.
+
+    What is named later counts more. Raises `BadRole` for a word that means nothing.
+    """
+    name = re.split(r"[+-]", role, maxsplit=1)[0].strip()
+    base = next((each for each in ROLES if each == name), None)
+    if base is None:
+        raise BadRole(f"{role!r} is no role", hint=f"begin with one of {', '.join(ROLES)}")
+    found = {each for each in ACTIONS if ROLES.index(base) >= ROLES.index(NEEDS[each])}
+    for sign, pattern in _PART.findall(role[len(name) :].strip()):
+        named = {each for each in ACTIONS if fnmatchcase(each, pattern.strip())}
+        if not named:
+            raise BadRole(
+                f"{pattern.strip()!r} in {role!r} is no action",
+                hint=f"there are: {', '.join(ACTIONS)}; also jobs.* and the like",
+            )
+        found = found | named if sign == "+" else found - named
+    return frozenset(found)
+
+
+def allows(role: str, action: Action) -> bool:
     """Whether a role is enough for an action."""
-    return ROLES.index(role) >= ROLES.index(NEEDS[action])
+    return action in rights(role)

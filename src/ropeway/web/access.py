@@ -16,7 +16,8 @@ import anyio.to_thread
 from msgspec import Struct
 from starlette.requests import Request
 
-from ropeway.operate.roles import ROLES, Role
+from ropeway.errors import BadRole
+from ropeway.operate.roles import rights
 from ropeway.web.passwords import UserFile
 
 SESSION = 12 * 3600
@@ -27,10 +28,13 @@ _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
 class Grant(Struct, frozen=True):
-    """What somebody is let do."""
+    """What somebody is let do: a role, or one with more or fewer rights; raises `BadRole`."""
 
     user: str
-    role: Role
+    role: str
+
+    def __post_init__(self) -> None:
+        rights(self.role)
 
 
 Ask = Callable[[Request], "Grant | Awaitable[Grant | None] | None"]
@@ -94,9 +98,9 @@ class Token:
 
     login = False
 
-    def __init__(self, token: str | None = None, role: Role = "admin") -> None:
+    def __init__(self, token: str | None = None, role: str = "admin") -> None:
         self.token = token or secrets.token_urlsafe(24)
-        self._role = role
+        self._role = Grant("local", role).role
         self.sessions = Sessions()
 
     async def grant(self, request: Request) -> Grant | None:
@@ -179,7 +183,7 @@ class Proxy:
         *,
         user_header: str = "x-forwarded-user",
         role_header: str = "x-forwarded-role",
-        role: Role = "view",
+        role: str = "view",
     ) -> None:
         self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted]
         self._user, self._role_header, self._role = user_header, role_header, role
@@ -190,8 +194,10 @@ class Proxy:
         if not user or request.client is None or not self._trusts(request.client.host):
             return None
         said = request.headers.get(self._role_header)
-        role = next((role for role in ROLES if role == said), self._role)
-        return Grant(user, role)
+        try:
+            return Grant(user, said or self._role)
+        except BadRole:
+            return Grant(user, self._role)
 
     def _trusts(self, host: str) -> bool:
         try:

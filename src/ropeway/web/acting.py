@@ -14,7 +14,7 @@ from ropeway.errors import BadArguments, Forbidden, Refused
 from ropeway.jobs import Seen, see
 from ropeway.limiting import limit_of
 from ropeway.operate.operator import JobVerb, WorkerVerb
-from ropeway.operate.roles import ACTIONS, Action
+from ropeway.operate.roles import ACTIONS, LOOKS, Action
 from ropeway.topics.positions import place_of
 from ropeway.web.at import At
 from ropeway.web.views.jobs import planned
@@ -109,7 +109,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 async def do(at: At, action: str, asked: Asked) -> Outcome:
     """Do it; raises `Forbidden` before anything is looked at."""
     known = next((each for each in ACTIONS if each == action), None)
-    if known is None or known == "audit.view":
+    if known is None or known in LOOKS:
         raise BadArguments(f"{action!r} is no action", hint=f"there are: {', '.join(ACTIONS)}")
     if not at.may(known):
         reason = "the dashboard is read-only" if at.read_only else f"your role is {at.grant.role}"

@@ -15,7 +15,6 @@ from ropeway.operate.attention import remarks
 from ropeway.operate.finding import search
 from ropeway.operate.flow import flow
 from ropeway.operate.queue import CAP
-from ropeway.operate.redact import redacted
 from ropeway.pauses import paused
 from ropeway.progress import decode as decode_progress
 from ropeway.progress import progress_key
@@ -65,7 +64,7 @@ async def _job(at: At) -> Any:
     (report,) = await at.store.get([progress_key(record.message.id)])
     progress = None if report is None else decode_progress(report.value)
     found = job.whole(record, facts.now, why(facts), progress)
-    return found | {name: redacted(found[name]) for name in ("arguments", "result")}
+    return found | {name: at.displayed(found[name]) for name in ("arguments", "result")}
 
 
 async def _errors(at: At) -> Any:

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from ropeway.config import Settings
 from ropeway.operate.operator import Operator
-from ropeway.operate.roles import Action, allows
+from ropeway.operate.redact import redacted, shape
+from ropeway.operate.roles import LOOKS, Action, allows
 from ropeway.store import Backend
 from ropeway.web.access import Grant
 from ropeway.web.catalogue import Catalogue
@@ -52,9 +53,13 @@ class At(Struct, frozen=True, kw_only=True):
 
     def may(self, action: Action) -> bool:
         """Whether who looks may do something."""
-        if self.read_only and action != "audit.view":
+        if self.read_only and action not in LOOKS:
             return False
         return allows(self.grant.role, action)
+
+    def displayed(self, value: Any) -> Any:
+        """Return of arguments, a result or an event what who looks may read: without secrets."""
+        return redacted(value) if self.may("jobs.payload") else shape(value)
 
     def url(self, path: str, **query: Any) -> str:
         """Return the link to a page; parts of a query that are None or empty are left out."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ropeway.errors import ConfigError
-from ropeway.operate.roles import ROLES, Role
+from ropeway.errors import BadRole, ConfigError
+from ropeway.operate.roles import rights
 
 _COST = 2**14
 _NOBODY = "scrypt$AAAAAAAAAAAAAAAAAAAAAA==$" + base64.b64encode(bytes(32)).decode()
@@ -22,7 +22,7 @@ class User(Struct, frozen=True):
     """Somebody, and what they may do."""
 
     name: str
-    role: Role
+    role: str
     hashed: str
 
 
@@ -56,7 +56,7 @@ class UserFile:
             raise ConfigError(f"{self.path} cannot be read: {error}") from None
         return self._users
 
-    def role(self, name: str) -> Role | None:
+    def role(self, name: str) -> str | None:
         """Return what somebody may do; None for who is not there."""
         user = self.users().get(name)
         return None if user is None else user.role
@@ -68,10 +68,11 @@ class UserFile:
         salt = base64.b64decode(kept.split("$")[1])
         return hmac.compare_digest(hashed(password, salt), kept) and user is not None
 
-    def put(self, name: str, role: Role, password: str) -> None:
-        """Add somebody, or give them another password and role."""
+    def put(self, name: str, role: str, password: str) -> None:
+        """Add somebody, or give them another password and role; raises `BadRole`."""
         if not name or ":" in name or any(not letter.isprintable() for letter in name):
             raise ConfigError(f"{name!r} is no name of a user", hint="write letters, no colon")
+        rights(role)
         self._write({**self.users(), name: User(name, role, hashed(password))})
 
     def remove(self, name: str) -> bool:
@@ -95,9 +96,12 @@ class UserFile:
     def _read(self, line: str) -> User:
         name, _, rest = line.partition(":")
         role, _, kept = rest.partition(":")
-        for known in ROLES:
-            if known == role and kept.startswith("scrypt$") and kept.count("$") == 2:
-                return User(name, known, kept)
+        if kept.startswith("scrypt$") and kept.count("$") == 2:
+            try:
+                rights(role)
+            except BadRole as error:
+                raise BadRole(f"{self.path}: {name} has a wrong role: {error.fact}") from None
+            return User(name, role, kept)
         raise ConfigError(
             f"a line of {self.path} is no user: {line[:20]!r}",
             hint="ropeway dashboard users add NAME",

@@ -8,7 +8,6 @@ import msgspec
 
 from ropeway.errors import BadArguments
 from ropeway.operate import runs, schedule, topic
-from ropeway.operate.redact import redacted
 from ropeway.runs.handle import Run
 from ropeway.runs.listing import find as find_run
 from ropeway.runs.listing import newest
@@ -68,8 +67,9 @@ async def _topic(at: At) -> Any:
 async def _events(at: At) -> Any:
     found = await at.app.topics.atopic(at.params["name"])
     events = await found.ahistory(last=limit_of(at), key=at.asks("key") or None)
+    shown = [msgspec.to_builtins(topic.shown(each), str_keys=True) for each in events[::-1]]
     return [
-        redacted(msgspec.to_builtins(topic.shown(each), str_keys=True)) for each in events[::-1]
+        each | {name: at.displayed(each[name]) for name in ("headers", "data")} for each in shown
     ]
 
 

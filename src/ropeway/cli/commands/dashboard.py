@@ -13,11 +13,9 @@ from ropeway.cli.shared import Shared, options
 from ropeway.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ropeway.operate.roles import Role
     from ropeway.web import Access
 
 USERS = Path("ropeway-users")
-_ROLES = click.Choice(("view", "operate", "admin"))
 _FILE = click.option(
     "--file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -60,7 +58,7 @@ _FILE = click.option(
     metavar="TEXT",
     help="With --auth users: signs who is logged in; also ROPEWAY_DASHBOARD_SECRET.",
 )
-@click.option("--role", type=_ROLES, help="What a link, or a user of a proxy, may do.")
+@click.option("--role", metavar="ROLE", help="What a link, or a user of a proxy, may do.")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed, whoever asks.")
 @click.option("--base-path", default="", metavar="PATH", help="What a proxy takes off the paths.")
 @click.option("--title", default="ropeway", show_default=True, help="Stands above each page.")
@@ -144,12 +142,18 @@ def users() -> None:
 
 @users.command()
 @click.argument("name")
-@click.option("--role", type=_ROLES, default="view", show_default=True, help="What they may do.")
+@click.option(
+    "--role",
+    metavar="ROLE",
+    default="view",
+    show_default=True,
+    help="What they may do: view, operate, admin; also view+jobs.retry or operate-jobs.payload.",
+)
 @click.password_option(help="Their password; it is asked for unless it is given.")
 @_FILE
 @options("quiet", "output", "json")
 @click.pass_obj
-def add(shared: Shared, name: str, role: Role, password: str, file: Path) -> None:
+def add(shared: Shared, name: str, role: str, password: str, file: Path) -> None:
     """Add somebody, or give them another password and role."""
     from ropeway.web.passwords import UserFile
 

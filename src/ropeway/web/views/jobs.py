@@ -8,13 +8,12 @@ import msgspec
 
 from ropeway.bulk import Done
 from ropeway.codec import Undecodable
-from ropeway.errors import BadSearch, JobNotFound
+from ropeway.errors import BadSearch, Forbidden, JobNotFound
 from ropeway.jobs import see
 from ropeway.message import JobRecord
 from ropeway.operate.finding import chosen, search
 from ropeway.operate.job import apart, arguments, result
 from ropeway.operate.operator import MEANT, JobVerb
-from ropeway.operate.redact import redacted
 from ropeway.progress import decode as decode_progress
 from ropeway.progress import progress_key
 from ropeway.searching import Query, parse
@@ -48,12 +47,12 @@ async def jobs(at: At) -> Shown:
         "before": before or "",
         "tabs": await _tabs(at, text, query, now),
         "verbs": _verbs(at, query),
-        "previews": {job.message.id: preview(job) for job in found.jobs},
+        "previews": {job.message.id: preview(at, job) for job in found.jobs},
     }
     return Shown(template="jobs.html", title=at.words("Jobs"), values=values, live=before is None)
 
 
-def preview(job: JobRecord) -> str:
+def preview(at: At, job: JobRecord) -> str:
     """Return the arguments on one line, cut."""
     held = apart(job.message.body)
     if held is not None:
@@ -61,7 +60,7 @@ def preview(job: JobRecord) -> str:
     found = arguments(job)
     if isinstance(found, Undecodable):
         return f"cannot be read: {found.reason}"
-    told = redacted(found)
+    told = at.displayed(found)
     if isinstance(told, dict):
         text = ", ".join(f"{name}={_short(value)}" for name, value in told.items())
     else:
@@ -134,10 +133,10 @@ async def job(at: At) -> Shown:
             "answer": why(facts),
             "progress": progress,
             "timeline": timeline(record, facts.now),
-            "arguments": None if isinstance(body, Undecodable) else redacted(body),
+            "arguments": None if isinstance(body, Undecodable) else at.displayed(body),
             "unreadable": body.reason if isinstance(body, Undecodable) else "",
             "apart": apart(record.message.body),
-            "result": redacted(result(record)) if apart(record.value) is None else None,
+            "result": at.displayed(result(record)) if apart(record.value) is None else None,
             "result_apart": apart(record.value),
         },
     )
@@ -221,7 +220,9 @@ async def planned(
 
 
 async def edit(at: At) -> Shown:
-    """Show what can be changed of a job."""
+    """Show what can be changed of a job, secrets too, to whoever may."""
+    if not (at.may("jobs.edit") and at.may("jobs.payload")):
+        raise Forbidden("you may not edit jobs", hint="ask for the right jobs.edit")
     seen = await see(at.store, at.params["id"])
     body = arguments(seen.record)
     plain = not isinstance(body, Undecodable)

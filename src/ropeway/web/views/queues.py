@@ -65,7 +65,7 @@ async def queue(at: At) -> Shown:
             "workers": consuming(facts.workers, name),
             "waiting": waiting,
             "refused": refused,
-            "previews": {job.message.id: preview(job) for job in waiting},
+            "previews": {job.message.id: preview(at, job) for job in waiting},
             "bindings": [b for b in topology.bindings if b.to == name and not b.to_exchange],
             "in_words": in_words,
         },

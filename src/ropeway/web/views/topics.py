@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from ropeway.errors import BadArguments, RopewayError
-from ropeway.operate.redact import redacted
 from ropeway.operate.roles import Action
 from ropeway.topics import moving
 from ropeway.topics.browsing import Unreadable
@@ -46,7 +45,7 @@ async def topic(at: At) -> Shown:
             "topic": found.record,
             "info": await found.ainfo(),
             "subscriptions": await found.asubscriptions(),
-            "events": [(event, _data(event.data)) for event in events[::-1]],
+            "events": [(event, _data(at, event.data)) for event in events[::-1]],
             "key": key or "",
             "verbs": [(verb, action) for verb, action in ACTION.items() if verb != "purge"],
             "now": await at.store.now(),
@@ -116,7 +115,7 @@ async def counted(at: At, verb: str, target: str, place: str, until: str, *, unr
     return sum(each.count for each in moved)
 
 
-def _data(data: Any) -> Any:
+def _data(at: At, data: Any) -> Any:
     if isinstance(data, Unreadable):
         return data.reason
-    return redacted(msgspec.to_builtins(data, str_keys=True))
+    return at.displayed(msgspec.to_builtins(data, str_keys=True))
