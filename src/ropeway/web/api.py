@@ -1,4 +1,4 @@
-"""The JSON API: the same views as plain values, and every action; described by OpenAPI 3.1."""
+"""The JSON API: the same views as plain values; how it is described is said beside it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ropeway.searching import parse
 from ropeway.states import State
 from ropeway.store import Filter
 from ropeway.topology import load
-from ropeway.web.acting import HERE, Asked
+from ropeway.web import shapes
+from ropeway.web.acting import HERE
 from ropeway.web.at import At
 from ropeway.web.endpoint import PAGED, Endpoint, limit_of
 from ropeway.web.series import SERIES
@@ -30,6 +31,8 @@ from ropeway.web.views.jobs import whole
 from ropeway.web.views.routing import headers_of
 from ropeway.why import gather, why
 from ropeway.words import iso
+
+_ENDED = tuple(state.value for state in State if state.final)
 
 
 async def _overview(at: At) -> Any:
@@ -69,8 +72,6 @@ async def _job(at: At) -> Any:
 
 async def _errors(at: At) -> Any:
     asked = at.asks("state") or State.FAILED.value
-    if asked not in {state.value for state in State if state.final}:
-        raise BadArguments(f"{asked!r} is no state in which a job has ended")
     found = await at.store.causes(Filter(state=State(asked)), limit_of(at))
     return {"causes": [cause.summary(each) for each in found.found], "whole": found.whole}
 
@@ -132,104 +133,67 @@ async def _about(at: At) -> Any:
 
 
 ENDPOINTS = (
-    Endpoint(path="/overview", says="How things are, and what needs attention.", read=_overview),
+    Endpoint(
+        path="/overview",
+        says="How things are, and what needs attention.",
+        read=_overview,
+        gives=shapes.Overview,
+    ),
     Endpoint(
         path="/jobs",
         says="Jobs that a search finds, newest first.",
         read=_jobs,
+        gives=shapes.Jobs,
         takes={"q": "a search", "before": "the `older` of the page before", **PAGED},
     ),
-    Endpoint(path="/jobs/{id}", says="All that is kept of one job, and why.", read=_job),
+    Endpoint(
+        path="/jobs/{id}",
+        says="All that is kept of one job, and why.",
+        read=_job,
+        gives=shapes.WholeJob,
+    ),
     Endpoint(
         path="/errors",
         says="Groups of jobs that ended for the same cause.",
         read=_errors,
+        gives=shapes.Causes,
         takes={"state": "failed unless it is said", **PAGED},
+        choices={"state": _ENDED},
     ),
-    Endpoint(path="/queues", says="The queues that hold work.", read=_queues),
-    Endpoint(path="/queues/{name}", says="One queue.", read=_queue),
-    Endpoint(path="/workers", says="The workers that run.", read=_workers),
-    Endpoint(path="/exchanges", says="Exchanges and bindings.", read=_exchanges),
+    Endpoint(
+        path="/queues", says="The queues that hold work.", read=_queues, gives=list[shapes.Queue]
+    ),
+    Endpoint(path="/queues/{name}", says="One queue.", read=_queue, gives=shapes.Queue),
+    Endpoint(
+        path="/workers", says="The workers that run.", read=_workers, gives=list[shapes.Worker]
+    ),
+    Endpoint(
+        path="/exchanges", says="Exchanges and bindings.", read=_exchanges, gives=shapes.Exchanges
+    ),
     Endpoint(
         path="/route",
         says="To which queues a message would go, and why.",
         read=_route,
+        gives=list[shapes.Way],
         takes={
             "exchange": "its name",
             "key": "the routing key",
             "headers": "name=value, with blanks between",
         },
     ),
-    Endpoint(path="/limits", says="The limits in force.", read=_limits),
+    Endpoint(path="/limits", says="The limits in force.", read=_limits, gives=list[shapes.Limit]),
     Endpoint(
         path="/audit",
         says="What was done by hand, newest first.",
         read=_audit,
+        gives=shapes.Deeds,
         takes={"after": "the `older` of the page before", **PAGED},
     ),
     *SERIES,
-    Endpoint(path="/about", says="Versions, capabilities, and what you may do.", read=_about),
+    Endpoint(
+        path="/about",
+        says="Versions, capabilities, and what you may do.",
+        read=_about,
+        gives=shapes.About,
+    ),
 )
-
-
-def described(prefix: str) -> dict[str, Any]:
-    """Return the description of the whole API, in the words of OpenAPI 3.1."""
-    paths: dict[str, Any] = {}
-    for each in ENDPOINTS:
-        names = [part[1:-1] for part in each.path.split("/") if part.startswith("{")]
-        parameters = [_parameter(name, "path", "") for name in names]
-        parameters += [_parameter(name, "query", says) for name, says in each.takes.items()]
-        paths[each.path] = {
-            "get": {
-                "summary": each.says,
-                "operationId": each.read.__name__.strip("_"),
-                "parameters": parameters,
-                "responses": _RESPONSES,
-            }
-        }
-    asked = msgspec.json.schema_components([Asked], ref_template="#/components/schemas/{name}")[1]
-    action = _parameter("action", "path", "") | {"schema": {"type": "string", "enum": sorted(HERE)}}
-    body = {"application/json": {"schema": {"$ref": "#/components/schemas/Asked"}}}
-    paths["/actions/{action}"] = {
-        "post": {
-            "summary": "Do something. Which role it needs is the same as on the pages.",
-            "operationId": "act",
-            "parameters": [action],
-            "requestBody": {"required": True, "content": body},
-            "responses": _RESPONSES,
-        }
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "ropeway", "version": __version__},
-        "servers": [{"url": f"{prefix}/api/v1"}],
-        "paths": paths,
-        "components": {"schemas": asked | {"Problem": _PROBLEM}},
-    }
-
-
-_PROBLEM = {
-    "type": "object",
-    "required": ["title", "status", "code"],
-    "properties": {
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-    },
-}
-_PROBLEM_REPLY = {
-    "description": "It could not be done.",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
-_RESPONSES = {
-    "200": {"description": "What was asked for.", "content": {"application/json": {"schema": {}}}},
-    "default": _PROBLEM_REPLY,
-}
-
-
-def _parameter(name: str, place: str, says: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name, "in": place, "schema": {"type": "string"}}
-    if says:
-        found["description"] = says
-    return found | ({"required": True} if place == "path" else {})

@@ -17,7 +17,7 @@ from ropeway.web.access import SESSION, Token, Users
 from ropeway.web.acting import TYPED_FROM, Asked, do
 from ropeway.web.at import At, Shown
 from ropeway.web.catalogue import LANGUAGES, catalogue
-from ropeway.web.errors import status_of
+from ropeway.web.errors import nothing_there, status_of
 from ropeway.web.looking import Looking, language, local, path_of
 from ropeway.web.rendering import Look, environment, main, page
 from ropeway.web.site import Site
@@ -293,6 +293,8 @@ class Doors:
             return await self._failed(request, foreign)
         if isinstance(at, Response):
             return at
+        if path_of(request).startswith("/api/"):
+            return nothing_there(error)
         heading = at.words("There is no such page") if error.status_code == 404 else error.detail
         values = {"heading": heading, "fact": error.detail, "hint": "", "code": ""}
         shown = Shown(

@@ -8,14 +8,15 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from ropeway.errors import BadArguments, RopewayError
 from ropeway.operate.probes import prometheus
+from ropeway.web import description
 from ropeway.web.acting import Asked, do
-from ropeway.web.api import ENDPOINTS, described
+from ropeway.web.api import ENDPOINTS
 from ropeway.web.endpoint import Endpoint
-from ropeway.web.errors import status_of
+from ropeway.web.errors import problem
 from ropeway.web.looking import Looking
 from ropeway.web.site import Site
 
@@ -29,20 +30,19 @@ class Programs:
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return where they are."""
-        reads = [Route(each.path, self._reads(each)) for each in ENDPOINTS]
+        # A name may have slashes; so what is below a name comes first.
+        ordered = sorted(ENDPOINTS, key=lambda each: each.path.count("/"), reverse=True)
+        reads = [
+            Route(each.path.replace("{name}", "{name:path}"), self._reads(each)) for each in ordered
+        ]
+        described = Route("/openapi.json", self._described)
+        act = Route("/actions/{action}", self._act, methods=["POST"])
         return [
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
-            Mount(
-                "/api/v1",
-                routes=[
-                    Route("/openapi.json", self._described),
-                    Route("/actions/{action}", self._act, methods=["POST"]),
-                    *reads,
-                    Route("/{rest:path}", self._nothing),
-                ],
-            ),
+            # A job without an id is not the list of jobs.
+            Mount("/api/v1", Router([described, act, *reads], redirect_slashes=False)),
         ]
 
     async def _healthz(self, request: Request) -> Response:
@@ -65,7 +65,7 @@ class Programs:
 
     async def _described(self, request: Request) -> Response:
         at = await self._looking.at(request)
-        return at if isinstance(at, Response) else JSONResponse(described(at.prefix))
+        return at if isinstance(at, Response) else JSONResponse(description.described(at.prefix))
 
     def _reads(self, endpoint: Endpoint) -> Any:
         async def answer(request: Request) -> Response:
@@ -73,6 +73,7 @@ class Programs:
                 at = await self._looking.at(request)
                 if isinstance(at, Response):
                     return at
+                endpoint.check(at.query)
                 return _json(await endpoint.read(at))
             except RopewayError as error:
                 return problem(error)
@@ -89,24 +90,12 @@ class Programs:
             try:
                 asked = msgspec.json.decode(await self._looking.body(request), type=Asked)
             except msgspec.DecodeError as error:
-                raise BadArguments(f"the body cannot be used: {error}") from None
+                raise BadArguments(
+                    f"the body cannot be used: {error}", hint="see /api/v1/openapi.json"
+                ) from None
             return _json((await do(at, request.path_params["action"], asked)).values)
         except RopewayError as error:
             return problem(error)
-
-    async def _nothing(self, request: Request) -> Response:
-        at = await self._looking.at(request)
-        if isinstance(at, Response):
-            return at
-        found = {"title": "there is nothing here", "status": 404, "code": "not_found"}
-        return JSONResponse(found, 404, media_type="application/problem+json")
-
-
-def problem(error: RopewayError) -> Response:
-    """Return an error as a program reads it."""
-    status = status_of(error)
-    found = {"title": error.fact, "status": status, "code": error.code, "detail": error.hint}
-    return JSONResponse(found, status, media_type="application/problem+json")
 
 
 def _json(value: Any) -> Response:

@@ -6,7 +6,6 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from ropeway.errors import BadArguments
 from ropeway.operate import runs, schedule, topic
 from ropeway.runs.handle import Run
 from ropeway.runs.listing import find as find_run
@@ -14,6 +13,7 @@ from ropeway.runs.listing import newest
 from ropeway.runs.records import RunState
 from ropeway.schedules.changing import all_schedules, find
 from ropeway.schedules.looking import history, upcoming
+from ropeway.web import shapes
 from ropeway.web.at import At
 from ropeway.web.endpoint import PAGED, Endpoint, limit_of
 from ropeway.web.views.schedules import in_words
@@ -36,11 +36,7 @@ async def _schedule(at: At) -> Any:
 
 
 async def _workflows(at: At) -> Any:
-    state = at.asks("state") or None
-    if state not in {None, *get_args(RunState)}:
-        told = ", ".join(get_args(RunState))
-        raise BadArguments(f"{state!r} is no state of a run", hint=f"choose among {told}")
-    asked = cast("RunState | None", state)
+    asked = cast("RunState | None", at.query.get("state"))
     name = at.asks("name") or None
     return [
         runs.summary(each) for each in await newest(at.store, limit_of(at), state=asked, name=name)
@@ -74,34 +70,47 @@ async def _events(at: At) -> Any:
 
 
 SERIES = (
-    Endpoint(path="/schedules", says="The schedules.", read=_schedules),
+    Endpoint(
+        path="/schedules", says="The schedules.", read=_schedules, gives=list[shapes.Schedule]
+    ),
     Endpoint(
         path="/schedules/{name}",
         says="One schedule: in words, its next times, and what became of the last.",
         read=_schedule,
+        gives=shapes.WholeSchedule,
         takes=PAGED,
     ),
     Endpoint(
         path="/workflows",
         says="Runs of workflows, newest first.",
         read=_workflows,
+        gives=list[shapes.Run],
         takes={"name": "of that workflow", "state": "that stand so", **PAGED},
+        choices={"state": get_args(RunState)},
     ),
     Endpoint(
         path="/workflows/{id}",
         says="One run with all its nodes; the start of its id will do.",
         read=_workflow,
+        gives=shapes.WholeRun,
     ),
-    Endpoint(path="/topics", says="The topics, and how much is kept of each.", read=_topics),
+    Endpoint(
+        path="/topics",
+        says="The topics, and how much is kept of each.",
+        read=_topics,
+        gives=list[shapes.Topic],
+    ),
     Endpoint(
         path="/topics/{name}",
         says="One topic, and how far each subscription to it has come.",
         read=_topic,
+        gives=shapes.WholeTopic,
     ),
     Endpoint(
         path="/topics/{name}/events",
         says="Events that are kept of a topic, newest first.",
         read=_events,
+        gives=list[shapes.Event],
         takes={"key": "with that key alone", **PAGED},
     ),
 )
