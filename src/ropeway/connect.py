@@ -15,7 +15,7 @@ from ropeway.events import Events
 from ropeway.message import Message
 from ropeway.safe import masked
 from ropeway.store import Backend
-from ropeway.transition import Answer, Transition
+from ropeway.transition import Answer, Append, Transition
 from ropeway.wrappers.answers import Answers
 from ropeway.wrappers.batched import Batched
 from ropeway.wrappers.bounded import Bounded
@@ -164,6 +164,13 @@ def publishing(url: str, messages: Sequence[Message]) -> tuple[str, str]:
     from ropeway.backends.postgres.joint import publishing as postgres
 
     return postgres(url, messages)
+
+
+def appending(url: str, appends: Sequence[Append]) -> tuple[str, str]:
+    """Return the function that appends to logs in such a transaction, and the text it takes."""
+    from ropeway.backends.postgres.joint import appending as postgres
+
+    return postgres(url, appends)
 
 
 class Own(Protocol):

@@ -121,7 +121,9 @@ async def execute(connection: Any, function: str, text: str, *, stepping: bool) 
     """
     way = way_of(connection)
     if way.asynchronous == stepping:
-        write = "await ...asend(...), or await app.asend_many(...)" if stepping else "send(...)"
+        write = (
+            "await ...asend(...), or ...apublish(...)" if stepping else "send(...), or publish(...)"
+        )
         kind = "an asynchronous" if way.asynchronous else "a synchronous"
         raise BadArguments(f"connection is {kind} one", hint=f"write {write}")
     try:

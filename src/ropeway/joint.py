@@ -1,18 +1,20 @@
-"""Sending in a transaction that the caller has open: with it, or not at all."""
+"""Sending and publishing in a transaction that the caller has open: with it, or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from ropeway.capabilities import require
-from ropeway.connect import publishing
+from ropeway.connect import SCHEMES_OF_POSTGRES, appending, publishing
 from ropeway.errors import BadArguments, MessageTooLarge, Unsupported
 from ropeway.foreign import execute
 from ropeway.message import Message
 from ropeway.outbox import resting
 from ropeway.source import Stores
 from ropeway.stepping import stepping
+from ropeway.transition import Append
 from ropeway.unique import Unique
 
 
@@ -51,6 +53,18 @@ async def send_jointly(source: Stores, calls: Sequence[Joint]) -> None:
             _refuse_without_outbox(call.message)
     messages = [resting(call.message) if outbox else call.message for call in calls]
     function, text = publishing(url, messages)
+    await execute(connection, function, text, stepping=stepping())
+
+
+async def append_jointly(source: Stores, appends: Sequence[Append], connection: Any) -> None:
+    """Append to logs in the transaction that is open on a connection to the database of the store."""
+    if urlsplit(source.settings.url).scheme not in SCHEMES_OF_POSTGRES:
+        raise Unsupported(
+            "events can be published in your own transaction where topics are in PostgreSQL, and "
+            "here they are elsewhere",
+            hint="use postgresql:// as the store, or publish after the commit",
+        )
+    function, text = appending(source.settings.url, appends)
     await execute(connection, function, text, stepping=stepping())
 
 

@@ -29,6 +29,8 @@ def app(postgres_url: str) -> Ropeway:
     app = Ropeway(postgres_url)
     app.task(name="note")(note)
     app.tasks["note"].send(0)
+    app.topic("noted", int)
+    app.topics.declare()
     return app
 
 
@@ -38,19 +40,31 @@ def note(n: int) -> int:
 
 @pytest.fixture
 def sent(app: Ropeway, postgres: Postgres, postgres_url: str) -> Count:
-    """Return what counts the user's rows and the messages, of which there must be as many."""
+    """Return what counts the user's rows, the messages and the events, which must be as many."""
     database = postgres_url.rpartition("/")[2]
     postgres.sql("create table mine (n int)", database)
 
     def count() -> int:
-        rows, jobs = postgres.sql(
-            "select (select count(*) from mine) || ' ' || (select count(*) - 1 from ropeway.job)",
+        rows, jobs, events = postgres.sql(
+            "select (select count(*) from mine) || ' ' || (select count(*) - 1 from ropeway.job)"
+            " || ' ' || (select count(*) from ropeway.arrival)",
             database,
         ).split()
-        assert rows == jobs
+        assert rows == jobs == events
         return int(rows)
 
     return count
+
+
+def _send(app: Ropeway, connection: Any) -> None:
+    app.tasks["note"].using(connection=connection).send(1)
+    event = app.topics.declared["noted"].using(connection=connection).publish(1)
+    assert event.offset == 0
+
+
+async def _asend(app: Ropeway, connection: Any) -> None:
+    await app.tasks["note"].using(connection=connection).asend(1)
+    await app.topics.declared["noted"].using(connection=connection).apublish(1)
 
 
 _MINE = "insert into mine values (1)"
@@ -84,7 +98,7 @@ async def test_asyncpg(app: Ropeway, sent: Count, postgres_url: str) -> None:
         async def doing(fails: bool) -> None:
             async with pool.acquire() as connection, connection.transaction():
                 await connection.execute(_MINE)
-                await app.tasks["note"].using(connection=connection).asend(1)
+                await _asend(app, connection)
                 if fails:
                     raise Rollback
 
@@ -97,7 +111,7 @@ def test_psycopg(app: Ropeway, sent: Count, postgres_url: str) -> None:
 
         def doing(fails: bool) -> None:
             connection.execute(_MINE)
-            app.tasks["note"].using(connection=connection).send(1)
+            _send(app, connection)
             connection.rollback() if fails else connection.commit()
 
         _both(doing, sent)
@@ -109,7 +123,7 @@ async def test_psycopg_async(app: Ropeway, sent: Count, postgres_url: str) -> No
 
         async def doing(fails: bool) -> None:
             await connection.execute(_MINE)
-            await app.tasks["note"].using(connection=connection).asend(1)
+            await _asend(app, connection)
             await (connection.rollback() if fails else connection.commit())
 
         await _aboth(doing, sent)
@@ -129,7 +143,7 @@ def test_sqlalchemy_connection(app: Ropeway, sent: Count, engine: sqlalchemy.Eng
     def doing(fails: bool) -> None:
         with engine.begin() as connection:
             connection.execute(sqlalchemy.text(_MINE))
-            app.tasks["note"].using(connection=connection).send(1)
+            _send(app, connection)
             if fails:
                 raise Rollback
 
@@ -142,7 +156,7 @@ def test_sqlalchemy_session(app: Ropeway, sent: Count, engine: sqlalchemy.Engine
     def doing(fails: bool) -> None:
         with Session(engine) as session, session.begin():
             session.execute(sqlalchemy.text(_MINE))
-            app.tasks["note"].using(connection=session).send(1)
+            _send(app, session)
             if fails:
                 raise Rollback
 
@@ -157,14 +171,14 @@ async def test_sqlalchemy_async(app: Ropeway, sent: Count, postgres_url: str, dr
     async def connecting(fails: bool) -> None:
         async with engine.begin() as connection:
             await connection.execute(sqlalchemy.text(_MINE))
-            await app.tasks["note"].using(connection=connection).asend(1)
+            await _asend(app, connection)
             if fails:
                 raise Rollback
 
     async def in_session(fails: bool) -> None:
         async with AsyncSession(engine) as session, session.begin():
             await session.execute(sqlalchemy.text(_MINE))
-            await app.tasks["note"].using(connection=session).asend(1)
+            await _asend(app, session)
             if fails:
                 raise Rollback
 
@@ -209,7 +223,7 @@ def test_django(app: Ropeway, sent: Count, django_connection: Any) -> None:
         with transaction.atomic():
             with django_connection.cursor() as cursor:
                 cursor.execute(_MINE)
-            app.tasks["note"].using(connection=connection).send(1)
+            _send(app, connection)
             if fails:
                 raise Rollback
 

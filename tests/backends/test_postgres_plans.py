@@ -62,7 +62,7 @@ _PLANS: dict[str, set[str]] = {
     "search_caused": {"caused"},
     "causes": {"caused"},
     "scan": {"record_pkey"},
-    "read": {"entry_pkey", "log_name_key"},
+    "read": {"entry_pkey", "log_name_key", "arrival_pkey"},
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 from ropeway.message import JobRecord
 from ropeway.states import State
 from tests.places import KINDS, url_of
+from tests.servers.rabbitmq import RabbitMQ
 from tests.worker.rig import Rig, Worker, until
 
 TASKS = """
@@ -43,14 +44,31 @@ async def slow(event: Moved):
 
 PUBLISHER = """
 import random, sys, time
-from tasks import Moved, moved
+from tasks import Moved, app, moved
 name, count = sys.argv[1], int(sys.argv[2])
+chance = random.Random(name)
+topic, end, undo = moved, None, None
+if app.settings.url.startswith("postgres"):
+    # In transactions of the publisher's own, which are open for any time, and some are undone.
+    import psycopg
+    connection = psycopg.connect(app.settings.url.partition("?")[0])
+    topic, end, undo = moved.using(connection=connection), connection.commit, connection.rollback
 sent = 0
 while sent < count:
-    n = min(random.randint(1, 9), count - sent)
-    moved.publish_many([Moved(account=f"{name}{i % 3}", number=i) for i in range(sent, sent + n)])
+    n = min(chance.randint(1, 9), count - sent)
+    events = [Moved(account=f"{name}{i % 3}", number=i) for i in range(sent, sent + n)]
+    if end is None or chance.random() < 0.2:
+        moved.publish_many(events)
+    else:
+        topic.publish_many(events[:1])
+        time.sleep(chance.choice([0, 0.01, 0.3]) * chance.random())
+        topic.publish_many(events[1:])
+        if chance.random() < 0.2:
+            undo()
+            continue
+        end()
     sent += n
-    time.sleep(random.random() / 300)
+    time.sleep(chance.random() / 300)
 """
 
 COUNT = 80
@@ -81,12 +99,23 @@ def _firsts(numbers: list[int]) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def _places(rig: Rig, kind: str, request: pytest.FixtureRequest) -> None:
+    """Have the rig use a place for jobs, or a pair: broker and store."""
+    broker, _, store = kind.rpartition("+")
+    rig.set(url=url_of(store, rig.folder, request))
+    if broker == "rabbitmq":
+        node: RabbitMQ = request.getfixturevalue("rabbitmq")
+        rig.set(broker=node.fresh())
+    elif broker:
+        rig.set(broker=url_of(broker, rig.folder, request))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "redis+postgres", "rabbitmq+sqlite"])
 def test_no_event_is_skipped_or_lost_when_workers_are_killed(
     rig: Rig, kind: str, request: pytest.FixtureRequest
 ) -> None:
     """Four publish at once, three subscribe, and workers die at random: each gets all, in order."""
-    rig.set(url=url_of(kind, rig.folder, request), lease=1)
+    _places(rig, kind, request)
     module = rig.tasks(TASKS)
     publishers, chance = _publishers(rig), random.Random(kind)
     for _ in range(2):

@@ -28,8 +28,10 @@ class Owner(Protocol):
         """How the data of events is written."""
         ...
 
-    async def publish(self, topic: TopicRecord, events: Sequence[Stored]) -> list[int]:
-        """Append events to a topic."""
+    async def publish(
+        self, topic: TopicRecord, events: Sequence[Stored], connection: Any = None
+    ) -> list[int]:
+        """Append events to a topic, over a connection of the caller's if one is given."""
         ...
 
     def subscribe(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ropeway.errors import MessageTooLarge
+from ropeway.joint import append_jointly
 from ropeway.source import Stores
 from ropeway.store import Store
 from ropeway.topics.events import Stored, encode_stored
@@ -36,12 +38,19 @@ def placed(topic: TopicRecord, events: Iterable[Stored], most: int) -> list[tupl
     return found
 
 
-async def publish(app: Stores, topic: TopicRecord, events: Sequence[Stored]) -> list[int]:
+async def publish(
+    app: Stores, topic: TopicRecord, events: Sequence[Stored], connection: Any = None
+) -> list[int]:
     """Append events that are published together; return for the last of each partition its offset.
 
-    Durable when it returns. What goes into one commit is there as a whole, or not at all.
+    Durable when it returns. What goes into one commit is there as a whole, or not at all. Over a
+    `connection` of the caller's it is there when that has committed, and its offset is not known: 0.
     """
-    return await append(app.store, topic, events, app.settings.max_message)
+    most = app.settings.max_message
+    if connection is None:
+        return await append(app.store, topic, events, most)
+    await append_jointly(app, [each for _, each in placed(topic, events, most)], connection)
+    return [0 for _ in events]
 
 
 async def append(

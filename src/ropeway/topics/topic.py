@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from ropeway.errors import BadArguments
+from ropeway.foreign import checked
 from ropeway.options import Duration, ForTask
 from ropeway.stepping import step
 from ropeway.topics.browsing import Asked, SubscriptionInfo, TopicInfo, history
@@ -58,8 +59,10 @@ class Topic(Generic[T]):
         record: TopicRecord,
         type: Any,
         key: str | Callable[[T], str | None] | None,
+        connection: Any = None,
     ) -> None:
         self._owner, self.record, self.type = owner, record, type
+        self._connection = connection
         self._key = _key_of(key)
         self.upgrader: Upgrade | None = None
 
@@ -72,6 +75,15 @@ class Topic(Generic[T]):
         return self.record.name
 
     # -- publishing -----------------------------------------------------------------------
+
+    def using(self, *, connection: Any) -> Topic[T]:
+        """Return this topic for publishing in a transaction of yours: with it, or not at all.
+
+        `connection` is one to the PostgreSQL database that topics are in, of asyncpg, psycopg,
+        SQLAlchemy or Django. An event gets its place when the transaction has committed, so nobody
+        waits for that, and until then its `offset` is 0. Raises `BadArguments`.
+        """
+        return Topic(self._owner, self.record, self.type, self._key, checked(connection))
 
     def publish(
         self,
@@ -99,7 +111,7 @@ class Topic(Generic[T]):
     ) -> Event[T]:
         """The same as `publish`, for async code."""
         event = self._written(data, key, headers, id)
-        (offset,) = await self._owner.publish(self.record, [event])
+        (offset,) = await self._owner.publish(self.record, [event], self._connection)
         return self._told(event, data, offset)
 
     def publish_many(self, items: Iterable[T], *, headers: Mapping[str, str] | None = None) -> int:
@@ -115,7 +127,7 @@ class Topic(Generic[T]):
         """The same as `publish_many`, for async code."""
         count = 0
         for chunk in chunks(self._written(each, None, headers, None) for each in items):
-            await self._owner.publish(self.record, chunk)
+            await self._owner.publish(self.record, chunk, self._connection)
             count += len(chunk)
         return count
 

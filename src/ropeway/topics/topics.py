@@ -205,10 +205,12 @@ class Topics:
         if wanted == (self.records, self.subscribed):  # others may have added to it
             self._in_force = there
 
-    async def publish(self, topic: TopicRecord, events: Sequence[Stored]) -> list[int]:
+    async def publish(
+        self, topic: TopicRecord, events: Sequence[Stored], connection: Any = None
+    ) -> list[int]:
         """Append events to a topic, after what the code declares is in force."""
         await self.adeclare()
-        return await publish(self._app, topic, events)
+        return await publish(self._app, topic, events, connection)
 
     def accept(self, headers: Mapping[str, str], body: bytes) -> str:
         """Publish a CloudEvent, as a request has it, to the topic that its `type` names.

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from ropeway.backends.postgres import plain, query, retain, search
+from ropeway.backends.postgres import logs, plain, query, retain, search
 from ropeway.backends.postgres.apply import end_flagged, expire
 from ropeway.backends.postgres.claim import Claiming, deliveries, place_of
 from ropeway.backends.postgres.commit import commit, decided
@@ -146,7 +146,7 @@ class PostgresBackend:
         return await self._look(lambda connection: query.scan(connection, prefix, after, limit))
 
     async def read(self, log: str, after: int = 0, limit: int = 100) -> list[Entry]:
-        return await self._look(lambda connection: query.read(connection, log, after, limit))
+        return await logs.read(self.link, log, after, limit)
 
     async def peek(self, queue: str, limit: int = 50) -> list[JobRecord]:
         return await self._look(lambda connection: query.peek(connection, queue, limit))

@@ -10,6 +10,7 @@ from ropeway.backends.postgres.apply import apply
 from ropeway.backends.postgres.link import Link
 from ropeway.backends.postgres.load import load
 from ropeway.backends.postgres.locks import MoreLocks, Raced
+from ropeway.backends.postgres.logs import append, only_appends
 from ropeway.backends.postgres.model import Model, Names
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.write import write
@@ -25,6 +26,8 @@ async def commit(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
     """Apply each transition, in order, and answer for each."""
     sorted_out = plain.sort(transitions)
     if sorted_out is None:
+        if (appends := only_appends(transitions)) is not None:
+            return await append(link, appends)
         return await _closely(link, transitions)
 
     async def work(connection: Connection) -> tuple[set[str], set[str], bool]:

@@ -45,7 +45,7 @@ class Step(Struct, frozen=True):
         return "\n".join((_FOLDER / file).read_text(encoding="utf-8") for file in self.files)
 
 
-STEPS: Sequence[Step] = (Step(1, 1, ("schema.sql", "joint.sql")),)
+STEPS: Sequence[Step] = (Step(1, 1, ("schema.sql", "joint.sql", "logs.sql")),)
 
 
 class Version(Struct, frozen=True):

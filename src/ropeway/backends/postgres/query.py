@@ -64,13 +64,18 @@ def _record(row: Row) -> Record:
     return Record(key.decode(), version, value, owner.decode())
 
 
-async def read(connection: Connection, log: str, after: int, limit: int) -> list[Entry]:
-    """Return the entries of a log after an offset."""
+async def read(
+    connection: Connection, log: str, after: int, limit: int
+) -> tuple[list[Entry], bool]:
+    """Return the entries of a log after an offset, and whether some have arrived without one."""
     if after < 0:
         newest = await connection.fetch(SQL["read_newest"], log.encode(), -after)
-        return [Entry(*row) for row in newest[::-1][:limit]]
+        arrived = bool(newest) and newest[-1][0] is None
+        kept = newest[-2::-1] if arrived else newest[::-1]
+        return [Entry(*row) for row in kept[:limit]], arrived
     found = await connection.fetch(SQL["read"], log.encode(), after, limit)
-    return [Entry(*row) for row in found]
+    arrived = bool(found) and found[-1][0] is None
+    return [Entry(*row) for row in (found[:-1] if arrived else found)], arrived
 
 
 async def peek(connection: Connection, queue: str, limit: int) -> list[JobRecord]:

@@ -379,11 +379,8 @@ select key, version, expires, owner from record where key = any ($1::bytea[]);
 -- name: load_logs
 -- Makes those that are new.
 -- in: names   out: name, id, last
-with made as (
-    insert into log (name, last) select n, 0 from unnest($1::bytea[]) as n
-    on conflict (name) do nothing returning name, id, last)
-select name, id, last from log where name = any ($1::bytea[])
-union all select name, id, last from made;
+select l.name, l.id, l.last from ends_of($1::bytea[]) as e, unnest($1::bytea[], e.ids, e.lasts)
+    as l (name, id, last)
 
 -- name: load_joins
 -- in: names   out: name, need, arrived, fired, purge, messages
@@ -495,12 +492,25 @@ on conflict (key) do update set version = excluded.version, expires = excluded.e
 -- in: keys
 delete from record where key = any ($1::bytea[]);
 
+-- name: append_and_tell
+-- In a transaction of its own; not where there is one already.
+-- in: locks; names, counts of logs; of each entry its log, place and value; channel (one), payloads
+call append_and_tell($1, $2, $3, $4, $5, $6, $7, $8, null);
+
+-- name: append
+-- in: locks; names, counts of logs; of each entry its log, place and value
+select append($1, $2, $3, $4, $5, $6);
+
+-- name: take_in
+-- in: names, how much at most (one)
+select take_in($1, $2);
+
 -- name: end_logs
 -- in: ids, last offsets
 update log set last = s.last from unnest($1::int[], $2::bigint[]) as s (id, last)
 where log.id = s.id;
 
--- name: append
+-- name: insert_entries
 -- in: ids of logs, offsets, values
 insert into entry (log, "offset", appended, value)
 select s.log, s.number, (select clock()), s.value
@@ -554,14 +564,20 @@ select key, version, value, owner from record
 where key >= $1 and (expires is null or expires > (select clock())) order by key limit $2;
 
 -- name: read
+-- A last row of nulls says that something has arrived that has no place yet.
 -- in, one each: log, after, limit   out: offset, value, appended
-select "offset", value, appended from entry
-where log = (select id from log where name = $1) and "offset" > $2 order by "offset" limit $3;
+(select "offset", value, appended from entry
+where log = (select id from log where name = $1) and "offset" > $2 order by "offset" limit $3)
+union all
+select null, null, null where exists (select from arrival where log = $1);
 
 -- name: read_newest
+-- The same from the end.
 -- in, one each: log, limit   out: offset, value, appended
-select "offset", value, appended from entry
-where log = (select id from log where name = $1) order by "offset" desc limit $2;
+(select "offset", value, appended from entry
+where log = (select id from log where name = $1) order by "offset" desc limit $2)
+union all
+select null, null, null where exists (select from arrival where log = $1);
 
 -- name: peek
 -- What waits in one lane of one kind, by due time and place.

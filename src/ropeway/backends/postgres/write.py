@@ -84,7 +84,7 @@ async def _write_logs(connection: Connection, model: Model) -> None:
     if entries:
         ends = [(log.number, log.last + len(log.new)) for log in logs]
         await connection.execute(SQL["end_logs"], *columns(ends, 2))
-        await connection.execute(SQL["append"], *columns(entries, 3))
+        await connection.execute(SQL["insert_entries"], *columns(entries, 3))
     if trims := [(log.number, log.trimmed) for log in model.logs.values() if log.trimmed]:
         await connection.execute(SQL["trim"], *columns(trims, 2))
 
