@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from ropeway.backends.redis.rows import (
@@ -27,7 +30,6 @@ from ropeway.transition import (
     Put,
     Refusal,
     Reject,
-    Release,
     Revive,
     Settle,
     Transition,
@@ -44,6 +46,7 @@ Args = list[Arg]
 _MOST_BYTES = 1_048_576
 """In one call: the server does nothing else until it has read and done it."""
 
+_RUN = struct.Struct("<IIB")
 _SETTLE = struct.Struct("<BBBBddd")
 _PUT = struct.Struct("<dB")
 _UPDATE = struct.Struct("<dBB")
@@ -115,10 +118,29 @@ def encode_send_many(found: Fresh, told: bytes) -> Args:
 def encode_settles(transitions: Sequence[Transition]) -> Args:
     """Return the arguments of `settle`."""
     args: Args = []
-    for transition in transitions:
-        _add_fence(args, transition)
-        _add_settle(args, transition.settle)
+    for (holder, attempt, head, error, bare), run in groupby(map(_parted, transitions), _in_common):
+        members: Args = []
+        for _, fence_id, rest in run:
+            members += (fence_id,) if bare else (fence_id, rest)
+        count = len(members) if bare else len(members) // 2
+        args += (holder, _RUN.pack(count, attempt, bare) + head, error, *members)
     return args
+
+
+def _parted(transition: Transition) -> tuple[tuple[str, int, bytes, bytes, bool], str, bytes]:
+    """Return what a settle has in common with others, its id, and its digest and value in one.
+
+    The last is left out where nothing is remembered, for the job is gone then.
+    """
+    fence, settle = transition.fence, transition.settle
+    assert fence is not None
+    head, error, value = _settle(settle)
+    gone = isinstance(settle, Finish) and settle.keep <= 0
+    rest = b"" if gone else digest(transition) + value
+    return (fence.holder, fence.attempt, head, error, gone), fence.id, rest
+
+
+_in_common = itemgetter(0)
 
 
 def encode(transitions: Sequence[Transition]) -> Args:
@@ -131,7 +153,7 @@ def encode(transitions: Sequence[Transition]) -> Args:
         elif is_settle(transition):
             args.append("s")
             _add_fence(args, transition)
-            _add_settle(args, transition.settle)
+            args += _settle(transition.settle)
         else:
             args.append("g")
             _add_general(args, transition)
@@ -144,30 +166,24 @@ def _add_fence(args: Args, transition: Transition) -> None:
     args += (fence.id, fence.attempt, fence.holder, digest(transition))
 
 
-def _add_settle(args: Args, settle: Settle | None) -> None:
-    match settle:
-        case Finish():
-            args += (
-                _SETTLE.pack(
-                    0,
-                    NUMBERS[settle.state],
-                    _CHARGES[settle.counts],
-                    settle.value is not None,
-                    settle.keep,
-                    NONE,
-                    NONE,
-                ),
-                failure_bytes(settle.error),
-                settle.value or b"",
-            )
-        case Release():
-            head = _SETTLE.pack(
-                1, 0, _CHARGES[settle.counts], 0, 0.0, number(settle.delay), number(settle.at)
-            )
-            args += (head, failure_bytes(settle.error), b"")
-        case Reject():
-            head = _SETTLE.pack(2, _FAILED, _CHARGES[settle.counts], 0, settle.keep, NONE, NONE)
-            args += (head, failure_bytes(settle.failure()), b"")
+def _settle(settle: Settle | None) -> tuple[bytes, bytes, bytes]:
+    """Return the three parts of a settle: numbers, the error, the value."""
+    if isinstance(settle, Finish):
+        has_value = settle.value is not None
+        head = _finish(settle.state, settle.counts, settle.keep, has_value=has_value)
+        return head, failure_bytes(settle.error), settle.value or b""
+    if isinstance(settle, Reject):
+        head = _SETTLE.pack(2, _FAILED, _CHARGES[settle.counts], 0, settle.keep, NONE, NONE)
+        return head, failure_bytes(settle.failure()), b""
+    assert settle is not None
+    times = number(settle.delay), number(settle.at)
+    head = _SETTLE.pack(1, 0, _CHARGES[settle.counts], 0, 0.0, *times)
+    return head, failure_bytes(settle.error), b""
+
+
+@lru_cache(maxsize=64)
+def _finish(state: State, counts: str, keep: float, *, has_value: bool) -> bytes:
+    return _SETTLE.pack(0, NUMBERS[state], _CHARGES[counts], has_value, keep, NONE, NONE)
 
 
 def _put(each: Put) -> Args:
@@ -217,7 +233,8 @@ def _add_general(args: Args, transition: Transition) -> None:
     for name, many in parts.items():
         for each in many:
             args += _PARTS[name](each)
-    _add_settle(args, transition.settle)
+    if settles:
+        args += _settle(transition.settle)
 
 
 def answer_of(reply: Any) -> Answer:

@@ -1,6 +1,6 @@
 -- claim: lease messages to a holder; or say in how many seconds there may be some.
 --
--- uses: jobs lanes limits ends
+-- uses: jobs lanes limits ends parts
 -- ARGV: holder, lease, AGEING, CHARGED_AFTER, the number of claims, and of each its queue, n,
 --   lowest and highest band, and the letters of its kinds.
 -- Reply: seconds until more may be found (0: look again at once), the states, the messages, and the
@@ -35,7 +35,15 @@ local function hand_over(job)
   job.holder, job.attempt, job.started, job.digest = holder, job.attempt + 1, now, ''
   bump(job)
   gather('ZADD', lease_key(what.kind, what.queue), now + lease, lease_member(job, what.band))
-  found[#found + 1] = job
+  found[#found + 1] = job.id
+end
+
+-- The same for a job of which nothing else changes by that, and that was not taken apart.
+local function hand_over_fresh(id, member, raw, what)
+  raw = LEASED_FIRST .. own_part(raw) .. what.tail
+  gather('ZADD', what.lease, now + lease, sub(member, 1, 8) .. what.band .. id)
+  stands(id, raw)
+  found[#found + 1] = id
 end
 
 local function is_asked_for(claim, kind, band)
@@ -145,16 +153,21 @@ local function first_of(lane, chunk)
     read_ahead(ids)
     if not lane.items[1] then return nil end
   end
+  return lane
+end
+
+local function rank_of(lane)
   local member = lane.items[lane.at]
   if lane.read ~= member then
     lane.read, lane.rank = member, tonumber(lane.items[lane.at + 1]) - AGEING * lane.band
     lane.serial = unpack_bytes('>I8', member)
   end
-  return lane
+  return lane.rank
 end
 
 local function comes_before(one, other)
-  if one.rank ~= other.rank then return one.rank < other.rank end
+  local rank, others = rank_of(one), rank_of(other)
+  if rank ~= others then return rank < others end
   if one.band ~= other.band then return one.band > other.band end
   return one.serial < other.serial
 end
@@ -165,6 +178,28 @@ local function next_lane(lanes, chunk)
     if first_of(lane, chunk) and (not best or comes_before(lane, best)) then best = lane end
   end
   return best
+end
+
+-- Hand over a job that is due, or put it aside; says whether it is handed over.
+local function hand_over_from(member)
+  local id = sub(member, 9)
+  local raw = raws[id]
+  local alike = raw and fresh_alike(raw, holder)
+  if alike then
+    hand_over_fresh(id, member, raw, alike)
+    return true
+  end
+  local job = get(id)
+  if not job then return false end
+  local limits = about(job).limits
+  local full = limits and full_one(limits)
+  if full then
+    put_aside(job, full)
+    return false
+  end
+  if limits then take_places(limits) end
+  hand_over(job)
+  return true
 end
 
 -- Hand over what is due and what no limit holds back.
@@ -179,17 +214,9 @@ local function take_due(claim, n)
       break
     end
     looked = looked + 1
+    local member = lane.items[lane.at]
     lane.at, lane.gone = lane.at + 2, lane.gone + 1
-    local job = get(sub(lane.read, 9))
-    local limits = job and about(job).limits
-    local full = limits and full_one(limits)
-    if full then
-      put_aside(job, full)
-    elseif job then
-      if limits then take_places(limits) end
-      hand_over(job)
-      n = n - 1
-    end
+    if hand_over_from(member) then n = n - 1 end
   end
   for _, lane in ipairs(lanes) do
     if lane.gone > 0 then call('ZREMRANGEBYRANK', lane.key, 0, lane.gone - 1) end
@@ -240,11 +267,12 @@ end
 finish_up()
 
 local states, keys, bodies, soon = {}, {}, {}, math.huge
-for n, job in ipairs(found) do
-  states[n], keys[n] = job.raw, message_key(job.id)
-  if has(job, REWRITTEN) then
+for n, id in ipairs(found) do
+  states[n], keys[n] = raws[id], message_key(id)
+  local job = jobs[id]
+  if job and has(job, REWRITTEN) then
     bodies[#bodies + 1] = n
-    bodies[#bodies + 1] = call('GET', body_key(job.id))
+    bodies[#bodies + 1] = call('GET', body_key(id))
   end
 end
 if unfinished then

@@ -2,7 +2,8 @@
 --
 -- A message begins with four numbers (due, delay, expires, time to start in), which say when it
 -- may run. How a job stands is a head of fixed size, and what of it never changes: `static`.
--- A script reads each job once, and writes each that changed once, at its end.
+-- A script reads each job once, and writes each that changed once, at its end. `raws` has those that
+-- were read and not taken apart, `jobs` those that were; `changed` has either.
 
 local QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED, QUARANTINED = 0, 1, 2, 3, 4, 5, 6
 local NOWHERE, IN_LANE, ASIDE, BLOCKED, FREED = 0, 1, 2, 3, 4
@@ -10,7 +11,7 @@ local CANCELLING, MOVED, REWRITTEN = 1, 2, 4
 local FORMAT = '<BBBI4I4I4I4I4I4ddddddddI4I4I4I4BI4'
 local WHEN = '<dddd'
 
-local jobs, changed, removed, fresh = {}, {}, {}, {}
+local raws, jobs, changed, removed, fresh = {}, {}, {}, {}, {}
 
 local function state_key(id) return tag .. ':s:' .. id end
 local function message_key(id) return tag .. ':m:' .. id end
@@ -55,8 +56,8 @@ end
 local function read_ahead(ids)
   local keys, wanted = {}, {}
   for _, id in ipairs(ids) do
-    if jobs[id] == nil then
-      jobs[id] = false
+    if jobs[id] == nil and raws[id] == nil then
+      raws[id] = false
       wanted[#wanted + 1] = id
       keys[#keys + 1] = state_key(id)
     end
@@ -64,8 +65,7 @@ local function read_ahead(ids)
   for first = 1, #keys, MOST do
     local last = math.min(first + MOST - 1, #keys)
     for at, raw in ipairs(call('MGET', unpack(keys, first, last))) do
-      local id = wanted[first + at - 1]
-      jobs[id] = raw and decode(id, raw)
+      raws[wanted[first + at - 1]] = raw
     end
   end
 end
@@ -73,9 +73,10 @@ end
 local function get(id)
   local job = jobs[id]
   if job == nil then
-    local raw = call('GET', state_key(id))
+    local raw = raws[id]
+    if raw == nil then raw = call('GET', state_key(id)) end
     job = raw and decode(id, raw)
-    jobs[id] = job
+    jobs[id], raws[id] = job, nil
   end
   return job
 end
@@ -141,25 +142,33 @@ local function fingerprint(job)
   return cmsgpack.unpack(job.error).fingerprint or ''
 end
 
-local function forget(job)
-  local id = job.id
-  jobs[id], changed[id], fresh[id] = false, nil, nil
+local function erase(id)
+  raws[id], jobs[id], changed[id], fresh[id] = false, false, nil, nil
   removed[#removed + 1] = state_key(id)
   removed[#removed + 1] = message_key(id)
-  if has(job, REWRITTEN) then removed[#removed + 1] = body_key(id) end
+end
+
+local function forget(job)
+  erase(job.id)
+  if has(job, REWRITTEN) then removed[#removed + 1] = body_key(job.id) end
+end
+
+-- How a job stands now that was not taken apart.
+local function stands(id, raw)
+  raws[id], changed[id] = raw, raw
 end
 
 local function write_all()
-  for _, each in pairs(pending) do call(unpack(each)) end
-  pending = {}
+  for key in pairs(pending) do sync(key) end
   local written, at = {}, 0
   for id, message in pairs(fresh) do
     written[at + 1], written[at + 2] = message_key(id), message
     at = at + 2
   end
   for id, job in pairs(changed) do
-    job.raw = encode(job)
-    written[at + 1], written[at + 2] = state_key(id), job.raw
+    local raw = type(job) == 'string' and job or encode(job)
+    raws[id] = raw
+    written[at + 1], written[at + 2] = state_key(id), raw
     at = at + 2
   end
   in_parts('UNLINK', removed)

@@ -31,22 +31,24 @@ local function sync(key)
   local list = pending[key]
   if list then
     pending[key] = nil
-    call(unpack(list))
+    call(unpack(list, 1, list.n))
   end
 end
 
 local function gather(command, key, first, second)
   local list = pending[key]
-  if list and (list[1] ~= command or #list > MOST) then
+  if not list or list[1] ~= command or list.n > MOST then
     sync(key)
-    list = nil
-  end
-  if not list then
-    list = {command, key}
+    list = {command, key, n = 2}
     pending[key] = list
   end
-  list[#list + 1] = first
-  list[#list + 1] = second
+  local n = list.n + 1
+  list[n] = first
+  if second then
+    n = n + 1
+    list[n] = second
+  end
+  list.n = n
 end
 
 local function in_parts(command, list)

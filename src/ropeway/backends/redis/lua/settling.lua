@@ -33,12 +33,16 @@ local function settle(job, each, digest)
   end
 end
 
+local function settle_of(head, error, value)
+  local kind, state, counts, has_value, keep, delay, at = unpack_bytes('<BBBBddd', head)
+  return {
+    kind = kind, state = state, counts = counts, keep = keep, delay = delay, at = at, error = error,
+    value = has_value == 1 and value,
+  }
+end
+
 local function take_settle()
-  local kind, state, counts, has_value, keep, delay, at = unpack_bytes('<BBBBddd', take())
-  local found = {kind = kind, state = state, counts = counts, keep = keep, delay = delay, at = at}
-  found.error, found.value = take(), take()
-  if has_value == 0 then found.value = false end
-  return found
+  return settle_of(take(), take(), take())
 end
 
 local function take_fence()
