@@ -21,6 +21,7 @@ from ropeway.worker.held import Held
 from ropeway.worker.patience import Patience
 from ropeway.worker.places import Places
 from ropeway.worker.settle import Settler, policy_of, terms_of
+from ropeway.worker.ticks import until
 
 log = logging.getLogger("ropeway.worker")
 
@@ -111,7 +112,7 @@ class Fetcher:
             return 0
         # A claim that waits cannot be changed: it must ask for all that may have a place meanwhile.
         whole = self._asking.covers_all(wanted)
-        wait = (IDLE_WAIT if whole else _LOOK_WAIT) if self._idle else 0.0
+        wait = (until(IDLE_WAIT) if whole else _LOOK_WAIT) if self._idle else 0.0
         deliveries, now = await self.patience.ask(self._claim(wanted, wait), IDLE_WAIT)
         self._turn += 1
         self.take(deliveries, now)

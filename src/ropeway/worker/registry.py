@@ -15,6 +15,7 @@ from ropeway.control import Command, Reply, Verb, WorkerRecord
 from ropeway.errors import RopewayError
 from ropeway.store import Store
 from ropeway.worker.patience import Patience
+from ropeway.worker.ticks import until
 
 T = TypeVar("T")
 
@@ -98,7 +99,7 @@ class Registry:
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(_LOOK_ROUND):
+            async with asyncio.timeout(until(_LOOK_ROUND)):
                 await self._rung.wait()
         except TimeoutError:
             pass

@@ -12,6 +12,7 @@ from ropeway.schedules.firing import fire
 from ropeway.schedules.record import DUE, due_at
 from ropeway.store import Backend
 from ropeway.worker.patience import Patience
+from ropeway.worker.ticks import until
 
 POLL = 1.0
 """Seconds after which it looks by itself, for a hint may be lost."""
@@ -53,7 +54,7 @@ class Scheduler:
 
     async def run_once(self) -> float:
         """Fire what is due and this worker's to fire; return after how long to look again."""
-        after, wait = DUE, POLL
+        after, wait = DUE, until(POLL)
         while True:
             now = await self.patience.ask(self._store.now())
             page = await self.patience.ask(self._store.scan(DUE, after, _PAGE))

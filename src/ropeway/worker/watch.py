@@ -15,6 +15,7 @@ from ropeway.worker.frames import TaskInfo
 from ropeway.worker.handed import Handover
 from ropeway.worker.limits import Wear, excess, far_beyond, hard_limit, overrun, worn
 from ropeway.worker.process import ChildProcess
+from ropeway.worker.ticks import until
 from ropeway.worker.ward import Ward
 
 log = logging.getLogger("ropeway.worker")
@@ -64,7 +65,7 @@ class Watch:
         ):
             self._handed.clear()
             try:
-                async with asyncio.timeout(_IDLE_PERIOD):
+                async with asyncio.timeout(until(_IDLE_PERIOD)):
                     await self._handed.wait()
             except TimeoutError:
                 return

@@ -44,7 +44,10 @@ class Holders:
             names = os.listdir(self._folder)
         except OSError:
             return []
-        found = ((unquote(name), lifeline.take(self._folder / name)) for name in names)
+        own = {path.name for path, _ in self._own.values()}
+        folder = str(self._folder)
+        others = [name for name in names if name not in own]
+        found = ((unquote(name), lifeline.take(f"{folder}/{name}")) for name in others)
         return [(holder, lock) for holder, lock in found if lock is not None]
 
     def bury(self, holder: str, lock: int, *, done: bool) -> None:

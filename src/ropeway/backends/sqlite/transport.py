@@ -140,11 +140,14 @@ class Looped:
         if found or timeout <= 0:
             return found
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(timeout, POLL)
-        while not found and (left := deadline - loop.time()) > 0:
+        now = loop.time()
+        # Those who look by themselves do so at the same moments: a process that wakes once for all of
+        # them uses half as much as one that wakes for each.
+        deadline = now + timeout if timeout < POLL else now + POLL - now % POLL
+        while not found and loop.time() < deadline:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters.add(waiter)
-            timer = loop.call_later(left, _wake, waiter)
+            timer = loop.call_at(deadline, _wake, waiter)
             try:
                 await waiter
             finally:
