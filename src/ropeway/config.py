@@ -99,6 +99,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_message: largest body of a message or a result that travels in it, in bytes; a larger one is
     kept apart, up to max_blob.
     codec: how arguments are written: "json", for people and other languages, or "msgpack".
+    signing: keys that messages are signed with, "name:secret" split by commas: the first signs, all
+    of them verify, and what none of them has signed is not run.
     """
 
     url: str = ""
@@ -115,6 +117,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_message: int = 1_048_576
     max_blob: int = 67_108_864
     codec: Literal["json", "msgpack"] = "json"
+    signing: str = ""
 
     def __post_init__(self) -> None:
         if self.lease < 1:
@@ -135,6 +138,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def largest(self) -> int:
         """How many bytes a body may have at all, in its message or kept apart."""
         return max(self.max_message, self.max_blob)
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """Return the settings for people and programs: without passwords and secrets."""
+    keys = [each.strip().partition(":") for each in settings.signing.split(",") if each]
+    values: dict[str, Any] = msgspec.to_builtins(settings)
+    values |= {name: masked(values[name]) for name in ("url", "broker", "outbox")}
+    return values | {"signing": ",".join(f"{name if colon else ''}:***" for name, colon, _ in keys)}
 
 
 _DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace", "block_timeout")

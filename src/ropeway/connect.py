@@ -14,6 +14,7 @@ from ropeway.errors import BackendMissing, ConfigError, Unsupported
 from ropeway.events import Events
 from ropeway.message import Message
 from ropeway.safe import masked
+from ropeway.signing import keys_of
 from ropeway.store import Backend
 from ropeway.transition import Answer, Append, Transition
 from ropeway.wrappers.answers import Answers
@@ -27,6 +28,7 @@ from ropeway.wrappers.observed import Observed
 from ropeway.wrappers.paired import Paired
 from ropeway.wrappers.ported import Ported, PortedHalf
 from ropeway.wrappers.routed import Routed
+from ropeway.wrappers.signed import Signed
 from ropeway.wrappers.solo import SOLO, Solo, Storeless
 
 LONGEST_WAIT = 30.0
@@ -243,7 +245,8 @@ def _faces(url: str, durability: Durability) -> Faces:
 class Connection:
     """What one process knows of one URL: a backend for each event loop, and one to be stepped.
 
-    With the URL of a `broker` besides, the two are a pair.
+    With the URL of a `broker` besides, the two are a pair. With `signing`, see `keys_of`, messages
+    are signed.
     """
 
     def __init__(
@@ -253,6 +256,7 @@ class Connection:
         *,
         broker: str = "",
         durability: Durability = "disk",
+        signing: str = "",
     ) -> None:
         self.url = url
         self.events = events or Events()
@@ -270,11 +274,17 @@ class Connection:
         self._lock = threading.Lock()
         self._blocking: Backend | None = None
         self._known = Known()
+        self._keys = keys_of(signing)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Connect as the settings say."""
-        return cls(settings.url, broker=settings.broker, durability=settings.durability)
+        return cls(
+            settings.url,
+            broker=settings.broker,
+            durability=settings.durability,
+            signing=settings.signing,
+        )
 
     def looped(self, *, own: bool = False) -> Backend:
         """Make a backend for the running event loop; whoever asks closes it.
@@ -294,6 +304,8 @@ class Connection:
 
     def _wrapped(self, backend: Backend) -> Backend:
         native = backend if isinstance(backend, NativePair) else None
+        if self._keys is not None:
+            backend = Signed(backend, self._keys)
         return Observed(Routed(Bounded(backend, self._known), native), self.events)
 
 

@@ -121,7 +121,7 @@ def decide(
             settle = Release(counts="none", error=outcome.error)
         case "unknown_task":
             settle = _after_unknown(delivery, outcome, rules)
-        case "bad_arguments" | "undecodable":
+        case "bad_arguments" | "undecodable" | "bad_signature":
             settle = Reject(outcome.ending, _text(outcome.error), keep=rules.keep.failure)
     settled = _settle(delivery, settle, now, outcome.next)
     return _with_progress(settled, outcome.progress)

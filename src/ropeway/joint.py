@@ -12,6 +12,7 @@ from ropeway.errors import BadArguments, MessageTooLarge, Unsupported
 from ropeway.foreign import execute
 from ropeway.message import Message
 from ropeway.outbox import resting
+from ropeway.signing import keys_of
 from ropeway.source import Stores
 from ropeway.stepping import stepping
 from ropeway.transition import Append
@@ -51,7 +52,9 @@ async def send_jointly(source: Stores, calls: Sequence[Joint]) -> None:
         _refuse_unfit(call, source.settings.max_message)
         if not outbox:
             _refuse_without_outbox(call.message)
-    messages = [resting(call.message) if outbox else call.message for call in calls]
+    keys = keys_of(source.settings.signing)
+    messages = [keys.signed(call.message) if keys else call.message for call in calls]
+    messages = [resting(each) for each in messages] if outbox else messages
     function, text = publishing(url, messages)
     await execute(connection, function, text, stepping=stepping())
 

@@ -127,7 +127,8 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     `attempt` grows at every claim and is never reset; `failures`, `losses` and `releases` are
     charged by settles, and `unknown` tells how many of the releases were made because the worker
     did not know the task. What none of them explains was abandoned: see `abandoned` and `solo`.
-    `unreadable` says why the message could not be read whole; it must not run then.
+    `unreadable` says why the message could not be read whole, `forged` why its signature does not
+    hold; it must not run then.
     """
 
     message: Message
@@ -139,6 +140,7 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     enqueued: float = 0.0
     due: float = 0.0
     unreadable: str | None = None
+    forged: str | None = None
 
     @property
     def abandoned(self) -> int:
@@ -189,6 +191,7 @@ Ending = Literal[
     "unknown_task",
     "bad_arguments",
     "undecodable",
+    "bad_signature",
 ]
 
 

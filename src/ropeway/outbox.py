@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from msgspec.structs import replace
+
 from ropeway.broker import Broker
-from ropeway.broker_half import BrokerHalf
+from ropeway.broker_half import Arrival, BrokerHalf
 from ropeway.message import Message
 from ropeway.transition import Transition
 from ropeway.wrappers.half import wrapped
@@ -34,7 +36,7 @@ async def forward(outbox: BrokerHalf, broker: Broker, limit: int) -> int:
     if not arrivals:
         return 0
     try:
-        answers = await broker.commit([Transition(publish=(each.message,)) for each in arrivals])
+        answers = await broker.commit([Transition(publish=(_as_it_is(each),)) for each in arrivals])
     except BaseException:
         await outbox.nack([each.tag for each in arrivals], requeue=True)
         raise
@@ -46,3 +48,9 @@ async def forward(outbox: BrokerHalf, broker: Broker, limit: int) -> int:
     for reason, tags in told.items():
         await outbox.nack(tags, requeue=reason == "full")
     return len(arrived)
+
+
+def _as_it_is(arrival: Arrival) -> Message:
+    """Return what arrived; without a signature it gets none on the way: who wrote it is not known."""
+    message = arrival.message
+    return replace(message, signature=b"") if message.signature is None else message

@@ -99,13 +99,18 @@ async def _not_done(store: Backend, run: RunRecord, specs: Sequence[Spec]) -> li
 
 
 async def _failed_items(store: Backend, run: RunRecord, node: int) -> list[Message]:
-    """Return the messages of the items of a map that failed; nothing if not all were sent."""
+    """Return the messages of the items of a map that failed.
+
+    Nothing if all of the map has to be made again: not all were sent, or one is not what was sent.
+    """
     (expanded,) = await Reader(store, run.id).jobs([(node, HELPER)])
     if expanded is None or expanded.state is not State.SUCCEEDED:
         return []
     items = range(1, await sent_items(store, run, node) + 1)
     kept = await _look(store, [node_id(run.id, node, item) for item in items])
     jobs = [each.record for each in kept]
+    if any(job.error is not None and job.error.type == "bad_signature" for job in jobs):
+        return []
     return [job.message for job in jobs if job.state is not State.SUCCEEDED]
 
 

@@ -272,7 +272,7 @@ class Plan:
         terms = message.terms or Terms()
         place = terms.node or Place(self._run.id, self._specs[node - 1].name)
         place = Place(place.run, place.path, (self.local(node, "m"),))
-        return replace(message, terms=replace(terms, node=place))
+        return replace(message, terms=replace(terms, node=place), signature=None)
 
     def local(self, node: int, part: str = "") -> str:
         """Return the name of a node's join in this turn, without the run."""

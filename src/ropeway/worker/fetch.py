@@ -227,6 +227,9 @@ class Fetcher:
 
     def _unfit(self, delivery: Delivery) -> Outcome | None:
         message = delivery.message
+        if delivery.forged is not None:
+            error = Failure(type="BadSignature", message=delivery.forged)
+            return Outcome(ending="bad_signature", error=error)
         if delivery.unreadable is not None:
             error = Failure(type="Undecodable", message=delivery.unreadable)
             return Outcome(ending="undecodable", error=error)

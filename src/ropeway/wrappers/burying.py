@@ -15,6 +15,7 @@ from ropeway.store import Backend
 from ropeway.transition import Drop, Record, Transition
 from ropeway.wrappers.known import Known
 from ropeway.wrappers.routed import copies
+from ropeway.wrappers.signed import Signed
 
 _PAGE = 500
 _REMEMBERED = 1_000
@@ -44,7 +45,7 @@ class Undertaker:
         }
         if not ending or not self.served:
             return transitions
-        records = await self._backend.get([job_key(fence.id) for fence in ending.values()])
+        records = await self._vouched([job_key(fence.id) for fence in ending.values()])
         now, found = await self._backend.now(), list(transitions)
         for (number, fence), record in zip(ending.items(), records, strict=True):
             found[number] = self._with_letters(found[number], fence, record, now)
@@ -72,7 +73,7 @@ class Undertaker:
         if not notes:
             return 0
         ids = [each.key.removeprefix(LATE_PREFIX) for each in notes]
-        records = await self._backend.get([job_key(each) for each in ids])
+        records = await self._vouched([job_key(each) for each in ids])
         now, steps = await self._backend.now(), list[Transition]()
         for note, record in zip(notes, records, strict=True):
             sent = self.letters(_decode(record.value), "expired", now) if record else ()
@@ -81,6 +82,15 @@ class Undertaker:
                 Transition(expect={note.key: note.version}, drop=(done,), publish=tuple(sent))
             )
         return sum(each.ok for each in await self._backend.commit(steps))
+
+    async def _vouched(self, keys: Sequence[str]) -> list[Record | None]:
+        """Return jobs on record, but none whose signature does not hold: its letter would be signed."""
+        records = await self._backend.get(keys)
+        if not isinstance(self._backend, Signed):
+            return records
+        messages = [_decode(each.value).message for each in records if each]
+        forged = {job_key(each) for each in await self._backend.faults(messages)}
+        return [None if each is None or each.key in forged else each for each in records]
 
     def _with_letters(
         self, transition: Transition, fence: Fence, record: Record | None, now: float

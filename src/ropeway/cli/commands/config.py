@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import msgspec
 
 from ropeway.cli.apps import import_app
 from ropeway.cli.groups import Suggesting
@@ -13,9 +12,8 @@ from ropeway.cli.listing import Drawn, print_list
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.table import Column
-from ropeway.config import Settings, load, origins, refuse_unknown_variables
+from ropeway.config import load, origins, refuse_unknown_variables, shown
 from ropeway.connect import Connection
-from ropeway.safe import masked
 from ropeway.worker.locate import choose_target
 
 FIELDS = ("setting", "value", "place")
@@ -66,7 +64,7 @@ def validate(shared: Shared) -> None:
 
 def settings_shown(given: dict[str, Any]) -> list[dict[str, Any]]:
     """Return each setting, its value without passwords, and its place, for people and programs."""
-    values = _values(load(given))
+    values = shown(load(given))
     return [
         {"setting": origin.setting, "value": values[origin.setting], "place": origin.place}
         for origin in origins(given)
@@ -75,9 +73,3 @@ def settings_shown(given: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _given(shared: Shared) -> dict[str, Any]:
     return import_app(choose_target(shared.app)).given if shared.app else {}
-
-
-def _values(settings: Settings) -> dict[str, Any]:
-    values = msgspec.to_builtins(settings)
-    places = ("url", "broker", "outbox")
-    return {**values, **{name: masked(values[name]) for name in places}}

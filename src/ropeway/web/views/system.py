@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 
-from ropeway.config import origins
+from ropeway.config import origins, shown
 from ropeway.errors import Forbidden
 from ropeway.operate.audit import entries
 from ropeway.operate.performance import SHARES, timings
-from ropeway.safe import masked
 from ropeway.states import State
 from ropeway.store import Filter
 from ropeway.web.at import At, Shown
@@ -61,7 +60,6 @@ async def audit(at: At) -> Shown:
 
 async def about(at: At) -> Shown:
     """Show versions, what the backend can do, and the settings, without secrets."""
-    settings = msgspec.structs.asdict(at.settings)
     places = {each.setting: each.place for each in origins(at.app.given)}
     return Shown(
         template="about.html",
@@ -72,8 +70,7 @@ async def about(at: At) -> Shown:
             "where": at.settings.where,
             "capabilities": msgspec.structs.asdict(at.store.capabilities),
             "settings": [
-                (name, masked(value) if isinstance(value, str) else value, places.get(name, ""))
-                for name, value in settings.items()
+                (name, value, places.get(name, "")) for name, value in shown(at.settings).items()
             ],
             "tasks": sorted(at.app.tasks),
             "vendored": vendored(),
