@@ -186,6 +186,7 @@ def load(given: dict[str, Any]) -> Settings:
 OTHER_VARIABLES = (
     "ROPEWAY_APP",
     "ROPEWAY_DASHBOARD_SECRET",
+    "ROPEWAY_OIDC_CLIENT_SECRET",
     "ROPEWAY_LOG_FORMAT",
     "ROPEWAY_LOG_LEVEL",
 )

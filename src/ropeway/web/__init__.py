@@ -13,5 +13,6 @@ if importlib.util.find_spec("starlette") is None or importlib.util.find_spec("ji
 
 from ropeway.web.access import Access, Grant, Loopback, Proxy, Token, Users
 from ropeway.web.dashboard import Dashboard
+from ropeway.web.oidc import Oidc
 
-__all__ = ["Access", "Dashboard", "Grant", "Loopback", "Proxy", "Token", "Users"]
+__all__ = ["Access", "Dashboard", "Grant", "Loopback", "Oidc", "Proxy", "Token", "Users"]

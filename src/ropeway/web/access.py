@@ -218,15 +218,19 @@ class Sessions:
         self.key = sha256(secret.encode()).digest() if secret else secrets.token_bytes(32)
         self.name = f"ropeway_{sha256(self.key).hexdigest()[:8]}"
 
-    def cookie(self, user: str) -> str:
-        """Make a cookie for somebody."""
+    def cookie(self, user: str, lasts: float = SESSION) -> str:
+        """Make a cookie for somebody, for so many seconds."""
         told = base64.urlsafe_b64encode(user.encode()).decode()
-        body = f"{told}.{int(time.time()) + SESSION}"
+        body = f"{told}.{int(time.time() + lasts)}"
         return f"{body}.{self._mark(body)}"
 
     def user(self, request: Request) -> str | None:
-        """Return who a cookie names, if it was made here and is not too old."""
-        body, _, mark = request.cookies.get(self.name, "").rpartition(".")
+        """Return who the cookie of a request names, if it was made here and is not too old."""
+        return self.told(request.cookies.get(self.name, ""))
+
+    def told(self, cookie: str) -> str | None:
+        """Return what a cookie says, if it was made here and is not too old."""
+        body, _, mark = cookie.rpartition(".")
         if not body or not hmac.compare_digest(mark.encode(), self._mark(body).encode()):
             return None
         told, _, until = body.partition(".")

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 
 class At(Struct, frozen=True, kw_only=True):
-    """One look of one person. `path` is below `prefix`, where the dashboard is mounted."""
+    """One look of one person, who `leaves` by logging out if they have logged in.
+
+    `path` is below `prefix`, where the dashboard is mounted.
+    """
 
     app: Ropeway
     grant: Grant
     read_only: bool
+    leaves: bool
     prefix: str
     path: str
     query: Mapping[str, str]

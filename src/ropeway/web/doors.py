@@ -1,11 +1,11 @@
-"""What people ask with a browser: pages, actions, what is new on a page, and to be let in."""
+"""What people ask with a browser: pages, actions, and what is new on a page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,12 +13,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import BaseRoute, Match, Route
 
 from ropeway.errors import BadArguments, RopewayError
-from ropeway.web.access import SESSION, Token, Users
 from ropeway.web.acting import TYPED_FROM, Asked, do
 from ropeway.web.at import At, Shown
-from ropeway.web.catalogue import LANGUAGES, catalogue
+from ropeway.web.catalogue import LANGUAGES
+from ropeway.web.entry import Entry
 from ropeway.web.errors import nothing_there, status_of
-from ropeway.web.looking import Looking, language, local, path_of
+from ropeway.web.looking import Looking, local, path_of
 from ropeway.web.rendering import Look, environment, main, page
 from ropeway.web.site import Site
 from ropeway.web.views import (
@@ -79,6 +79,7 @@ class Doors:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._looking = Looking(site)
+        self._entry = Entry(site, self._looking)
         self._pages = [Route(path, self._shows(view), name=path) for path, view in PAGES.items()]
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -89,8 +90,7 @@ class Doors:
             Route("/confirm", self._shows(self._confirm)),
             Route("/move", self._shows(topics.move)),
             Route("/prefs", self._prefs, methods=["POST"]),
-            Route("/login", self._login, methods=["GET", "POST"]),
-            Route("/logout", self._logout, methods=["POST"]),
+            *self._entry.routes(),
             *self._pages,
         ]
 
@@ -102,7 +102,7 @@ class Doors:
 
     def _shows(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            if (entered := self._by_link(request)) is not None:
+            if (entered := self._entry.by_link(request)) is not None:
                 return entered
             at = await self._looking.at(request)
             if isinstance(at, Response):
@@ -217,69 +217,6 @@ class Doors:
                     samesite="lax",
                 )
         return response
-
-    # -- being let in ---------------------------------------------------------------------
-
-    def _by_link(self, request: Request) -> Response | None:
-        """Let in whoever comes with the token in a link, which the address does not keep."""
-        access, given = self._site.access, request.query_params.get("token", "")
-        if not given or not isinstance(access, Token) or not access.is_token(given):
-            return None
-        prefix = self._looking.prefix(request)
-        rest = urlencode(
-            [each for each in request.query_params.multi_items() if each[0] != "token"]
-        )
-        response = RedirectResponse(prefix + path_of(request) + (f"?{rest}" if rest else ""), 303)
-        self._remember(request, response, access, "local")
-        return response
-
-    async def _login(self, request: Request) -> Response:
-        access, back = self._site.access, local(request.query_params.get("back", "/"))
-        wrong = False
-        if request.method == "POST" and isinstance(access, Users):
-            form = dict(parse_qsl((await self._looking.body(request)).decode()))
-            back, name = local(form.get("back", "/")), form.get("name", "")
-            address = request.client.host if request.client else ""
-            if await access.check(name, form.get("password", ""), address):
-                response = RedirectResponse(self._looking.prefix(request) + back, 303)
-                self._remember(request, response, access, name)
-                return response
-            wrong = True
-        text = (
-            environment()
-            .get_template("login.html")
-            .render(
-                t=catalogue(language(request)),
-                look=Look(request.cookies),
-                site=self._site.title,
-                prefix=self._looking.prefix(request),
-                login=access.login,
-                advice=access.advice(self._looking.prefix(request)),
-                wrong=wrong,
-                back=back,
-            )
-        )
-        return HTMLResponse(text, 401 if wrong or not access.login else 200)
-
-    async def _logout(self, request: Request) -> Response:
-        access, prefix = self._site.access, self._looking.prefix(request)
-        response = RedirectResponse(f"{prefix}/login", 303)
-        if isinstance(access, Users | Token):
-            response.delete_cookie(access.sessions.name, path=prefix or "/")
-        return response
-
-    def _remember(
-        self, request: Request, response: Response, access: Users | Token, user: str
-    ) -> None:
-        response.set_cookie(
-            access.sessions.name,
-            access.sessions.cookie(user),
-            max_age=SESSION,
-            path=self._looking.prefix(request) or "/",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
 
     # -- what cannot be done --------------------------------------------------------------
 

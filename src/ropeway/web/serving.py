@@ -17,7 +17,7 @@ def refuse_open(host: str, access: Access) -> None:
     if isinstance(access, Token) and not is_loopback(host):
         raise Unsafe(
             f"the dashboard would be reachable at {host} by whoever gets hold of a link",
-            hint="add --auth users or --auth proxy, or leave --host out",
+            hint="add --auth users, --auth proxy or --auth oidc, or leave --host out",
         )
 
 

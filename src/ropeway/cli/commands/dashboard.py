@@ -32,10 +32,10 @@ _FILE = click.option(
 )
 @click.option(
     "--auth",
-    type=click.Choice(("token", "users", "proxy")),
+    type=click.Choice(("token", "users", "proxy", "oidc")),
     default="token",
     show_default=True,
-    help="Who is let in: whoever has the link, users of a file, or whom a proxy names.",
+    help="Who is let in: whoever has the link, users of a file, or whom a proxy or a provider names.",
 )
 @click.option(
     "--users",
@@ -52,11 +52,37 @@ _FILE = click.option(
     metavar="ADDRESS",
     help="With --auth proxy: whom to believe, such as 10.0.0.0/8.",
 )
+@click.option("--oidc-issuer", metavar="URL", help="With --auth oidc: the provider of logins.")
+@click.option("--oidc-client-id", metavar="ID", help="With --auth oidc: what it knows us as.")
+@click.option(
+    "--oidc-client-secret",
+    envvar="ROPEWAY_OIDC_CLIENT_SECRET",
+    metavar="TEXT",
+    help="With --auth oidc: the secret for that; also ROPEWAY_OIDC_CLIENT_SECRET.",
+)
+@click.option(
+    "--oidc-role",
+    "groups",
+    multiple=True,
+    metavar="GROUP=ROLE",
+    help="With --auth oidc: what a group may do; the first that somebody is in counts.",
+)
+@click.option(
+    "--oidc-claim",
+    "claim",
+    default="groups",
+    show_default=True,
+    metavar="NAME",
+    help="With --auth oidc: where the provider tells the groups.",
+)
+@click.option(
+    "--public-url", metavar="URL", help="With --auth oidc: what people open, if not this address."
+)
 @click.option(
     "--secret",
     envvar="ROPEWAY_DASHBOARD_SECRET",
     metavar="TEXT",
-    help="With --auth users: signs who is logged in; also ROPEWAY_DASHBOARD_SECRET.",
+    help="With --auth users and oidc: signs who is logged in; also ROPEWAY_DASHBOARD_SECRET.",
 )
 @click.option("--role", metavar="ROLE", help="What a link, or a user of a proxy, may do.")
 @click.option("--read-only", is_flag=True, help="Nothing can be changed, whoever asks.")
@@ -71,7 +97,7 @@ def dashboard(ctx: click.Context, /, host: str, port: int, **asked: Any) -> None
     """Serve the dashboard: look at everything, and operate it, in a browser.
 
     It listens on this machine alone and prints a link that lets in whoever has it. At an address that
-    others can reach it starts only with --auth users or --auth proxy.
+    others can reach it starts only with --auth users, --auth proxy or --auth oidc.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -123,8 +149,30 @@ def _access(asked: dict[str, Any]) -> Access:
             if not asked["proxies"]:
                 raise click.UsageError("--auth proxy needs --trusted-proxy ADDRESS.")
             return Proxy(asked["proxies"], role=asked["role"] or "view")
+        case "oidc":
+            return _oidc(asked)
         case _:
             return Token(role=asked["role"] or "admin")
+
+
+def _oidc(asked: dict[str, Any]) -> Access:
+    from ropeway.web import Oidc
+
+    for name in ("oidc_issuer", "oidc_client_id"):
+        if not asked[name]:
+            raise click.UsageError(f"--auth oidc needs --{name.replace('_', '-')}.")
+    pairs = [each.rpartition("=") for each in asked["groups"]]
+    if not all(group and role for group, _, role in pairs):
+        raise click.UsageError("write --oidc-role GROUP=ROLE.")
+    return Oidc(
+        asked["oidc_issuer"],
+        asked["oidc_client_id"],
+        asked["oidc_client_secret"],
+        roles={group: role for group, _, role in pairs},
+        claim=asked["claim"],
+        url=asked["public_url"],
+        secret=asked["secret"],
+    )
 
 
 def _badge(text: str | None) -> tuple[str, str] | None:
