@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from ropeway import jobs
@@ -31,6 +31,7 @@ from ropeway.snapshot import Snapshot, snapshot_of
 from ropeway.source import Stores
 from ropeway.states import State
 from ropeway.stepping import refuse_on_loop, step
+from ropeway.store import Ending, Told
 from ropeway.transition import Record
 from ropeway.why import Why, gather, why
 
@@ -38,6 +39,9 @@ R_co = TypeVar("R_co", covariant=True)
 
 _AT_ONCE = 0.001
 """Seconds after a send in which hardly any job has a result."""
+
+_SOON = 0.01
+"""Seconds after which one that was sent just now is looked at, in case it ended before that."""
 
 
 class Job(Generic[R_co]):
@@ -87,23 +91,41 @@ class Job(Generic[R_co]):
         nothing of it is kept, and, in a task, `WaitRefused` if all other slots of its kind in its
         process wait for jobs already. With a pair it waits also for what nothing is kept of yet.
         """
-        if time.monotonic() - self._sent_at < _AT_ONCE:
-            # It has hardly ended: to look once is enough if it is heard of from before that.
-            await self._source.store.wait([job_key(self.id)], 0.0)
-        job = await self._sent()
-        if job is None or not job.state.final:
-            deadline = self._deadline(timeout)
-            with waiting_for(self.id):
-                while job is None or not job.state.final:
-                    state = State.QUEUED if job is None else job.state
-                    await self._pause([job_key(self.id)], deadline, timeout, state)
-                    job = await (self._sent() if job is None else self._look())
-        return await self._unwrap(job)
+        deadline = self._deadline(timeout)
+        ending = await self._told_soon(deadline) or await self._ending(deadline, timeout)
+        return await self._unwrap(ending)
 
-    async def _sent(self) -> JobRecord | None:
+    async def _told_soon(self, deadline: float) -> Ending | None:
+        """Listen for the end of a job that was sent just now: there is nothing to see of it yet."""
+        if time.monotonic() - self._sent_at >= _AT_ONCE:
+            return None
+        store, names = self._source.store, [job_key(self.id)]
+        await store.wait(names, 0.0)  # from now on it is heard of
+        left = min(_SOON, deadline - self._source.clock.boot())
+        if left <= 0:
+            return None
+        with waiting_for(self.id):
+            return _told(await store.wait(names, left), 0)
+
+    async def _ending(self, deadline: float, timeout: float | None) -> Ending:
+        """Look, and look again whenever the job may have changed, until it has ended."""
+        job = await self._sent()
+        if job is not None and job.record.state.final:
+            return _ending_of(job)
+        with waiting_for(self.id):
+            while True:
+                state, version = (job.record.state, job.version) if job else (State.QUEUED, 0)
+                heard = await self._pause([job_key(self.id)], deadline, timeout, state)
+                if (told := _told(heard, version)) is not None:
+                    return told
+                job = await (self._seen() if job else self._sent())
+                if job is not None and job.record.state.final:
+                    return _ending_of(job)
+
+    async def _sent(self) -> jobs.Seen | None:
         """Return what is kept of the job; None if it may rest where nobody can look."""
         try:
-            return await self._look()
+            return await self._seen()
         except JobNotFound:
             if self._source.store.capabilities.recorded:
                 raise
@@ -114,14 +136,14 @@ class Job(Generic[R_co]):
 
     async def _pause(
         self, names: list[str], deadline: float, timeout: float | None, state: State
-    ) -> None:
+    ) -> list[str]:
         left = deadline - self._source.clock.boot()
         if left <= 0:
             raise ResultTimeout(
                 f"job {self.id} is {state} after {timeout} s",
                 hint="is a worker running? start one with: ropeway worker",
             )
-        await self._source.store.wait(names, min(left, self._source.longest_wait))
+        return await self._source.store.wait(names, min(left, self._source.longest_wait))
 
     def watch(self, timeout: float | None = None) -> Iterator[Snapshot]:
         """Yield how the job stands, now and whenever that changes, up to its end; see `awatch`.
@@ -208,7 +230,10 @@ class Job(Generic[R_co]):
         return await self._look()
 
     async def _look(self) -> JobRecord:
-        return (await jobs.see(self._source.store, self.id)).record
+        return (await self._seen()).record
+
+    async def _seen(self) -> jobs.Seen:
+        return await jobs.see(self._source.store, self.id)
 
     def _need_records(self, feature: str) -> None:
         require(self._source.store.capabilities, "store", feature)
@@ -258,17 +283,17 @@ class Job(Generic[R_co]):
         self._need_records("removing a job")
         await jobs.remove(self._source.store, await jobs.see(self._source.store, self.id))
 
-    async def _unwrap(self, job: JobRecord) -> R_co:
+    async def _unwrap(self, job: Ending) -> R_co:
         if job.state is State.CANCELLED:
             raise JobCancelled(
-                f"job {self.id} ({job.message.task}) was cancelled",
+                f"job {self.id} ({job.task}) was cancelled",
                 hint=f"to have it run again: ropeway jobs retry {self.id}",
             )
         if job.state is not State.SUCCEEDED:
             error = job.error
             what = f"{error.type}: {error.message}" if error else str(job.state)
             raise TaskFailed(
-                f"job {self.id} ({job.message.task}) {job.state}: {what}",
+                f"job {self.id} ({job.task}) {job.state}: {what}",
                 hint=f"see: ropeway jobs show {self.id}",
                 type=error.type if error else "",
                 traceback=error.traceback if error else "",
@@ -277,7 +302,7 @@ class Job(Generic[R_co]):
             return None  # type: ignore[return-value]  # what a task without a value returns
         kind = self._type
         if self._type_of is not None:
-            kind = self._type_of(job.message.task)
+            kind = self._type_of(job.task)
         if (inner := run_in_place(job.value)) is not None:
             began: R_co = await Run[Any](self._source, inner, kind).aresult()
             return began
@@ -296,3 +321,20 @@ class Job(Generic[R_co]):
         except BodyLost:
             await self.arecord()  # raises, if the job has been removed meanwhile
             raise
+
+
+def _told(heard: Sequence[str], version: int) -> Ending | None:
+    """Return the end that is told of, unless it was before the `version` that was seen."""
+    told = (each.ending for each in heard if isinstance(each, Told))
+    return next((ending for ending in told if ending.version > version), None)
+
+
+def _ending_of(job: jobs.Seen) -> Ending:
+    record = job.record
+    return Ending(
+        version=job.version,
+        task=record.message.task,
+        state=record.state,
+        value=record.value,
+        error=record.error,
+    )

@@ -11,7 +11,7 @@ from ropeway.broker import Broker
 from ropeway.capabilities import Capabilities
 from ropeway.decide import Keep
 from ropeway.ids import first_id
-from ropeway.message import JobRecord
+from ropeway.message import Failure, JobRecord
 from ropeway.states import State
 from ropeway.transition import Answer, Entry, Record, Transition
 
@@ -80,9 +80,37 @@ class Store(Protocol):
         A hint: it may be late or false, and nothing may depend on it. The first wait for a name
         reports it at once and remembers it; later ones report what changed since the last. So
         `wait`, then `get`, in a loop, misses nothing. Names: the keys of records, those of
-        `job_key`, `queue_name`, `log_name` and `holder_name`.
+        `job_key`, `queue_name`, `log_name` and `holder_name`. One of a job may be `Told`.
         """
         ...
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """How a job ended, as of a version of its record: what its result is made of."""
+
+    version: int
+    task: str
+    state: State
+    value: bytes | None = None
+    error: Failure | None = None
+
+
+class Told(str):
+    """The name of a job that has ended, as `wait` returns it where the hint tells of the end.
+
+    Nothing depends on that either: who is told a plain name looks.
+    """
+
+    __slots__ = ("ending",)
+
+    ending: Ending
+
+    @classmethod
+    def of(cls, name: str, ending: Ending) -> Told:
+        """Return a name that tells of an ending."""
+        told = cls(name)
+        told.ending = ending
+        return told
 
 
 class Filter(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from msgspec import Raw, Struct
 from msgspec.msgpack import Decoder, Encoder
 
 from ropeway.errors import RopewayError
-from ropeway.store import Backend
+from ropeway.store import Backend, Told
 
 
 class Call(Struct, frozen=True, gc=False, tag=1, array_like=True):
@@ -74,7 +74,15 @@ VERBS = {
 Unreadable = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are none of ours."""
 
-encode = Encoder().encode
+
+def _plain(value: Any) -> str:
+    """What a name tells of stays here: whoever gets the plain name looks."""
+    if isinstance(value, Told):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} does not travel")
+
+
+encode = Encoder(enc_hook=_plain).encode
 decode_call: Callable[[bytes], Call | Forget] = Decoder(Call | Forget).decode
 decode_reply: Callable[[bytes], Reply] = Decoder(Done | Failed).decode
 

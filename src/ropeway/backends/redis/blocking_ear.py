@@ -125,7 +125,7 @@ class BlockingEar:
             if isinstance(reply, Exception):
                 raise Lost(str(reply))
         elif reply[0] == b"smessage":
-            self._heard.told(reply[1])
+            self._heard.told(reply[1], reply[2])
         elif reply[0] == b"sunsubscribe" and self._heard.knows(reply[1]):
             raise Lost("the slot has moved to another node")
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from ropeway.backends.redis.dialling import pack
 from ropeway.backends.redis.names import channel
+from ropeway.backends.redis.rows import ending_of
+from ropeway.store import Told
 
 POLL = 0.5
 """Seconds after which a waiter looks by itself, whether hinted or not."""
@@ -39,6 +41,7 @@ class Heard:
         self._reported: dict[str, int] = {}
         self._asked: dict[str, float] = {}
         self._names: dict[bytes, str] = {}
+        self._words: dict[str, bytes] = {}
         self._swept = 0.0
 
     def new(self, names: Sequence[str]) -> list[bytes]:
@@ -60,6 +63,7 @@ class Heard:
             del self._asked[name]
             self._reported.pop(name, None)
             self._changes.pop(name, None)
+            self._words.pop(name, None)
         channels = [each for each, name in self._names.items() if name in old] if old else []
         for each in channels:
             del self._names[each]
@@ -73,16 +77,18 @@ class Heard:
         """Whether somebody waits for what is said on a channel."""
         return subject in self._names
 
-    def told(self, subject: bytes) -> None:
-        """Hear that something was said on a channel."""
+    def told(self, subject: bytes, words: bytes) -> None:
+        """Hear what was said on a channel."""
         name = self._names.get(subject)
         if name is not None:
             self._changes[name] += 1
+            self._words[name] = words
 
     def told_all(self) -> None:
         """Hear that anything may have been missed."""
         for name in self._asked:
             self._changes[name] += 1
+        self._words.clear()
 
     def seen(self, names: Sequence[str]) -> Seen:
         """Return what a waiter that begins now has seen, to be given to `changed`."""
@@ -96,7 +102,12 @@ class Heard:
         before = self._reported if seen is None else seen
         found = [name for name in names if before.get(name) != self._changes[name]]
         self._reported.update((name, self._changes[name]) for name in found)
-        return found
+        return [self._as_told(name) for name in found]
+
+    def _as_told(self, name: str) -> str:
+        words = self._words.get(name)
+        ending = ending_of(words) if words else None
+        return Told.of(name, ending) if ending else name
 
 
 def subscription(channels: Sequence[bytes], forgotten: Sequence[bytes]) -> bytes:

@@ -124,7 +124,7 @@ class LoopedEar:
     def _pushed(self, push: list[Reply]) -> None:
         kind, subject = push[0], push[1]
         if kind == b"smessage":
-            self._heard.told(subject)
+            self._heard.told(subject, push[2])
             self._wake_all()
         elif kind == b"sunsubscribe" and self._heard.knows(subject) and self._wire is not None:
             self._wire.close()  # the slot has moved to another node

@@ -22,6 +22,7 @@ from ropeway.message import (
     job_key,
 )
 from ropeway.states import State
+from ropeway.store import Ending
 from ropeway.transition import Record
 
 LETTERS: dict[Kind, str] = {"threads": "t", "loop": "l", "cpu": "c"}
@@ -242,11 +243,7 @@ def delivery_of(state: bytes, raw: bytes, body: bytes | None, holder: str) -> De
 
 def job_of(state: bytes, raw: bytes, body: bytes | None = None) -> tuple[JobRecord, int]:
     """Make a job's record of what is kept of it, and tell its version."""
-    found = _STATE.unpack_from(state)
-    at, parts = _STATE.size, list[bytes]()
-    for length in (*found[17:22], max(0, found[22] - 1)):
-        parts.append(state[at : at + length])
-        at += length
+    found, parts = _taken_apart(state)
     static, holder, _, error, _, value = parts
     record = JobRecord(
         message=_message(raw, static, found[1], body)[0],
@@ -266,6 +263,34 @@ def job_of(state: bytes, raw: bytes, body: bytes | None = None) -> tuple[JobReco
         cancelling=bool(found[1] & _CANCELLING),
     )
     return record, found[3]
+
+
+def ending_of(state: bytes) -> Ending | None:
+    """Make of how a job stands how it ended; None if it has not, or it cannot be read."""
+    try:
+        found, (static, _, _, error, _, value) = _taken_apart(state)
+        reached = STATES[found[0]]
+        if not reached.final:
+            return None
+        return Ending(
+            version=found[3],
+            task=_about(static).task,
+            state=reached,
+            value=value if found[22] else None,
+            error=_failure(error) if error else None,
+        )
+    except (struct.error, LookupError):
+        return None
+
+
+def _taken_apart(state: bytes) -> tuple[tuple[Any, ...], list[bytes]]:
+    """Return the head of how a job stands, and the parts behind it."""
+    found = _STATE.unpack_from(state)
+    at, parts = _STATE.size, list[bytes]()
+    for length in (*found[17:22], max(0, found[22] - 1)):
+        parts.append(state[at : at + length])
+        at += length
+    return found, parts
 
 
 def _failure(error: bytes) -> Failure:

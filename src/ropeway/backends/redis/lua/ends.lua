@@ -27,7 +27,7 @@ local function finish(job, state, keep)
   leave(job)
   job.state, job.finished, job.purge = state, now, now + keep
   clear(job, CANCELLING)
-  hint('job/' .. job.id)
+  hint('job/' .. job.id, job.id)
   touch(job)
 end
 

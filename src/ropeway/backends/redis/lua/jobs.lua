@@ -11,7 +11,7 @@ local CANCELLING, MOVED, REWRITTEN = 1, 2, 4
 local FORMAT = '<BBBI4I4I4I4I4I4ddddddddI4I4I4I4BI4'
 local WHEN = '<dddd'
 
-local raws, jobs, changed, removed, fresh = {}, {}, {}, {}, {}
+local jobs, changed, removed, fresh = {}, {}, {}, {}
 
 local function state_key(id) return tag .. ':s:' .. id end
 local function message_key(id) return tag .. ':m:' .. id end

@@ -59,7 +59,7 @@ end
 local function finish_held(id, raw, what, keep, digest, value)
   local serial, version = unpack_bytes('<d', raw, HEAD + 1), unpack_bytes('<I4', raw, 4)
   gather('ZREM', what.lease, pack('>I8', serial) .. what.band .. id)
-  hint('job/' .. id)
+  hint('job/' .. id, id)
   if keep <= 0 then
     gather('ZREM', IDS, id)
     erase(id)

@@ -57,12 +57,14 @@ local function in_parts(command, list)
   end
 end
 
--- Whoever waits for one of these names is told when everything is written.
-local hints = {}
+-- Whoever waits for one of these names is told when everything is written; of a job that is named
+-- with it also how it stands then, if that is short, so that nobody has to ask.
+local hints, raws = {}, {}
 local MANY = 8 -- of so many names it is asked first which ones anybody waits for
+local MOST_TOLD = 4096
 
-local function hint(what)
-  hints[what] = true
+local function hint(what, id)
+  hints[what] = id or ''
 end
 
 local function channel(what)
@@ -71,10 +73,11 @@ local function channel(what)
 end
 
 local function tell()
-  local names, n = {}, 0
-  for what in pairs(hints) do
+  local names, words, n = {}, {}, 0
+  for what, id in pairs(hints) do
     n = n + 1
-    names[n] = channel(what)
+    local raw = raws[id]
+    names[n], words[n] = channel(what), raw and #raw <= MOST_TOLD and raw or ''
   end
   for first = 1, n, MOST do
     local last = math.min(first + MOST - 1, n)
@@ -83,7 +86,7 @@ local function tell()
       and redis.pcall('PUBSUB', 'SHARDNUMSUB', unpack(names, first, last))
     for at = first, last do
       if not heard or heard.err or heard[2 * (at - first + 1)] ~= 0 then
-        call('SPUBLISH', names[at], '')
+        call('SPUBLISH', names[at], words[at])
       end
     end
   end
