@@ -66,10 +66,13 @@ class BrokerHalf(Protocol):
         """Return when the broker has confirmed that each message rests in its queue for good."""
         ...
 
-    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
+    async def get(
+        self, queue: str, n: int, kinds: Collection[Kind] = KINDS, *, look: bool = True
+    ) -> list[Arrival]:
         """Take at most `n` messages of a queue that have one of these kinds, without waiting.
 
-        Oldest first, at least among those of one kind. Other kinds stay, and cost nothing.
+        Oldest first, at least among those of one kind. Other kinds stay, and cost nothing. Without
+        `look` the broker is not asked: only what it has sent ahead is taken.
         """
         ...
 

@@ -99,7 +99,7 @@ def _rabbitmq(url: str, store: Faces) -> Faces:
         return RabbitHalf(address)
 
     return (
-        lambda own: NativePair(make(), store[0](own)),
+        lambda own: NativePair(make(), store[0](own), looped=True),
         lambda: NativePair(PortedHalf(make, RabbitHalf.capabilities), store[1]()),
     )
 
@@ -136,7 +136,7 @@ def _pair(url: str, durability: Durability, store: Faces) -> Faces:
         return joined(url, store)
     broker = _faces(url, durability)
     return (
-        lambda own: Paired(Half(broker[0](own)), store[0](own)),
+        lambda own: Paired(Half(broker[0](own)), store[0](own), looped=True),
         lambda: Paired(Half(broker[1]()), store[1]()),
     )
 

@@ -119,9 +119,11 @@ class SteppedHalf(FakeHalf):
             await super().publish([message])
         await pause("published")
 
-    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
+    async def get(
+        self, queue: str, n: int, kinds: Collection[Kind] = KINDS, *, look: bool = True
+    ) -> list[Arrival]:
         await pause("get")
-        found = await super().get(queue, n, kinds)
+        found = await super().get(queue, n, kinds, look=look)
         self._world.redelivered.update(each.message.id for each in found if each.redelivered)
         await pause("got")
         return found

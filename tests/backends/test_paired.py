@@ -103,17 +103,24 @@ def make_half(broker: FakeBroker) -> Callable[[], BrokerHalf]:
 
 
 @pytest.fixture
+def looped() -> bool:
+    """Return whether a pair may do two things at once."""
+    return False
+
+
+@pytest.fixture
 async def harness(
     broker: FakeBroker,
     make_half: Callable[[], BrokerHalf],
     clock: ManualClock,
     make_store: Callable[[], Backend],
+    looped: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[ManualHarness]:
     """Make pairs that share a broker and a store."""
 
     def handle() -> Backend:
-        return Paired(make_half(), make_store())
+        return Paired(make_half(), make_store(), looped=looped)
 
     def mute() -> None:
         monkeypatch.setattr(broker, "tell", lambda queue: None)
@@ -134,6 +141,10 @@ class TestOverSqlite(PairSuite):
     @pytest.fixture
     def make_store(self, clock: ManualClock, tmp_path: Path) -> Callable[[], Backend]:
         return lambda: SqliteBackend(Database(tmp_path / "jobs.db", clock))
+
+    @pytest.fixture
+    def looped(self) -> bool:
+        return True
 
 
 class TestOfBackends(TestOverSqlite):
@@ -340,6 +351,27 @@ async def test_what_cannot_be_taken_in_goes_back(
             await one.take()
     assert broker.depths([DEFAULT_QUEUE]) == {DEFAULT_QUEUE: 1}
     assert ids(await two.take()) == [message.id]
+
+
+async def test_what_a_lost_answer_has_taken_in_is_run(
+    one: Worker, two: Worker, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim that was on its way beside it found the job: nobody waits for its lease to end."""
+    one.backend = Paired(one.half, one.store, looped=True)
+    (message,) = await sent(one.backend)
+    commit = one.store.commit
+
+    async def cut(transitions: Sequence[Transition]) -> None:
+        await commit(transitions)
+        raise Indeterminate
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one.store, "commit", cut)
+        (taken,) = await one.take()
+    assert taken.message.id == message.id
+    assert (await one.settle(taken, Finish(State.SUCCEEDED))).ok
+    assert broker.empty
+    assert not await two.take()
 
 
 async def test_a_receive_that_is_cancelled_keeps_nothing(

@@ -97,9 +97,11 @@ class SteppedHalf(Half):
         await super().publish(messages)
         self._fuse.step("published")
 
-    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
+    async def get(
+        self, queue: str, n: int, kinds: Collection[Kind] = KINDS, *, look: bool = True
+    ) -> list[Arrival]:
         self._fuse.step("get")
-        found = await super().get(queue, n, kinds)
+        found = await super().get(queue, n, kinds, look=look)
         self._fuse.step("got")
         return found
 

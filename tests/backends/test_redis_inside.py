@@ -184,6 +184,23 @@ async def test_a_batch_with_one_that_is_there_is_gone_through(harness: ManualHar
     assert [each.message for each in found] == [there, *new]
 
 
+async def test_a_batch_that_a_record_stands_against_is_gone_through(harness: ManualHarness) -> None:
+    """Its guards hold for all, or each message has an answer of its own; a repetition is known."""
+    messages = [message() for _ in range(5)]
+    guarded = [Transition(expect={f"no/{m.id}": 0}, publish=(m,)) for m in messages]
+    told = await harness.backend.commit(guarded[:2])
+    assert [answer.status for answer in told] == ["applied", "applied"]
+    await harness.backend.commit([Transition(put=(Put(f"no/{messages[3].id}", b""),))])
+    told = await harness.backend.commit(guarded)
+    assert [answer.reason or answer.status for answer in told] == [
+        "repeated", "repeated", "applied", "conflict", "applied",
+    ]  # fmt: skip
+    await harness.backend.commit([Transition(put=(Put(f"no/{messages[3].id}", b"", ttl=1.0),))])
+    await harness.advance(2)
+    (late,) = await harness.backend.commit(guarded[3:4])
+    assert late.status == "applied"
+
+
 async def test_a_job_that_is_not_kept_leaves_nothing(harness: ManualHarness, world: World) -> None:
     """Whatever it was: keyed, limited, delayed, rewritten, tried again, asked to be cancelled."""
     backend, first = harness.backend, claimer(harness)

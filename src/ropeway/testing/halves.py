@@ -106,7 +106,9 @@ class FakeHalf:
         for message in messages:
             self._broker.add(message)
 
-    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
+    async def get(
+        self, queue: str, n: int, kinds: Collection[Kind] = KINDS, *, look: bool = True
+    ) -> list[Arrival]:
         self._check()
         found: list[Arrival] = []
         while len(found) < n and (resting := self._broker.take(queue, kinds)):

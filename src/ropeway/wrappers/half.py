@@ -73,11 +73,13 @@ class Half:
         if not all(answer.ok for answer in answers):  # ids are new: there is no other reason
             raise Backpressure("the broker has no room", hint="send again later")
 
-    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
+    async def get(
+        self, queue: str, n: int, kinds: Collection[Kind] = KINDS, *, look: bool = True
+    ) -> list[Arrival]:
+        if not (look and n and kinds):
+            return []
         claim = Claim(queue, n, kinds=tuple(kinds))
-        found = (
-            await self._backend.receive([claim], self._holder, self._lease) if n and kinds else []
-        )
+        found = await self._backend.receive([claim], self._holder, self._lease)
         return [self._arrival(each) for each in found]
 
     async def ack(self, tags: Sequence[int]) -> None:

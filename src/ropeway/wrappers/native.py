@@ -43,8 +43,8 @@ class RoutingHalf(BrokerHalf, Protocol):
 class NativePair(Paired):
     """Notes in the store which queues are used; what names an exchange is left to the broker."""
 
-    def __init__(self, broker: RoutingHalf, store: Backend) -> None:
-        super().__init__(broker, store)
+    def __init__(self, broker: RoutingHalf, store: Backend, *, looped: bool = False) -> None:
+        super().__init__(broker, store, looped=looped)
         self._routing = broker
         self._noted: set[str] = set()
         self._asked: dict[Fence, Message] = {}

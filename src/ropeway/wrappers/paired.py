@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +32,7 @@ from ropeway.wrappers.halves import (
     taking_in,
     taking_over,
 )
+from ropeway.wrappers.together import at_once, first_of, in_turn
 
 POLL = 0.25
 """Seconds after which a waiting `receive` looks by itself, whatever hints it gets."""
@@ -49,11 +49,15 @@ class Paired(Delegate):
     into the store before it is handed out, and the claim that the store keeps of it is the fence.
     So whatever dies, and however often a message arrives, the store knows what is still to do; its
     records have to be kept for longer than a message may rest in the broker.
+
+    A `looped` one, whose verbs run on an event loop, claims while what arrived is on its way to the
+    store: one that the claim has overtaken is with the store, for whoever asks next.
     """
 
-    def __init__(self, broker: BrokerHalf, store: Backend) -> None:
+    def __init__(self, broker: BrokerHalf, store: Backend, *, looped: bool = False) -> None:
         super().__init__(store)
         self.broker = broker
+        self._both = at_once if looped else in_turn
         # Of what runs here and came through the broker: acknowledged when it is settled, so that
         # the end of this connection tells the next worker at once that it may take over.
         self._tags: dict[Fence, list[int]] = {}
@@ -145,18 +149,37 @@ class Paired(Delegate):
     async def _claim(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
         arrivals: list[Arrival] = []
         try:
-            for claim in claims:
-                if claim.lowest <= DEFAULT_BAND <= claim.highest:
-                    arrivals += await self.broker.get(claim.queue, claim.n, claim.wanted)
-            if arrivals:
-                await self._take_in(arrivals)
-            found = await self.inner.receive(claims, holder, lease)
+            await self._get(claims, arrivals, look=False)
+            if not arrivals:
+                await self._get(claims, arrivals, look=True)
+            claiming = self.inner.receive(claims, holder, lease)
+            if not arrivals:
+                found = await claiming
+            else:
+                # What one that was redelivered tells of its holder comes before a claim.
+                told = any(each.redelivered for each in arrivals)
+                both = in_turn if told else self._both
+                wrong, found = await both(self._take_in(arrivals), claiming)
+                if wrong is not None:
+                    await self._leave(arrivals, found)
         except (Exception, asyncio.CancelledError):
             with suppress(BackendUnavailable):
                 await self.broker.nack([each.tag for each in arrivals], requeue=True)
             raise
         await self._hold(found, arrivals)
         return found
+
+    async def _get(self, claims: Sequence[Claim], arrivals: list[Arrival], *, look: bool) -> None:
+        for claim in claims:
+            if claim.lowest <= DEFAULT_BAND <= claim.highest:
+                arrivals += await self.broker.get(claim.queue, claim.n, claim.wanted, look=look)
+
+    async def _leave(self, arrivals: list[Arrival], found: list[Delivery]) -> None:
+        """Give back what was not taken in, for all that is known: what was claimed has been."""
+        mine = {each.fence.id for each in found}
+        left = [each.tag for each in arrivals if each.message.id not in mine]
+        arrivals[:] = [each for each in arrivals if each.message.id in mine]
+        await self.broker.nack(left, requeue=True)
 
     async def _take_in(self, arrivals: list[Arrival]) -> None:
         """Make what arrived the store's own; from there it is claimed like everything else."""
@@ -236,20 +259,3 @@ class Paired(Delegate):
 
     async def _hints(self, queues: Sequence[str], timeout: float) -> list[str]:
         return [queue_name(queue) for queue in await self.broker.wait(queues, timeout)]
-
-
-async def first_of(*waits: Coroutine[Any, Any, list[str]]) -> list[str]:
-    """Return what is heard first, or nothing when all have ended without a word."""
-    tasks = [asyncio.create_task(each) for each in waits]
-    try:
-        heard, pending = list[str](), set(tasks)
-        while pending and not heard:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            heard = [name for each in done for name in each.result()]
-    finally:
-        for each in tasks:
-            each.cancel()
-        rest = await asyncio.gather(*tasks, return_exceptions=True)
-    # One that ended meanwhile will not report the same again.
-    late = [name for each in rest if isinstance(each, list) for name in each]
-    return list(dict.fromkeys([*heard, *late]))

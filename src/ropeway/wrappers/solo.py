@@ -23,7 +23,7 @@ from ropeway.wrappers.answers import Answers
 from ropeway.wrappers.delegate import Delegate
 from ropeway.wrappers.halves import OWED, rests_in_broker
 from ropeway.wrappers.native import NativePair, RoutingHalf
-from ropeway.wrappers.paired import first_of
+from ropeway.wrappers.together import first_of
 
 SOLO = Capabilities(store=False, atomic=False, search=False, recorded=False)
 """What a broker can do that is alone."""

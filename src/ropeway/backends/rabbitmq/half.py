@@ -98,12 +98,14 @@ class RabbitHalf:
         assert self._mailbox is not None
         await self._mailbox.open(queue)
 
-    async def get(self, queue: str, n: int, kinds: Collection[Kind] = KINDS) -> list[Arrival]:
+    async def get(
+        self, queue: str, n: int, kinds: Collection[Kind] = KINDS, *, look: bool = True
+    ) -> list[Arrival]:
         self._used.add(queue)
         lines = [(kind, line_of(queue, kind)) for kind in KINDS if kind in kinds and n]
         for _, line in lines:
             await self._consumer(queue, line, n)
-        if not any(self._ahead(line) for _, line in lines):
+        if look and not any(self._ahead(line) for _, line in lines):
             await self._look([line for _, line in lines])
         found: list[Arrival] = []
         for kind, line in lines:

@@ -18,7 +18,7 @@ from ropeway.backends.redis.rows import (
 )
 from ropeway.claims import MAX_BATCH
 from ropeway.envelope import NUMBERS
-from ropeway.message import Message
+from ropeway.message import Message, job_key
 from ropeway.states import State
 from ropeway.transition import (
     APPLIED,
@@ -42,6 +42,9 @@ from ropeway.transition import (
 
 Arg = bytes | str | int | float
 Args = list[Arg]
+
+JOBS = job_key("")
+"""What the keys of jobs begin with, which are no records of the usual form."""
 
 _MOST_BYTES = 1_048_576
 """In one call: the server does nothing else until it has read and done it."""
@@ -97,6 +100,18 @@ def is_message(transition: Transition) -> bool:
     )
 
 
+def is_guarded(transition: Transition) -> bool:
+    """Whether all that it does is to publish one message, unless certain records are there."""
+    return (
+        len(transition.publish) == 1
+        and transition.fence is None
+        and not transition.room
+        and not any(transition.expect.values())
+        and not any(key.startswith(JOBS) for key in transition.expect)
+        and is_plain(transition)
+    )
+
+
 def encode_messages(messages: Sequence[Message]) -> Args:
     """Return the arguments of `publish`."""
     args: Args = []
@@ -110,9 +125,13 @@ def encode_send(found: Fresh, told: bytes) -> Args:
     return [*found.kept, found.before, found.after, found.lane, found.queue, told]
 
 
-def encode_send_many(found: Fresh, told: bytes) -> Args:
-    """Return the arguments of `send_many`, which tells of messages on the channel `told`."""
-    return [found.before, found.after, found.lane, found.queue, told, *found.kept]
+def encode_send_many(found: Fresh, told: bytes, absent: Sequence[str] = ()) -> Args:
+    """Return the arguments of `send_many`, which tells of messages on the channel `told`.
+
+    It does nothing if one of the records `absent` is there.
+    """
+    head: Args = [found.before, found.after, found.lane, found.queue, told, len(absent)]
+    return [*head, *absent, *found.kept]
 
 
 def encode_settles(transitions: Sequence[Transition]) -> Args:
