@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.postgres import Postgres
+from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.valkey import Valkey
 
 KINDS = ("sqlite", "redis", "postgres")
@@ -25,10 +26,16 @@ def url_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> str:
     return f"sqlite:///{folder / 'jobs.db'}"
 
 
-def chosen_url(folder: Path) -> str:
-    """Return where the tests of apps and workers keep their jobs: ROPEWAY_TEST_URL, else a file.
+def chosen(folder: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the settings that say where the tests of apps and workers keep their jobs.
 
-    `{test}` in it becomes a name that no other test has, as in `redis://host/0?namespace={test}`.
+    ROPEWAY_TEST_URL is a URL, in which `{test}` becomes a name that no other test has, or one of
+    `KINDS`; by default it is a file. With ROPEWAY_TEST_BROKER=rabbitmq messages travel through it.
     """
-    url = os.environ.get("ROPEWAY_TEST_URL", "sqlite:///{folder}/jobs.db")
-    return url.format(folder=folder, test=f"t{uuid.uuid4().hex}")
+    told = os.environ.get("ROPEWAY_TEST_URL", "sqlite")
+    url = told.format(folder=folder, test=f"t{uuid.uuid4().hex}")
+    found = {"url": url_of(told, folder, request) if told in KINDS else url}
+    if os.environ.get("ROPEWAY_TEST_BROKER") == "rabbitmq":
+        node: RabbitMQ = request.getfixturevalue("rabbitmq")
+        found["broker"] = node.fresh()
+    return found

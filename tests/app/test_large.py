@@ -88,7 +88,7 @@ def rig(
     """Return a place for tasks and workers: with SQLite, or what a test asks for."""
     kind = getattr(request, "param", "sqlite")
     monkeypatch.setenv("ROPEWAY_TEST_URL", url_of(kind, tmp_path, request))
-    with opened(tmp_path, monkeypatch) as rig:
+    with opened(tmp_path, monkeypatch, request) as rig:
         yield rig
 
 

@@ -283,9 +283,11 @@ def test_code_that_contradicts_itself_is_refused(app: Ropeway) -> None:
         app.exchange("x", "tropic")  # type: ignore[arg-type]
 
 
-def test_workers_bring_it_into_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_bring_it_into_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """Processes of their own: what the code declares is there before anybody has sent."""
-    with opened(tmp_path, monkeypatch) as rig:
+    with opened(tmp_path, monkeypatch, request) as rig:
         routed(rig)
 
 

@@ -144,7 +144,11 @@ def dies(kill: int, fail: int) -> None:
 
 @pytest.mark.parametrize(("kill", "fail"), [(1, 0), (1, 2), (0, 3), (3, 0)])
 def test_a_killed_process_counts_the_same(
-    kill: int, fail: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kill: int,
+    fail: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """A child that is really killed, and one that a test says was: the same counters, the same end."""
     sandboxed = Ropeway("memory://")
@@ -159,7 +163,7 @@ def test_a_killed_process_counts_the_same(
         simulated = dies.send(kill, fail)
         sandbox.run_all(within="12h")
         expected = counters(simulated)
-    with opened(tmp_path, monkeypatch) as rig:
+    with opened(tmp_path, monkeypatch, request) as rig:
         tasks = rig.tasks(COUNTED)
         rig.worker()
         job = tasks.dies.send(kill, fail)

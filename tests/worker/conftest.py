@@ -11,7 +11,9 @@ from tests.worker.rig import Rig, opened
 
 
 @pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+def rig(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Rig]:
     """Return a place for tasks and workers; everything that is started there ends with the test."""
-    with opened(tmp_path, monkeypatch) as rig:
+    with opened(tmp_path, monkeypatch, request) as rig:
         yield rig

@@ -26,7 +26,7 @@ from ropeway.results import Job
 from ropeway.stepping import step
 from ropeway.store import Backend, Filter
 from ropeway.transition import Transition
-from tests.places import chosen_url
+from tests.places import chosen
 
 PRELUDE = """
 import asyncio, os, signal, sys, threading, time
@@ -138,7 +138,9 @@ class Worker:
 class Rig:
     """One test's place: `tasks.py`, the database, the witness file and the workers."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, place: dict[str, str]
+    ) -> None:
         self.folder = folder
         self.database = folder / "jobs.db"
         self.workers: list[Worker] = []
@@ -147,8 +149,8 @@ class Rig:
         self._look: apsw.Connection | None = None
         self._store: Backend | None = None
         monkeypatch.setenv("RIG", str(folder))
-        self.url = chosen_url(folder)
-        self.set(url=self.url, lease=1, grace=10)
+        self.url = place["url"]
+        self.set(**place, lease=1, grace=10)
 
     # -- before ---------------------------------------------------------------------------
 
@@ -227,6 +229,11 @@ class Rig:
         return self.url.startswith("sqlite")
 
     @property
+    def paired(self) -> bool:
+        """Whether plain messages travel through a broker, so that the store has them later."""
+        return bool(os.environ.get("ROPEWAY_BROKER"))
+
+    @property
     def store(self) -> Backend:
         """What keeps the jobs."""
         if self._store is None:
@@ -274,6 +281,8 @@ class Rig:
 
     def settled(self) -> bool:
         """Whether no job is queued or running."""
+        if self.paired and any(each.ready for each in step(self._pair.stats())):
+            return False
         if not self.in_file:
             still = (Filter(state=state) for state in STATES if not state.final)
             return not any(step(self.store.count(each, 1)).number for each in still)
@@ -285,10 +294,16 @@ class Rig:
 
     def publish(self, message: Message) -> Job[Any]:
         """Commit a message as another program might, unchecked."""
-        (answer,) = step(self.module.app.connection.blocking().commit([_publishing(message)]))
+        (answer,) = step(self._pair.commit([_publishing(message)]))
         assert answer.ok
         job: Job[Any] = self.module.app.job(message.id)
         return job
+
+    @property
+    def _pair(self) -> Backend:
+        """What the app sends to: the store, and the broker if there is one."""
+        found: Backend = self.module.app.connection.blocking()
+        return found
 
     def close(self) -> None:
         """End every worker, and close the database."""
@@ -311,9 +326,11 @@ class Rig:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+def opened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Rig]:
     """Make a place for tasks and workers, and end everything that was started there."""
-    rig = Rig(folder, monkeypatch)
+    rig = Rig(folder, monkeypatch, chosen(folder, request))
     try:
         yield rig
     finally:

@@ -99,9 +99,9 @@ def settled_once(run: Run[Any], records: list[JobRecord]) -> None:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Any:
     """Return a place for tasks and workers; everything that is started there ends with the test."""
-    with opened(tmp_path, monkeypatch) as rig:
+    with opened(tmp_path, monkeypatch, request) as rig:
         yield rig
 
 

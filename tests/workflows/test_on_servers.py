@@ -21,7 +21,7 @@ def rig(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Rig]:
     """Return a place for tasks and workers whose jobs are kept on a server."""
-    with opened(tmp_path, monkeypatch) as rig:
+    with opened(tmp_path, monkeypatch, request) as rig:
         match request.param:
             case "postgres":
                 rig.url = request.getfixturevalue("postgres_url")
