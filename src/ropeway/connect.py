@@ -74,7 +74,7 @@ def _redis(url: str, durability: Durability) -> Faces:
 
 def _postgres(url: str, durability: Durability) -> Faces:
     try:
-        from ropeway.backends.postgres import Address, Link, PostgresBackend
+        from ropeway.backends.postgres import MOST_PUBLISHED, Address, Link, PostgresBackend
     except ModuleNotFoundError as error:
         raise BackendMissing(
             f"{masked(url)} needs the package {error.name!r}, which is not installed",
@@ -83,7 +83,7 @@ def _postgres(url: str, durability: Durability) -> Faces:
     address = Address.of(url, durability)
 
     def make() -> Backend:
-        return Batched(PostgresBackend(Link(address)))
+        return Batched(PostgresBackend(Link(address)), MOST_PUBLISHED)
 
     return (lambda _: Clocked(make())), (lambda: Ported(make, PostgresBackend.capabilities))
 

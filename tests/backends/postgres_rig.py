@@ -10,6 +10,7 @@ import pytest
 
 from ropeway.backends.postgres import Address, Link
 from ropeway.backends.postgres.backend import PostgresBackend
+from ropeway.backends.postgres.hints import Telling
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.store import Backend
 from tests.servers.postgres import Postgres
@@ -48,7 +49,6 @@ class ShiftedHarness:
             assert isinstance(backend, PostgresBackend)
             backend.link.notify = _tell_nobody  # type: ignore[method-assign]
             backend.link.telling = _nothing_to_tell  # type: ignore[method-assign]
-            backend.link.told = _told_nobody  # type: ignore[method-assign]
 
     async def close(self) -> None:
         for backend in reversed(self._opened):
@@ -59,13 +59,9 @@ async def _tell_nobody(names: object) -> None:
     """Lose what others would hear."""
 
 
-def _told_nobody(names: object) -> None:
-    """Lose what others in this process would hear."""
-
-
-def _nothing_to_tell(names: object) -> tuple[str, list[str]]:
-    """Have a statement that tells by itself tell nothing."""
-    return "nobody", []
+def _nothing_to_tell(names: object) -> Telling:
+    """Have a statement that tells by itself tell nothing, and nobody in this process hear of it."""
+    return Telling(set(), "nobody", [])
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from ropeway.backends.postgres import Address, Link, PostgresBackend
@@ -16,7 +17,7 @@ from ropeway.backends.postgres.sessions import Connection
 from ropeway.claims import Claim
 from ropeway.errors import Indeterminate
 from ropeway.ids import new_id
-from ropeway.message import Delivery, Message
+from ropeway.message import Delivery, Fence, Message, job_key
 from ropeway.states import State
 from ropeway.transition import Answer, Finish, Transition
 from tests.backends.postgres_rig import database, schema_url, side
@@ -27,11 +28,12 @@ __all__ = ["database", "schema_url", "side"]
 
 # What stands for the procedures of the schema, with another end.
 _ENDING_BADLY = """
-create or replace procedure publish_alike_and_tell(ids text[], bodies bytea[], task text, queue text,
+create or replace procedure publish_alike_and_tell(joined text, bodies bytea[], task text, queue text,
     band smallint, kind smallint, due float8, delay float8, expiry float8, within float8, head bytea,
     channel text, hints text[], inout known text[]) language plpgsql as $$
 begin
-    known := publish_alike(ids, bodies, task, queue, band, kind, due, delay, expiry, within, head);
+    known := publish_alike(string_to_array(joined, ','), bodies, task, queue, band, kind, due, delay,
+        expiry, within, head);
     commit;
     raise exception 'as planned' using errcode = '{code}';
 end $$;
@@ -121,6 +123,29 @@ async def test_what_is_ended_in_the_middle_may_have_been_published(
     assert len(await _receive(backend)) == 2
 
 
+async def test_settles_of_one_batch_are_answered_and_told_of_one_by_one(
+    backend: PostgresBackend, asked: list[str]
+) -> None:
+    """One round trip where all hold; what does not hold is not noted as done with the others."""
+    await backend.commit([_message() for _ in range(3)])
+    first, second, third = await _receive(backend)
+    settled = [
+        Transition(fence=each.fence, settle=Finish(State.SUCCEEDED, keep=0.0))
+        for each in (third, first, second)
+    ]
+    lost = msgspec.structs.replace(settled[1], fence=Fence(first.fence.id, 1, "another/1"))
+    mixed = [settled[0], lost, settled[2]]
+    told = backend.link.telling([job_key(second.fence.id)]).tokens
+    await backend.wait([*told], 0)
+    for answers in await backend.commit(mixed), await backend.commit(mixed):
+        assert [each.ok for each in answers] == [True, False, True]
+    assert await backend.wait([*told], 0) == [*told]
+    assert await backend.commit([settled[0], settled[2]]) == 2 * [Answer(status="repeated")]
+    del asked[:]
+    assert [each.ok for each in await backend.commit([settled[1]])] == [True]
+    assert len(asked) == 1
+
+
 def test_a_hint_says_who_tells() -> None:
     """However many texts it takes; who told it himself does not look again."""
     tokens = [f"queue/{number}" for number in range(2_000)]
@@ -142,14 +167,42 @@ def own_server() -> Iterator[Postgres]:
         server.stop()
 
 
-async def test_a_claim_outlives_a_crash_of_the_server(own_server: Postgres) -> None:
-    """So no number of an attempt is given out twice, while the first may still be running."""
+async def _crash(server: Postgres, backend: PostgresBackend) -> None:
+    os.kill(server.server.pid, signal.SIGQUIT)  # none of its processes flushes anything
+    server.stop()
+    server.start()
+    await backend.now()  # finds out that its connections are gone
+
+
+async def _unflushed(server: Postgres) -> Transition:
+    """Publish as far as the procedures do before they wait for the disk."""
+    transition = _message(body=b"[]")
+    (message,) = transition.publish
+    server.sql(
+        "set search_path = ropeway; set synchronous_commit = off;"
+        f" select publish_alike(array['{message.id}'], array['[]'::bytea], '{message.task}',"
+        f" '{message.queue}', {message.band}::smallint, 0::smallint, null, 0, null, null, null)",
+        "jobs",
+    )
+    return transition
+
+
+async def test_what_anybody_was_told_outlives_a_crash_of_the_server(own_server: Postgres) -> None:
+    """A send that was answered, a known message that was, and a claim of what nobody flushed."""
     backend = PostgresBackend(Link(Address.of(own_server.create("jobs"))))
     await backend.commit([_message()])
+    lost = await _unflushed(own_server)
+    await _crash(own_server, backend)
+    # So what is asked for below is seen to be done by those who ask.
+    assert await backend.commit([lost]) == [Answer(status="applied")]
+    known = await _unflushed(own_server)
+    assert await backend.commit([known]) == [Answer(status="repeated")]
+    await _crash(own_server, backend)
+    assert len(await _receive(backend)) == 3
+    await _unflushed(own_server)
     (delivery,) = await _receive(backend)
-    os.kill(own_server.server.pid, signal.SIGQUIT)  # none of its processes flushes anything
-    own_server.stop()
-    own_server.start()
+    await _crash(own_server, backend)
+    # No number of an attempt is given out twice, while the first may still be running.
     assert await _receive(backend, "somebody else/1") == []
     assert await backend.extend([delivery.fence], 60) == ["held"]
     await backend.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain, islice
+from typing import NamedTuple
 
 from ropeway.claims import MAX_BATCH
 from ropeway.errors import BackendUnavailable, Indeterminate
@@ -16,25 +18,56 @@ MAX_BYTES = 4_194_304
 
 
 class _Ask:
-    """One caller's transitions, in the order they came, and the answers so far."""
+    """One caller's transitions, in the order they came, how far they are, and the answers so far."""
 
     def __init__(self, transitions: Sequence[Transition]) -> None:
-        self.todo = deque(transitions)
-        self.expected = len(self.todo)
+        self.transitions = transitions
+        self.begun = 0
         self.answers: list[Answer] = []
         self.done: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+
+    def next(self, most: int, room: int) -> tuple[_Part, int]:
+        """Return what goes next: at most so many, and no more once `room` is used; and what is left."""
+        start, end = self.begun, min(self.begun + most, len(self.transitions))
+        while self.begun < end and room > 0:
+            room -= size(self.transitions[self.begun])
+            self.begun += 1
+        return _Part(self, start, self.begun), room
+
+    def answer(self, answers: Sequence[Answer]) -> None:
+        """Take the next answers; the last ones are what the caller waits for."""
+        self.answers += answers
+        if len(self.answers) == len(self.transitions) and not self.done.done():
+            self.done.set_result(self.answers)
+
+
+class _Part(NamedTuple):
+    """Some of one caller's transitions, one after the other."""
+
+    ask: _Ask
+    start: int
+    end: int
+
+    @property
+    def transitions(self) -> Sequence[Transition]:
+        return self.ask.transitions[self.start : self.end]
+
+    def single(self) -> list[_Part]:
+        """Return a part for each."""
+        return [_Part(self.ask, at, at + 1) for at in range(self.start, self.end)]
 
 
 class Batched(Delegate):
     """Joins the commits of callers that meet, without a timer: an idle one waits for nobody.
 
-    A batch holds at most 200 transitions and about 4 MiB. When a whole batch fails for what one
+    A batch holds at most `most` transitions and about 4 MiB. When a whole batch fails for what one
     transition holds, each is tried alone, so that only its own caller hears of it. Belongs to
     one event loop.
     """
 
-    def __init__(self, inner: Backend) -> None:
+    def __init__(self, inner: Backend, most: int = MAX_BATCH) -> None:
         super().__init__(inner)
+        self._most = most
         self._waiting: deque[_Ask] = deque()
         self._driver: asyncio.Task[None] | None = None
 
@@ -60,39 +93,40 @@ class Batched(Delegate):
         finally:
             self._driver = None
 
-    def _next_batch(self) -> list[tuple[_Ask, Transition]]:
-        batch: list[tuple[_Ask, Transition]] = []
-        room = MAX_BYTES
-        while self._waiting and len(batch) < MAX_BATCH and room > 0:
+    def _next_batch(self) -> list[_Part]:
+        batch: list[_Part] = []
+        most, room = self._most, MAX_BYTES
+        while self._waiting and most > 0 and room > 0:
             ask = self._waiting[0]
-            transition = ask.todo.popleft()
-            batch.append((ask, transition))
-            room -= size(transition)
-            if not ask.todo:
+            part, room = ask.next(most, room)
+            batch.append(part)
+            most -= part.end - part.start
+            if ask.begun == len(ask.transitions):
                 self._waiting.popleft()
         return batch
 
-    async def _commit_batch(self, batch: list[tuple[_Ask, Transition]]) -> None:
+    async def _commit_batch(self, batch: list[_Part]) -> None:
+        parts = [part.transitions for part in batch]
         try:
-            answers = await self.inner.commit([transition for _, transition in batch])
+            answers = await self.inner.commit(parts[0] if len(parts) == 1 else [*chain(*parts)])
         except (Indeterminate, BackendUnavailable) as error:
-            self._fail({ask for ask, _ in batch}, error)
+            self._fail({part.ask for part in batch}, error)
         except Exception as error:  # noqa: BLE001  whoever asked raises it
-            if len(batch) == 1:
-                self._fail({batch[0][0]}, error)
+            each = [one for part in batch for one in part.single()]
+            if len(each) == 1:
+                self._fail({each[0].ask}, error)
                 return
-            for item in batch:
-                if not item[0].done.done():
-                    await self._commit_batch([item])
+            for one in each:
+                if not one.ask.done.done():
+                    await self._commit_batch([one])
         else:
-            for (ask, _), answer in zip(batch, answers, strict=True):
-                ask.answers.append(answer)
-                if len(ask.answers) == ask.expected and not ask.done.done():
-                    ask.done.set_result(ask.answers)
+            told = iter(answers)
+            for part in batch:
+                part.ask.answer([*islice(told, part.end - part.start)])
 
     def _fail(self, asks: set[_Ask], error: Exception) -> None:
         for ask in asks:
-            ask.todo.clear()
+            ask.begun = len(ask.transitions)
             if not ask.done.done():
                 ask.done.set_exception(error)
-        self._waiting = deque(ask for ask in self._waiting if ask.todo)
+        self._waiting = deque(ask for ask in self._waiting if ask not in asks)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from ropeway.backends.postgres import logs, plain, query, retain, search
 from ropeway.backends.postgres.apply import end_flagged, expire
 from ropeway.backends.postgres.claim import Claiming, deliveries, place_of
-from ropeway.backends.postgres.commit import commit, decided
+from ropeway.backends.postgres.commit import MOST_PUBLISHED, commit, decided
 from ropeway.backends.postgres.hints import POLL
 from ropeway.backends.postgres.limits import declare, meters_of
 from ropeway.backends.postgres.link import Link
@@ -64,8 +64,8 @@ class PostgresBackend:
 
     async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
         answers: list[Answer] = []
-        for start in range(0, len(transitions), MAX_BATCH):
-            answers += await commit(self.link, transitions[start : start + MAX_BATCH])
+        for start in range(0, len(transitions), MOST_PUBLISHED):
+            answers += await commit(self.link, transitions[start : start + MOST_PUBLISHED])
         return answers
 
     async def receive(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from ropeway.backends.postgres import plain
 from ropeway.backends.postgres.apply import apply
+from ropeway.backends.postgres.hints import Telling
 from ropeway.backends.postgres.link import Link
 from ropeway.backends.postgres.load import load
 from ropeway.backends.postgres.locks import MoreLocks, Raced
@@ -14,33 +16,39 @@ from ropeway.backends.postgres.logs import append, only_appends
 from ropeway.backends.postgres.model import Model, Names
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.write import write
+from ropeway.claims import MAX_BATCH
 from ropeway.errors import BackendUnavailable
 from ropeway.transition import APPLIED, Answer, Transition
 
 T = TypeVar("T")
 
+MOST_PUBLISHED = 1_000
+"""Messages that one commit publishes at most: what each commit costs is shared by so many."""
+
 _MOST_RACES = 20
 
 
 async def commit(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
-    """Apply each transition, in order, and answer for each."""
+    """Apply each transition, in order, and answer for each; at most `MOST_PUBLISHED`."""
     sorted_out = plain.sort(transitions)
+    if len(transitions) > MAX_BATCH and not (sorted_out and sorted_out.only_publishes):
+        first, others = transitions[:MAX_BATCH], transitions[MAX_BATCH:]
+        return await commit(link, first) + await commit(link, others)
     if sorted_out is None:
         if (appends := only_appends(transitions)) is not None:
             return await append(link, appends)
         return await _closely(link, transitions)
 
-    async def work(connection: Connection) -> tuple[set[str], set[str], bool]:
-        if sorted_out.only_publishes and not connection.is_in_transaction():
-            queues = sorted_out.queues()
-            told = await plain.publish_and_tell(connection, sorted_out, link.telling([*queues]))
+    async def work(connection: Connection) -> tuple[AbstractSet[str], set[str], Telling | None]:
+        if not connection.is_in_transaction():
+            told = await plain.do_and_tell(connection, sorted_out, link.telling)
             if told is not None:
-                return told, queues, True
-        return *(await plain.do(connection, sorted_out)), False
+                return told[0], set(), told[1]
+        return *(await plain.do(connection, sorted_out)), None
 
     done, changed, told = await link.run(work, write=True, single=sorted_out.statements < 2)
-    if told:
-        link.told([*changed])
+    if told is not None:
+        link.hints.tell(told.tokens)
     else:
         await link.notify([*changed])
     left = {place for job_id, place in _places(sorted_out).items() if job_id not in done}
@@ -55,6 +63,11 @@ def _places(sorted_out: plain.Plain) -> dict[str, int]:
 
 
 async def _closely(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
+    if len(transitions) > MAX_BATCH:
+        # What holds more locks than those of an insert is not to hold them for long.
+        first, others = transitions[:MAX_BATCH], transitions[MAX_BATCH:]
+        return await _closely(link, first) + await _closely(link, others)
+
     def decide(model: Model) -> list[Answer]:
         return [apply(model, each) for each in transitions]
 

@@ -6,12 +6,15 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 POLL = 0.5
 """Seconds after which a waiter looks by itself, whether hinted or not."""
 
 _LONGEST_NAME = 60
-_LONGEST_PAYLOAD = 7900
+_IN_A_PAYLOAD = 125
+"""Tokens in one text, which may take 7,999 bytes."""
+
 _FORGOTTEN_AFTER = 60.0
 _MANY = 1024
 
@@ -24,26 +27,27 @@ def token(name: str) -> str:
 
 
 def payloads(tokens: Iterable[str], teller: str = "") -> Iterator[str]:
-    """Pack tokens into as few texts as the server's bound on their length allows.
+    """Pack tokens into texts that are within the server's bound on their length.
 
     The first line of each says who tells.
     """
-    packed = [teller]
-    length = len(teller)
-    for each in tokens:
-        if len(packed) > 1 and length + len(each) + 1 > _LONGEST_PAYLOAD:
-            yield "\n".join(packed)
-            packed, length = [teller], len(teller)
-        packed.append(each)
-        length += len(each) + 1
-    if len(packed) > 1:
-        yield "\n".join(packed)
+    given = [*tokens]
+    for start in range(0, len(given), _IN_A_PAYLOAD):
+        yield "\n".join([teller, *given[start : start + _IN_A_PAYLOAD]])
 
 
 def unpacked(payload: str) -> tuple[str, list[str]]:
     """Return who tells, and the tokens."""
     teller, *tokens = payload.split("\n")
     return teller, tokens
+
+
+class Telling(NamedTuple):
+    """What is told to those who wait: here by the tokens, elsewhere by texts on a channel."""
+
+    tokens: set[str]
+    channel: str
+    texts: list[str]
 
 
 class Hints:

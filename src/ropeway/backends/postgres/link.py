@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal, TypeVar
 
 from ropeway.backends.postgres.address import Address
 from ropeway.backends.postgres.doubt import Doubts
 from ropeway.backends.postgres.failures import gone, rolled_back, translated
-from ropeway.backends.postgres.hints import POLL, Hints, payloads, token
+from ropeway.backends.postgres.hints import POLL, Hints, Telling, payloads, token
 from ropeway.backends.postgres.listener import Listener, notify
 from ropeway.backends.postgres.migrations import prepare
 from ropeway.backends.postgres.pool import Pool
@@ -158,14 +158,10 @@ class Link:
         if self._teller is None and self._untold:
             self._teller = asyncio.create_task(self._tell())
 
-    def telling(self, names: Sequence[str]) -> tuple[str, list[str]]:
-        """Return the channel and the texts for who tells by himself, with what he does."""
+    def telling(self, names: Iterable[str]) -> Telling:
+        """Return what to tell for who does it by himself, with what he does."""
         tokens = {token(name) for name in names}
-        return self.address.schema, [*payloads(tokens, self.hints.teller)]
-
-    def told(self, names: Sequence[str]) -> None:
-        """Tell those who wait here; elsewhere they have been told."""
-        self.hints.tell({token(name) for name in names})
+        return Telling(tokens, self.address.schema, [*payloads(tokens, self.hints.teller)])
 
     async def flush(self) -> None:
         """Return when everything that `notify` was given has been told, or could not be."""

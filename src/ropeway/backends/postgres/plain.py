@@ -6,13 +6,15 @@ something with a key or a limit) is left to be looked at closely, by `commit.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import asyncpg
 from msgspec import Struct, field
 
 from ropeway.backends.postgres.failures import gone
+from ropeway.backends.postgres.hints import Telling
 from ropeway.backends.postgres.rows import columns
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
@@ -132,29 +134,59 @@ def _release_row(settle: Release) -> Row:
     )
 
 
-async def publish_and_tell(
-    connection: Connection, plain: Plain, telling: tuple[str, list[str]]
-) -> set[str] | None:
-    """Publish, commit and tell, in one round trip; returns the ids of which it was done.
+async def do_and_tell(
+    connection: Connection, plain: Plain, telling: Callable[[Iterable[str]], Telling]
+) -> tuple[AbstractSet[str], Telling] | None:
+    """Do it all, commit and tell, in one round trip, where there is a procedure for that; returns the
+    ids of which it was done, and who was told.
 
-    None if it failed, and it is not known how far it came: to be done once more without telling.
+    None if there is none, or if it failed and it is not known how far it came: to be done, perhaps
+    once more, without telling.
     """
-    rows = [plain.rows[job_id] for job_id in plain.publish]
-    alike = rows[0][1:-1]
+    if plain.only_publishes:
+        told = telling(plain.queues())
+        statement, values = _publishing([plain.rows[job_id] for job_id in plain.publish])
+    elif len(plain.unkept) == len(plain.rows):
+        told = telling(map(job_key, plain.unkept))
+        statement, values = "finish_unkept_and_tell", _settling([*plain.rows.values()])
+    else:
+        return None
+    if not values:
+        return None
     try:
-        if all(row[1:-1] == alike for row in rows):
-            ids, bodies = [row[0] for row in rows], [row[-1] for row in rows]
-            statement, values = "publish_alike_and_tell", (ids, bodies, *alike)
-        else:
-            statement, values = "publish_and_tell", tuple(columns(rows, 11))
-        known = await connection.fetchval(SQL[statement], *values, *telling)
+        answer = await connection.fetchval(SQL[statement], *values, told.channel, told.texts)
     except asyncpg.QueryCanceledError as error:
-        raise Indeterminate("publishing took too long, and was ended before or after") from error
+        raise Indeterminate("a commit took too long, and was ended before or after") from error
     except asyncpg.PostgresError as error:
         if gone(error):
             raise
         return None
-    return plain.publish.keys() - set(known)
+    if plain.unkept:
+        return plain.rows.keys() if answer is None else set(answer), told
+    return plain.rows.keys() - set(answer), told
+
+
+def _publishing(rows: Sequence[Row]) -> tuple[str, Row]:
+    alike = rows[0][1:-1]
+    joined = _joined([row[0] for row in rows])
+    if joined is None or any(row[1:-1] != alike for row in rows):
+        return "publish_and_tell", tuple(columns(rows, 11))
+    return "publish_alike_and_tell", (joined, [row[-1] for row in rows], *alike)
+
+
+def _settling(rows: Sequence[Row]) -> Row:
+    """What the procedure takes; nothing if the attempts or their holders differ."""
+    guard = rows[0][1:3]
+    joined = _joined([row[0] for row in rows])
+    if joined is None or any(row[1:3] != guard for row in rows):
+        return ()
+    return joined, *guard, b"".join([row[3] for row in rows])
+
+
+def _joined(ids: Sequence[str]) -> str | None:
+    """Ids as one text: the client takes a look at each element of an array, and that adds up."""
+    joined = ",".join(ids)
+    return joined if joined and joined.count(",") == len(ids) - 1 else None
 
 
 async def do(connection: Connection, plain: Plain) -> tuple[set[str], set[str]]:

@@ -195,47 +195,86 @@ begin
     return known_of(ids, fresh);
 end $$;
 
--- The same for messages that differ in nothing but their ids and bodies, as most that are sent do.
+-- The same for messages that differ in nothing but their ids and bodies, as most that are sent do. They
+-- are new, nearly always: then it costs a third less not to look first whether they are.
 create function publish_alike(ids text[], bodies bytea[], task text, queue text, band smallint,
     kind smallint, due float8, delay float8, expiry float8, within float8, head bytea)
     returns text[] language plpgsql as $$
 declare
-    fresh text[];
+    number constant int[] := array[cardinality(ids)];
     at constant float8 := clock();
     placed constant float8 := coalesce(due, at + delay);
     ends constant float8 :=
         coalesce(within + case when due is null then placed else greatest(due, at) end, expiry);
 begin
-    with added as (
-        insert into job (serial, id, task, queue, band, kind, lane, place, enqueued, expires, head,
-            body)
-        select nextval('serials'), m.id, publish_alike.task, publish_alike.queue,
-            publish_alike.band, publish_alike.kind, 2 * publish_alike.band, placed, at, ends,
-            publish_alike.head, m.body
-        from unnest(ids, bodies) as m (id, body)
-        on conflict (id) do nothing
-        returning job.id)
-    select array_agg(added.id) into fresh from added;
-    return known_of(ids, fresh);
+    insert into job (serial, id, task, queue, band, kind, lane, place, enqueued, expires, head, body)
+    select nextval('serials'), m.id, publish_alike.task, publish_alike.queue, publish_alike.band,
+        publish_alike.kind, 2 * publish_alike.band, placed, at, ends, publish_alike.head, m.body
+    from unnest(ids, bodies) as m (id, body);
+    return known_of(ids, ids);
+exception when unique_violation then
+    return publish(ids, array_fill(task, number), array_fill(queue, number),
+        array_fill(band, number), array_fill(kind, number), array_fill(due, number),
+        array_fill(delay, number), array_fill(expiry, number), array_fill(within, number),
+        array_fill(head, number), bodies);
 end $$;
 
--- The former as a transaction of its own, and then, when that is on the disk, tells those who wait. So
--- they hear of it before the sender does, and NOTIFY, at whose lock commits queue, is a commit apart.
+-- The former as transactions of their own, and who waits is told in between. Those are told as soon as
+-- the messages can be seen, for the disk is waited for last: meanwhile they hear of it. Whoever claims
+-- them waits for the disk as well, which then has what was written before: see docs/decisions/0060.
+-- NOTIFY is a commit apart, with nothing to flush, for commits queue at its lock.
 create procedure publish_and_tell(ids text[], tasks text[], queues text[], bands smallint[],
     kinds smallint[], dues float8[], delays float8[], expiries float8[], withins float8[],
     heads bytea[], bodies bytea[], channel text, hints text[], inout known text[]) language plpgsql
 as $$
 begin
+    perform set_config('synchronous_commit', 'off', true);
     known := publish(ids, tasks, queues, bands, kinds, dues, delays, expiries, withins, heads, bodies);
     commit;
     perform pg_notify(channel, hint) from unnest(hints) hint;
+    commit;
+    perform pg_logical_emit_message(true, '', '');
 end $$;
 
-create procedure publish_alike_and_tell(ids text[], bodies bytea[], task text, queue text,
+create procedure publish_alike_and_tell(joined text, bodies bytea[], task text, queue text,
     band smallint, kind smallint, due float8, delay float8, expiry float8, within float8, head bytea,
     channel text, hints text[], inout known text[]) language plpgsql as $$
 begin
-    known := publish_alike(ids, bodies, task, queue, band, kind, due, delay, expiry, within, head);
+    perform set_config('synchronous_commit', 'off', true);
+    known := publish_alike(string_to_array(joined, ','), bodies, task, queue, band, kind, due, delay,
+        expiry, within, head);
+    commit;
+    perform pg_notify(channel, hint) from unnest(hints) hint;
+    commit;
+    perform pg_logical_emit_message(true, '', '');
+end $$;
+
+-- Settles for good what has no key and no limits and is not kept, of one holder, each in an attempt of
+-- the same number, and then tells who waits. What is noted of it are the digests, 8 bytes each. Gives
+-- back the ids of which it was done, and null if that is all.
+create procedure finish_unkept_and_tell(joined text, number int, lessee text, digests bytea,
+    channel text, hints text[], inout done text[]) language plpgsql as $$
+declare
+    ids constant text[] := string_to_array(joined, ',');
+    ended text[];
+    last float8;
+begin
+    with gone as (
+        delete from job
+        where id = any (ids) and attempt = number and holder = lessee and state = 1
+            and key is null and limited_by is null
+        returning id, lease_until)
+    select coalesce(array_agg(id), '{}'), max(lease_until) into ended, last from gone;
+    if cardinality(ended) < cardinality(ids) then
+        done := ended;
+        digests := (
+            select string_agg(substring(digests from 8 * i::int - 7 for 8), '')
+            from unnest(ids) with ordinality as given (id, i) where id = any (ended));
+    end if;
+    if cardinality(ended) > 0 then
+        insert into unkept (until, holder, digests)
+        values (greatest(last, clock() + 60), lessee, finish_unkept_and_tell.digests);
+    end if;
     commit;
     perform pg_notify(channel, hint) from unnest(hints) hint;
 end $$;

@@ -18,8 +18,8 @@ call publish_and_tell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, nu
 
 -- name: publish_alike_and_tell
 -- The same for messages that differ in nothing but their ids and bodies.
--- in: ids, bodies; task, queue, band, kind, due, delay, expires, within, head, channel (one each),
--- payloads
+-- in: ids joined by commas (one); bodies; task, queue, band, kind, due, delay, expires, within, head,
+-- channel (one each), payloads
 call publish_alike_and_tell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, null);
 
 -- name: finish
@@ -61,6 +61,13 @@ noted as (
     select greatest(max(lease_until), clock() + 60), holder, string_agg(digest, '')
     from gone group by holder)
 select id from gone;
+
+-- name: finish_unkept_and_tell
+-- The same for one holder and one number of an attempt, in a transaction of its own, and then tells
+-- who waits.
+-- in: ids joined by commas, attempt, holder, digests joined, channel (one each), payloads
+-- out: ids of which it was done, or null if that is all
+call finish_unkept_and_tell($1, $2, $3, $4, $5, $6, null);
 
 -- name: release
 -- Gives back what has no limits and is not to be cancelled; without a date it keeps its place.
