@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from ropeway.backends.postgres import Address, Link, PostgresBackend
+from ropeway.backends.postgres import Address, Link, PostgresBackend, statements
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.claims import Claim
@@ -30,6 +31,31 @@ select n, clock() + {ahead}, clock(), 5, 0, 10, '{prefix}' || n, 't', 'default',
 generate_series(1, {count}) n
 """
 
+_SCHEMA = (Path(statements.__file__).parent / "schema.sql").read_text(encoding="utf-8")
+
+
+def _within(function: str, begin: str, end: str, **names: str) -> str:
+    """Return a statement of a function of the schema, with parameters for its variables."""
+    body = _SCHEMA.partition(f" {function}(")[2].partition("begin\n")[2]
+    found = begin + body.partition(begin)[2].partition(end)[0]
+    for name, parameter in names.items():
+        found = re.sub(rf"\b{name}\b", parameter, found)
+    return found
+
+
+_STATEMENTS = {
+    **SQL,
+    "finish_unkept_and_tell": _within(
+        "finish_unkept_and_tell",
+        "delete from job",
+        "returning",
+        ids="$1::text[]",
+        number="$2::int",
+        lessee="$3::text",
+    ),
+    "known_of": _within("known_of", "delete from job", ";", ended="$1::text[]"),
+}
+
 # Statement -> the indexes that it may go by; no table may be read through.
 _PLANS: dict[str, set[str]] = {
     "look": {"lanes", "leased", "waking"},
@@ -41,6 +67,8 @@ _PLANS: dict[str, set[str]] = {
     "unpark": {"parked"},
     "extend": {"job_pkey"},
     "finish_unkept": {"job_pkey"},
+    "finish_unkept_and_tell": {"job_pkey"},
+    "known_of": {"job_pkey"},
     "finish": {"job_pkey"},
     "release": {"job_pkey"},
     "load_open": {"job_pkey"},
@@ -68,8 +96,8 @@ _PLANS: dict[str, set[str]] = {
 
 async def _plan(connection: Connection, name: str) -> list[dict[str, Any]]:
     """Return the nodes of the plan that a session of ropeway's would go by, for any values."""
-    nulls = ", ".join("null" for _ in {*re.findall(r"\$\d+", SQL[name])})
-    await connection.execute(f"prepare {name} as {SQL[name]}")
+    nulls = ", ".join("null" for _ in {*re.findall(r"\$\d+", _STATEMENTS[name])})
+    await connection.execute(f"prepare {name} as {_STATEMENTS[name]}")
     call = f"execute {name}({nulls})" if nulls else f"execute {name}"
     told = await connection.fetchval(f"explain (format json) {call}")
     await connection.execute(f"deallocate {name}")

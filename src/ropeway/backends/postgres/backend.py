@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ropeway.backends.postgres import logs, plain, query, retain, search
 from ropeway.backends.postgres.apply import end_flagged, expire
-from ropeway.backends.postgres.claim import Claiming, deliveries, place_of
+from ropeway.backends.postgres.claim import Claiming, deliveries
 from ropeway.backends.postgres.commit import MOST_PUBLISHED, commit, decided
 from ropeway.backends.postgres.hints import POLL
 from ropeway.backends.postgres.limits import declare, meters_of
@@ -81,7 +81,7 @@ class PostgresBackend:
                 lambda connection: self._since.look_and_claim(connection, claims, (holder, lease))
             )
             if taken:
-                return deliveries(sorted(taken, key=place_of), holder)
+                return taken
             soon = looked.ready_in(claims)
             if soon <= 0 and (found := await self._claim(claims, looked, holder, lease)):
                 return found

@@ -9,7 +9,7 @@ from ropeway.backends.postgres import limits
 from ropeway.backends.postgres.lanes import Lane, is_limited
 from ropeway.backends.postgres.locks import LIMITS
 from ropeway.backends.postgres.look import Look, Since, kinds_of
-from ropeway.backends.postgres.rows import Row, delivery_of
+from ropeway.backends.postgres.rows import Row, delivery_of, place_of
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.claims import Claim, next_turn
@@ -113,11 +113,6 @@ class Claiming:
 
     async def _fetch(self, name: str, *values: object) -> list[Any]:
         return await self._connection.fetch(SQL[name], *values)
-
-
-def place_of(row: Row) -> tuple[float, int]:
-    """What claimed rows are put in order by: `returning` promises none."""
-    return row[0], row[1]
 
 
 def deliveries(rows: Sequence[Row], holder: str) -> list[Delivery]:

@@ -10,6 +10,7 @@ import asyncpg
 from msgspec import Struct
 
 from ropeway.backends.postgres import query
+from ropeway.backends.postgres.hints import Telling
 from ropeway.backends.postgres.link import Link
 from ropeway.backends.postgres.locks import bucket
 from ropeway.backends.postgres.sessions import Connection
@@ -78,20 +79,21 @@ async def append(link: Link, appends: Appends) -> list[Answer]:
     hints = [log_name(name) for name in names]
     arguments = appends.arguments(names)
 
-    async def work(connection: Connection) -> tuple[list[int] | None, bool]:
+    async def work(connection: Connection) -> tuple[list[int] | None, Telling | None]:
         if connection.is_in_transaction():
-            return await connection.fetchval(SQL["append"], *arguments), False
+            return await connection.fetchval(SQL["append"], *arguments), None
+        telling = link.telling(hints)
+        wanted = (*arguments, telling.channel, telling.texts)
         try:
-            telling = link.telling(hints)
-            return await connection.fetchval(SQL["append_and_tell"], *arguments, *telling), True
+            return await connection.fetchval(SQL["append_and_tell"], *wanted), telling
         except asyncpg.QueryCanceledError as error:
             raise Indeterminate("appending took too long, and was ended before or after") from error
 
     before: list[int] | None = None
     while before is None:
         before, told = await link.run(work, write=True, single=True)
-        if told:
-            link.told(hints)
+        if told is not None:
+            link.hints.tell(told.tokens)
         else:
             await link.notify(hints)
     return appends.answers(dict(zip(names, before, strict=True)))

@@ -17,12 +17,12 @@ from typing import Any
 from msgspec import Struct, field
 
 from ropeway.backends.postgres.lanes import Lane, is_limited, lane_of
-from ropeway.backends.postgres.rows import Row, columns
+from ropeway.backends.postgres.rows import Row, columns, place_of, taken_of
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.claims import Claim
 from ropeway.envelope import KIND_NUMBERS
-from ropeway.message import HIGHEST_BAND, LOWEST_BAND
+from ropeway.message import HIGHEST_BAND, LOWEST_BAND, Delivery
 
 Place = tuple[str, int]
 """A queue and a kind."""
@@ -125,7 +125,7 @@ class Since:
 
     async def look_and_claim(
         self, connection: Connection, claims: Sequence[Claim], lessee: tuple[str, float]
-    ) -> tuple[Look, list[Row]]:
+    ) -> tuple[Look, list[Delivery]]:
         """Look, and in the same round trip lease what is found, where one statement takes it all."""
         wanted = [
             (claim.queue, kind, _EVERYTHING, *_lanes_of(claim), claim.n)
@@ -138,9 +138,14 @@ class Since:
             return await self.look(connection, claims), []
         self._lanes.clear()
         rows = await connection.fetch(SQL["look_and_claim"], *lessee, *columns(wanted, 6))
-        found = _read(told(row) for row in rows if row[3] is None)
+        looks = [row for row in rows if row[3] is None]
+        found = _read(map(told, looks))
         self._judge(sorted(places), found, start)
-        return found, [row for row in rows if row[3] is not None]
+        if len(looks) == len(rows):
+            return found, []
+        taken = sorted((row for row in rows if row[3] is not None), key=place_of)
+        ((queue, lane),) = ((row[4], row[1]) for row in looks if _is_chosen(row))
+        return found, [taken_of(row, queue, lane >> 1, lessee[0]) for row in taken]
 
     def _knows(self, places: Iterable[Place], now: float) -> bool:
         """Whether to look from a place on."""
@@ -171,8 +176,17 @@ class Since:
 
 def told(row: Row) -> tuple[Any, ...]:
     """What a row of `look_and_claim` without an id says, in the order of `look`."""
-    now, entries, place, _, _, queue, kind, _, lease, lane, *_, woken = row
-    return now, queue, kind, lane, place, lease, woken, entries
+    place, number, lease, _, queue, now, kind = row[:7]
+    if queue is None:
+        return now, None, None, None, None, None, None, number
+    if number is None:
+        return now, queue, kind, None, None, lease, place, None
+    return now, queue, kind, number, place, None, None, None
+
+
+def _is_chosen(row: Row) -> bool:
+    """Whether a row tells of the lane from which something was taken."""
+    return row[4] is not None and row[1] is not None and row[2] is not None
 
 
 def _read(rows: Iterable[Any]) -> Look:

@@ -15,6 +15,7 @@ from ropeway.states import State
 from ropeway.transition import Record
 
 Row = tuple[Any, ...] | asyncpg.Record
+_NO_COUNTS = (0, 0, 0, 0)
 _pack = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
 
@@ -165,6 +166,29 @@ def delivery_of(row: Row, holder: str) -> Delivery:
         unknown=unknown,
         enqueued=enqueued,
         due=due,
+        unreadable=unreadable,
+    )
+
+
+def place_of(row: Row) -> tuple[float, int]:
+    """What claimed rows are put in order by: `returning` promises none."""
+    return row[0], row[1]
+
+
+def taken_of(row: Row, queue: str, band: int, holder: str) -> Delivery:
+    """Make a delivery of a row of `look_and_claim`, which leaves out what is the same in all."""
+    place, _, due, job_id, task, enqueued, attempt, counts, key, head, body = row
+    message, unreadable = message_of((job_id, task, queue, band, key, head, body))
+    failures, losses, releases, unknown = counts or _NO_COUNTS
+    return Delivery(
+        message=message,
+        fence=Fence(job_id, attempt, holder),
+        failures=failures,
+        losses=losses,
+        releases=releases,
+        unknown=unknown,
+        enqueued=enqueued,
+        due=place if due is None else due,
         unreadable=unreadable,
     )
 

@@ -169,7 +169,7 @@ select clock(), null, null, null, null, null, null,
 -- something that is due, no limits are to be counted, and no lease has ended: see Look.is_simple.
 -- in: holder, lease (one each); queues, kinds, places from which to look for leases, lowest lanes,
 -- highest lanes, n
--- out: of what is leased see rows.delivery_of; without an id what a look says: see look.told
+-- out: of what is leased see rows.taken_of; without an id what a look says: see look.told
 with recursive wanted as (
     select * from unnest($3::text[], $4::smallint[], $5::float8[], $6::smallint[], $7::smallint[],
         $8::int[]) as w (queue, kind, since, lowest, highest, n)),
@@ -211,24 +211,23 @@ taken as (
         where state = 0 and queue = (select queue from chosen) and kind = (select kind from chosen)
             and lane = (select lane from chosen) and place <= (select clock())
         order by place, serial limit (select n from chosen) for update skip locked))
-    returning place, serial, coalesce(due, place), id, task, queue, band, key, enqueued, attempt,
-        failures, losses, releases, unknown, head, body, limited_by)
-select clock(), pg_stat_get_xact_tuples_returned('lanes'::regclass)
-        + pg_stat_get_xact_tuples_returned('leased'::regclass),
-    null::float8, null, null, null, null::smallint, null, null::float8, null::int, null::int,
-    null::int, null::int, null::int, null::bytea, null::bytea, null, null::float8
+    returning place, serial, due, id, task, enqueued, attempt,
+        case when failures + losses + releases + unknown > 0
+            then array[failures, losses, releases, unknown] end, key, head, body)
+select null::float8, pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass), null::float8, null, null, clock(),
+    null::int, null::int[], null, null::bytea, null::bytea
 union all
-select clock(), null, place, null, null, queue, kind, null, null, lane, null, null, null, null,
+select place, lane, case when lane = (select lane from chosen) then 1 end, null, queue, clock(), kind,
     null, null, null, null from heads
 union all
-select clock(), null, null, null, null, queue, kind, null, lease, null, null, null, null, null,
-    null, null, null, woken from ends
+select woken, null, lease, null, queue, clock(), kind, null, null, null, null from ends
 union all
-select clock(), pg_stat_get_xact_tuples_returned('lanes'::regclass)
-        + pg_stat_get_xact_tuples_returned('leased'::regclass),
-    null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+select null, pg_stat_get_xact_tuples_returned('lanes'::regclass)
+        + pg_stat_get_xact_tuples_returned('leased'::regclass), null, null, null, clock(), null,
+    null, null, null, null
 union all
-select *, null from taken;
+select * from taken;
 
 -- name: claim_due
 -- Leases what is due in one lane; who else claims just now is not waited for.
