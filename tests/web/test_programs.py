@@ -66,6 +66,9 @@ def test_the_description_is_of_what_there_is(look: Look, sent: dict[str, str]) -
         ("/topics/none/events", 404),
         ("/jobs/", 404),
         ("/jobs/a%0Ab", 404),
+        ("/jobs/%00", 400),
+        ("/nothing/%00", 400),
+        ("/jobs?before=%00", 400),
         ("/actions/jobs.retry", 405),
         ("/nothing", 404),
     ],
@@ -121,6 +124,8 @@ def test_actions(app: Ropeway, look: Look, sent: dict[str, str]) -> None:
         assert answer.status_code == status, action
     assert client.post(f"{path}jobs.retry", json={"what": 1}).status_code == 400
     assert client.post(f"{path}jobs.retry", content=b"{}").status_code == 400
+    nul = client.post(f"{path}jobs.retry", json={"ids": ["\x00"]})
+    assert nul.status_code == 400 and "NUL" in nul.json()["title"]
     admin = look("admin")
     assert (
         admin.post(f"{path}limits.set", json={"target": "api", "limit": "5/s"}).status_code == 200

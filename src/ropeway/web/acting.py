@@ -17,6 +17,7 @@ from ropeway.operate.operator import JobVerb, WorkerVerb
 from ropeway.operate.roles import ACTIONS, LOOKS, Action
 from ropeway.topics.positions import place_of
 from ropeway.web.at import At
+from ropeway.web.looking import refuse_nul
 from ropeway.web.views.jobs import planned
 from ropeway.web.views.topics import counted
 from ropeway.words import several
@@ -114,6 +115,8 @@ async def do(at: At, action: str, asked: Asked) -> Outcome:
     if not at.may(known):
         reason = "the dashboard is read-only" if at.read_only else f"your role is {at.grant.role}"
         raise Forbidden(f"you may not do {action}: {reason}", hint="ask an admin")
+    named = (asked.target, asked.q or "", asked.why, asked.queue or "", asked.signal, asked.place)
+    refuse_nul(*named, asked.until, *asked.ids, str(asked.limit))
     kind, _, verb = known.partition(".")
     if known not in HERE:
         raise BadArguments(f"{action} cannot be done here", hint="see: ropeway --help")

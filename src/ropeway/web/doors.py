@@ -17,7 +17,7 @@ from ropeway.web.acting import TYPED_FROM, Asked, do
 from ropeway.web.at import At, Shown
 from ropeway.web.catalogue import LANGUAGES
 from ropeway.web.entry import Entry
-from ropeway.web.errors import nothing_there, status_of
+from ropeway.web.errors import nothing_there, problem, status_of
 from ropeway.web.looking import Looking, local, path_of
 from ropeway.web.rendering import Look, environment, main, page
 from ropeway.web.site import Site
@@ -221,6 +221,8 @@ class Doors:
     # -- what cannot be done --------------------------------------------------------------
 
     async def _failed(self, request: Request, error: RopewayError) -> Response:
+        if path_of(request).startswith("/api/"):
+            return problem(error)
         return HTMLResponse(_plain(f"{error.code} {error.fact}"), status_of(error))
 
     async def _refused(self, request: Request, error: HTTPException) -> Response:

@@ -25,7 +25,10 @@ class Looking:
         self._site = site
 
     async def at(self, request: Request) -> At | Response:
-        """Return who looks at what, or the answer to who is not let in; raises `ForeignPage`."""
+        """Return who looks at what, or the answer to who is not let in.
+
+        Raises `ForeignPage`, and `BadArguments` for what is no text.
+        """
         if request.method not in {"GET", "HEAD"} and not is_same_site(request):
             raise ForeignPage(
                 "a change was asked for by a page that is not of this dashboard",
@@ -34,10 +37,13 @@ class Looking:
         grant = await self._site.access.grant(request)
         if grant is None:
             return self._refusal(request)
-        return self._made(request, grant, path_of(request), query_of(request))
+        query = query_of(request)
+        refuse_nul(request.scope["path"], *query, *query.values())
+        return self._made(request, grant, path_of(request), query)
 
     def again(self, at: At, path: str, query: dict[str, str], params: dict[str, str]) -> At:
-        """Return the same person, looking at another page."""
+        """Return the same person, looking at another page; raises `BadArguments`."""
+        refuse_nul(path, *query, *query.values())
         return At(
             app=at.app,
             grant=at.grant,
@@ -88,6 +94,12 @@ class Looking:
             found = {"title": "not let in", "status": 401, "code": "RW-501", "detail": advice}
             return JSONResponse(found, 401, media_type="application/problem+json")
         return RedirectResponse(f"{prefix}/login?back={quote(path)}", 303)
+
+
+def refuse_nul(*texts: str) -> None:
+    """Raise `BadArguments` for a character that not every database can store or look for."""
+    if any("\x00" in each for each in texts):
+        raise BadArguments("there is a NUL character in the request", hint="take it out")
 
 
 def root_of(request: Request) -> str:

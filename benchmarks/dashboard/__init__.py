@@ -1,0 +1,1 @@
+"""What the dashboard costs, and what it looks like: `python -m benchmarks.dashboard --help`."""
