@@ -8,7 +8,7 @@ import time
 
 from msgspec import Struct
 
-from ropeway import Ropeway, RetryPolicy, current
+from ropeway import RetryPolicy, Ropeway, current
 
 app = Ropeway(limits={"payments-api": "120/m", "push-gateway": 4})
 
@@ -27,9 +27,16 @@ class PushFailed(ConnectionError):
 
 photos = app.topic("photos.uploaded", Photo, keep="7d", key="user")
 orders = app.topic("orders.placed", dict, keep="30d")
-app.exchange("events", "topic").bind("mail", "*.confirmed").bind("audit", "#")
-app.exchange("images", "direct").bind("photos", "resize").bind("search", "index")
-app.exchange("announcements", "fanout").bind("mail").bind("push")
+events = app.exchange("events", "topic")
+events.bind("mail", "*.confirmed")
+events.bind("payments", "order.*")
+events.bind("archive", "#")
+images = app.exchange("images", "direct")
+images.bind("photos", "resize")
+images.bind("search", "index")
+announcements = app.exchange("announcements", "fanout")
+announcements.bind("mail")
+announcements.bind("push")
 
 
 @app.task(name="mail.welcome", queue="mail", tags=["vip"])
@@ -39,7 +46,7 @@ async def welcome(user: int, address: str, password: str = "") -> str:
     return f"sent to {address}"
 
 
-@app.task(name="mail.receipt", queue="mail", retries=RetryPolicy(retries=3, delay=20))
+@app.task(name="mail.receipt", queue="mail", retries=RetryPolicy(retries=3, base=20))
 async def receipt(order: int, total: float, currency: str = "EUR") -> str:
     """Send a receipt; one in forty is refused by the mail server."""
     await asyncio.sleep(random.uniform(0.02, 0.25))
@@ -77,7 +84,7 @@ async def capture(order: int, amount: float, card_token: str = "") -> dict[str, 
 async def build_report(month: str, rows: int = 200_000) -> str:
     """Build a report, and tell how far it is."""
     for done in range(0, rows, 500):
-        await current.aprogress(done, of=rows, note=f"{month}: reading orders")
+        current.progress(done, of=rows, note=f"{month}: reading orders")
         await asyncio.sleep(2)
     return f"reports/{month}.pdf"
 
@@ -149,7 +156,7 @@ def on_thumbnails(event: Photo) -> None:
 @photos.subscribe("moderation", from_="start")
 async def on_moderation(event: Photo) -> None:
     """Look at it."""
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(1.0)
 
 
 @orders.subscribe("warehouse")

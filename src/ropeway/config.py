@@ -148,7 +148,8 @@ def shown(settings: Settings) -> dict[str, Any]:
     return values | {"signing": ",".join(f"{name if colon else ''}:***" for name, colon, _ in keys)}
 
 
-_DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace", "block_timeout")
+DURATIONS = ("lease", "grace", "keep", "keep_failed", "unknown_grace", "block_timeout")
+"""The settings that are durations: numbers of seconds, or texts."""
 
 
 IN_MEMORY = 100_000
@@ -170,7 +171,7 @@ def load(given: dict[str, Any]) -> Settings:
             f"there is no setting {unknown[0]!r}",
             hint=f"did you mean {close[0]!r}?" if close else "see docs/reference/settings.md",
         )
-    for name in _DURATIONS:
+    for name in DURATIONS:
         if name in merged:
             merged[name] = seconds(merged[name], name)
     if not merged.get("url"):
@@ -263,6 +264,6 @@ def _from_environment() -> dict[str, Any]:
     for name in Settings.__struct_fields__:
         value = os.environ.get(f"ROPEWAY_{name.upper()}")
         if value:
-            numeric = name in _DURATIONS and re.fullmatch(r"\d+(\.\d+)?", value)
+            numeric = name in DURATIONS and re.fullmatch(r"\d+(\.\d+)?", value)
             found[name] = float(value) if numeric else value
     return found

@@ -44,6 +44,34 @@ def test_figures_and_nothing_else(jobs: dict[str, str], what: str, lines: int) -
     assert all(target.startswith("ropeway-bench-") for target in told[:3])
 
 
+@pytest.mark.timeout(120)
+def test_a_worker(jobs: dict[str, str]) -> None:
+    """One is started, does what it is given, and is gone; jobs of others it leaves alone."""
+    with database() as backend:
+        before = left(backend)
+    found = call("bench", "worker", "--jobs", "20", "--json")
+    assert found.exit_code == 0, found.stderr
+    records = json.loads(found.stdout)
+    assert [each["jobs"] for each in records] == [20, 20, 20]
+    for each in records:
+        assert 0 <= each["p50"] <= each["p95"] <= each["p99"] and each["rate"] > 0
+    with database() as backend:
+        assert left(backend) == before
+    assert json.loads(call("workers", "ls", "--json").stdout) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_does_not_work(jobs: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told of, and nothing is left of its jobs."""
+    monkeypatch.setattr("ropeway.cli.benchworker.APP", "ropeway.cli.nowhere")
+    with database() as backend:
+        before = left(backend)
+    found = call("bench", "worker", "--jobs", "5")
+    assert found.exit_code == 9 and "does not work" in found.stderr
+    with database() as backend:
+        assert left(backend) == before
+
+
 def test_it_is_cleaned_whatever_happens(jobs: dict[str, str]) -> None:
     """An interrupt in the middle, and somebody who claims what is not theirs."""
     with database() as backend:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ropeway import Ropeway
 from ropeway.cli.commands.completion import SHELLS
 from tests.cli.support import call, process
+from tests.web.support import filled
 
 
 def completed(*words: str) -> list[str]:
@@ -63,11 +65,48 @@ def test_names(jobs: dict[str, str]) -> None:
     assert completed("jobs", "show", jobs["failed"][:-1]) == sorted(jobs.values(), reverse=True)
 
 
+def test_names_of_what_lasts(here: Path) -> None:
+    """Topics, subscriptions, runs, exchanges, and the tasks that workers know; error codes."""
+    app = Ropeway()
+    run = filled(app)["run"]
+    assert completed("topics", "show", "pho") == ["photo.liked"]
+    assert completed("workflows", "show", run[:-1]) == [run]
+    assert completed("exchanges", "bindings", "l") == completed("route", "l") == ["logs"]
+    assert completed("run", "pl") == ["plain"]
+    assert completed("explain", "RW-10") == [f"RW-10{number}" for number in range(1, 7)]
+
+
+def test_installing(
+    here: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The line is shown first; it is written once, and what was in the file stays."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    line = 'eval "$(ropeway completion bash)"'
+    (home / ".bashrc").write_text("alias l=ls")
+    asked = call("completion", "bash", "--install")
+    assert asked.exit_code == 3 and line in asked.stderr and str(home) in asked.stderr
+    assert (home / ".bashrc").read_text() == "alias l=ls"
+    for said in ("open a new shell", "has it already"):
+        done = call("completion", "bash", "--install", "--yes")
+        assert done.exit_code == 0 and said in done.stderr
+        assert (home / ".bashrc").read_text() == f"alias l=ls\n{line}\n"
+    for said in ("open a new shell", "has it already"):
+        assert said in call("completion", "fish", "--install", "-y").stderr
+    fish = home / ".config" / "fish" / "completions" / "ropeway.fish"
+    assert "_ROPEWAY_COMPLETE" in fish.read_text()
+    (home / ".zshrc").mkdir()
+    refused = call("completion", "zsh", "--install", "-y")
+    assert refused.exit_code == 9 and "zsh" in refused.stderr
+
+
 def test_without_a_database(here: Path) -> None:
     """Nothing is offered, and none is made."""
     assert completed("queues", "show", "") == []
     assert completed("limits", "show", "") == []
     assert completed("jobs", "show", "") == []
+    for words in (("topics", "show"), ("workflows", "show"), ("route",), ("run",)):
+        assert completed(*words, "") == []
     assert not (here / ".ropeway").exists()
 
 

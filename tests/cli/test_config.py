@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ropeway.config import OTHER_VARIABLES, Settings
+from ropeway.config import OTHER_VARIABLES, Settings, seconds
 from ropeway.safe import masked
 from tests.cli.support import call, process
 
@@ -104,3 +104,15 @@ def test_every_variable_is_known() -> None:
     known = {f"ROPEWAY_{name.upper()}" for name in Settings.__struct_fields__}
     found = set(re.findall(r"ROPEWAY_[A-Z_]*[A-Z]\b", text))
     assert found <= known | {*OTHER_VARIABLES, "ROPEWAY_COMPLETE"}
+
+
+def test_schema() -> None:
+    """Of every setting, and of what a duration may be; `config validate` and it agree."""
+    found = json.loads(call("config", "schema", "--json").stdout)
+    assert set(found["properties"]) == {*Settings.__struct_fields__, "app"}
+    assert not found["additionalProperties"]
+    number, text = found["properties"]["lease"]["anyOf"]
+    assert number["type"] == "number" and found["properties"]["lease"]["default"] == 60.0
+    for given in ("90s", "1h 30m", "500ms", "2w"):
+        assert re.match(text["pattern"], given) and seconds(given) > 0
+    assert not re.match(text["pattern"], "soon")

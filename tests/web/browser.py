@@ -122,9 +122,10 @@ class Browser:
         self.ask("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
         self.ask("Input.dispatchKeyEvent", type="keyUp", key=key)
 
-    def picture(self, *, whole: bool = False) -> bytes:
-        """Return what the page looks like, as PNG."""
-        found = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+    def picture(self, form: str = "png") -> bytes:
+        """Return what the page looks like, as PNG or WebP."""
+        quality = {"quality": 82} if form == "webp" else {}
+        found = self.ask("Page.captureScreenshot", format=form, **quality)
         return base64.b64decode(found["data"])
 
 

@@ -128,6 +128,10 @@ def _timed(what: str, jobs: int, deeds: Sequence[Callable[[], None]]) -> Measure
         deed()
         times.append(time.perf_counter() - before)
     took = time.perf_counter() - begun
-    times.sort()
-    shares = tuple(times[min(len(times) - 1, int(share * len(times)))] for share in SHARES)
-    return Measured(what=what, jobs=jobs, rate=jobs / took, times=shares)
+    return Measured(what=what, jobs=jobs, rate=jobs / took, times=shares_of(times))
+
+
+def shares_of(times: Sequence[float]) -> tuple[float, ...]:
+    """Return the times below which 50, 95 and 99 % of them are."""
+    sorted_ = sorted(times)
+    return tuple(sorted_[min(len(sorted_) - 1, int(share * len(sorted_)))] for share in SHARES)

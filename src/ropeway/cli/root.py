@@ -99,7 +99,7 @@ _COMMANDS = {
     ),
     "bench": (
         "ropeway.cli.commands.bench:bench",
-        "Measure the place where jobs are kept: enqueue, roundtrip.",
+        "Measure the place where jobs are kept, and a worker: enqueue, roundtrip, worker.",
     ),
     "explain": (
         "ropeway.cli.commands.explain:explain",
@@ -117,7 +117,10 @@ _COMMANDS = {
         "ropeway.cli.commands.contexts:contexts",
         "Keep names for the places where jobs are: add, ls, use, show, test, rm.",
     ),
-    "config": ("ropeway.cli.commands.config:config", "Look at the settings: show, validate."),
+    "config": (
+        "ropeway.cli.commands.config:config",
+        "Look at the settings: show, validate, schema.",
+    ),
     "prune": ("ropeway.cli.commands.prune:prune", "Remove what need not be kept."),
     "db": (
         "ropeway.cli.commands.db:db",
@@ -133,7 +136,7 @@ _COMMANDS = {
     ),
     "completion": (
         "ropeway.cli.commands.completion:completion",
-        "Print what a shell needs to complete commands, options, queues and job ids.",
+        "Print what a shell needs to complete commands, options and names.",
     ),
     "demo": ("ropeway.cli.commands.demo:demo", "Watch a worker lose a child and lose no job."),
 }

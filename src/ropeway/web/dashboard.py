@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -60,7 +61,7 @@ class Dashboard:
             live=Live(),
         )
         self._tokens = Tokens(secret)
-        self._asgi = Guarded(self._routes())
+        self._asgi = Guarded(GZipMiddleware(self._routes(), minimum_size=1000, compresslevel=5))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

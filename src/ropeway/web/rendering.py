@@ -145,6 +145,7 @@ def _given(at: At) -> dict[str, Any]:
 
 
 def _here(path: str) -> str:
-    """Return which item of the navigation a page belongs to."""
+    """Return which item of the navigation a page belongs to; empty for none."""
     head = "/" + path.strip("/").partition("/")[0]
-    return head if head in dict(NAVIGATION) else "/"
+    head = {"/bulk": "/jobs", "/move": "/topics"}.get(head, head)
+    return head if head in dict(NAVIGATION) else ""

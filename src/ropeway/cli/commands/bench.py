@@ -1,4 +1,4 @@
-"""`ropeway bench`: how quick a place is, seen from here."""
+"""`ropeway bench`: how quick a place is, seen from here, and a worker beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from ropeway.cli.benchworker import working
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import Drawn, print_list
@@ -30,6 +31,10 @@ _IS_NOT = (
     "One process, one connection, one after the other: this tells how far away the place is, and not"
     " how much it can do for many senders, nor how quick your tasks and workers are."
 )
+_WORKER_IS_NOT = (
+    "The tasks do nothing: this tells what a job costs a worker here, and not how quick yours are. Times of"
+    " the first two are from start to end, of the last from sending to the result."
+)
 _jobs = click.option(
     "--jobs",
     type=click.IntRange(1, _MOST),
@@ -50,7 +55,7 @@ _size = click.option(
 @click.group(cls=Suggesting)
 @options(*LISTING)
 def bench() -> None:
-    """Measure the place where jobs are kept: enqueue, roundtrip."""
+    """Measure the place where jobs are kept, and a worker: enqueue, roundtrip, worker."""
 
 
 @bench.command()
@@ -79,6 +84,23 @@ def roundtrip(shared: Shared, jobs: int, size: int) -> None:
     _print(shared, found)
 
 
+@bench.command()
+@_jobs
+@_size
+@click.option(
+    "--children", type=click.IntRange(1, 64), default=1, help="Child processes. Default: 1."
+)
+@options(*LISTING)
+@click.pass_obj
+def worker(shared: Shared, jobs: int, size: int, children: int) -> None:
+    """Measure a worker on this machine: one is started, and given jobs that do nothing."""
+    _may_be_measured(2 * jobs + min(jobs, 200) + 1)
+    url = load({}).url
+    with changing() as backend, working(backend, by_hand(backend), url, children) as started:
+        found = list(started.run(jobs, size))
+    _print(shared, found, _WORKER_IS_NOT)
+
+
 def _may_be_measured(jobs: int) -> None:
     settings = load({})
     if settings.broker:
@@ -86,7 +108,7 @@ def _may_be_measured(jobs: int) -> None:
     confirm(f"send {several(jobs)} to {settings.where}", yes=True)
 
 
-def _print(shared: Shared, found: Sequence[Measured]) -> None:
+def _print(shared: Shared, found: Sequence[Measured], is_not: str = _IS_NOT) -> None:
     records = [
         {
             "what": each.what,
@@ -106,4 +128,4 @@ def _print(shared: Shared, found: Sequence[Measured]) -> None:
         for each in found
     ]
     print_list(shared, FIELDS, records, lambda: Drawn(_COLUMNS, rows))
-    shared.say(_IS_NOT)
+    shared.say(is_not)

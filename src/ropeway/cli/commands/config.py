@@ -12,9 +12,11 @@ from ropeway.cli.listing import Drawn, print_list
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, options
 from ropeway.cli.table import Column
-from ropeway.config import load, origins, refuse_unknown_variables, shown
+from ropeway.config import DURATIONS, Settings, load, origins, refuse_unknown_variables, shown
 from ropeway.connect import Connection
 from ropeway.worker.locate import choose_target
+
+_DURATION = r"^(\d+(\.\d+)?\s*(ms|s|m|h|d|w)\s*)+$"
 
 FIELDS = ("setting", "value", "place")
 
@@ -28,7 +30,7 @@ _COLUMNS = (
 @click.group(cls=Suggesting)
 @options()
 def config() -> None:
-    """Look at the settings: show, validate."""
+    """Look at the settings: show, validate, schema."""
 
 
 @config.command()
@@ -60,6 +62,34 @@ def validate(shared: Shared) -> None:
         print_json({"valid": True})
     else:
         shared.say("the settings can be used")
+
+
+@config.command()
+@options("output", "json", "quiet", "verbose", "no_color")
+def schema() -> None:
+    """Print the JSON Schema of the settings, for editors and for checks before a deploy.
+
+    It is of the table `[tool.ropeway]` of a pyproject.toml. Durations may also be texts: "5m".
+    """
+    print_json(schema_of_settings())
+
+
+def schema_of_settings() -> dict[str, Any]:
+    """Return what `[tool.ropeway]` may hold, as JSON Schema."""
+    found = msgspec.json.schema_components([Settings])[1]["Settings"]
+    properties: dict[str, Any] = found["properties"]
+    told = properties | {"app": {"type": "string", "description": "the app: module:attribute"}}
+    for name in DURATIONS:
+        of = {key: each for key, each in told[name].items() if key != "type"}
+        text = {"type": "string", "pattern": _DURATION}
+        told[name] = of | {"anyOf": [{"type": "number", "minimum": 0}, text]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "[tool.ropeway]",
+        "type": "object",
+        "properties": told,
+        "additionalProperties": False,
+    }
 
 
 def settings_shown(given: dict[str, Any]) -> list[dict[str, Any]]:

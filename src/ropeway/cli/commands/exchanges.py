@@ -9,6 +9,7 @@ import click
 
 from ropeway import topology as kept
 from ropeway.cli import routeview
+from ropeway.cli.complete import exchange_names, queue_names
 from ropeway.cli.confirm import confirm
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import print_list
@@ -37,7 +38,7 @@ def ls(shared: Shared) -> None:
 
 
 @exchanges.command()
-@click.argument("exchange", required=False)
+@click.argument("exchange", required=False, shell_complete=exchange_names)
 @options(*LISTING)
 @click.pass_obj
 def bindings(shared: Shared, exchange: str | None) -> None:
@@ -52,7 +53,7 @@ def bindings(shared: Shared, exchange: str | None) -> None:
 
 
 @exchanges.command()
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=exchange_names)
 @click.option(
     "--type", "kind", type=routeview.TYPES, default="direct", show_default=True, help="Its type."
 )
@@ -81,8 +82,8 @@ def declare(
 def _binding(function: Any) -> Any:
     """Give a command what names a binding."""
     for add in (
-        click.argument("exchange"),
-        click.argument("to"),
+        click.argument("exchange", shell_complete=exchange_names),
+        click.argument("to", shell_complete=queue_names),
         click.argument("key", default=""),
         click.option("--exchange", "to_exchange", is_flag=True, help="TO is an exchange."),
         click.option("-H", "words", multiple=True, metavar="NAME=VALUE", help="A header."),
@@ -117,7 +118,7 @@ def unbind(shared: Shared, /, **asked: Any) -> None:
 
 
 @exchanges.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=exchange_names)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options(*LOOKING)
 @click.pass_obj

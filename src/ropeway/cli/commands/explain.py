@@ -25,8 +25,12 @@ _COLUMNS = (
 _WIDEST = 100
 
 
+def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [code for code in catalogue() if code.startswith(incomplete.upper())]
+
+
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=_codes)
 @options("output", "json", "fields", "quiet", "verbose", "no_color")
 @click.pass_obj
 def explain(shared: Shared, code: str | None) -> None:

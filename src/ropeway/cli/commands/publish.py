@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from ropeway.cli import routeview
+from ropeway.cli.complete import exchange_names
 from ropeway.cli.look import changing
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import LOOKING, Shared, options
@@ -20,7 +21,7 @@ from ropeway.transition import Transition
 
 
 @click.command()
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=exchange_names)
 @click.argument("key", default="")
 @click.option("--task", required=True, metavar="NAME", help="The whole name of the task.")
 @click.option(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ropeway.cli import routeview
+from ropeway.cli.complete import exchange_names
 from ropeway.cli.listing import Drawn, print_list
 from ropeway.cli.shared import LISTING, Shared, options
 from ropeway.cli.table import Column
@@ -15,7 +16,7 @@ from ropeway.operate.exchange import why
 
 
 @click.command()
-@click.argument("exchange")
+@click.argument("exchange", shell_complete=exchange_names)
 @click.argument("key", default="")
 @click.option("-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header.")
 @options(*LISTING)

@@ -13,6 +13,7 @@ import click
 from ropeway.capabilities import require
 from ropeway.cli.apps import find_task, import_app
 from ropeway.cli.arguments import NAMED, parse
+from ropeway.cli.complete import task_names
 from ropeway.cli.following import followed
 from ropeway.cli.output import print_json
 from ropeway.cli.shared import Shared, a_duration, options
@@ -73,7 +74,7 @@ def _is_negative(word: str) -> bool:
 
 
 @click.command(cls=Run)
-@click.argument("task", type=a_word, metavar="TASK")
+@click.argument("task", type=a_word, metavar="TASK", shell_complete=task_names)
 @click.argument("arguments", nargs=-1, type=a_word, metavar="[ARGUMENTS]...")
 @click.option(
     "--arg",

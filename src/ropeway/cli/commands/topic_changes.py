@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from ropeway.cli import routeview
+from ropeway.cli.complete import subscription_names, topic_names
 from ropeway.cli.confirm import confirm
 from ropeway.cli.look import by_hand, changing
 from ropeway.cli.output import print_json
@@ -26,7 +27,7 @@ from ropeway.words import several
 
 
 @click.command()
-@click.argument("topic")
+@click.argument("topic", shell_complete=topic_names)
 @click.option(
     "--partitions",
     type=click.IntRange(1, MOST_PARTITIONS),
@@ -58,7 +59,7 @@ def create(
 
 
 @click.command()
-@click.argument("topic")
+@click.argument("topic", shell_complete=topic_names)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options(*LOOKING)
 @click.pass_obj
@@ -73,7 +74,7 @@ def rm(shared: Shared, topic: str, yes: bool) -> None:
 
 
 @click.command()
-@click.argument("topic")
+@click.argument("topic", shell_complete=topic_names)
 @click.argument("data")
 @click.option("--key", help="Its key.")
 @click.option("-H", "headers", multiple=True, metavar="NAME=VALUE", help="A header.")
@@ -106,7 +107,7 @@ def publish(shared: Shared, topic: str, data: str, key: str | None, headers: Seq
 
 
 @click.command()
-@click.argument("topic")
+@click.argument("topic", shell_complete=topic_names)
 @click.option("--before", type=a_place, default="now", help="Those from before that place alone.")
 @click.option("--unread", is_flag=True, help="Also what a subscription has not read.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
@@ -122,7 +123,7 @@ def purge(shared: Shared, topic: str, before: Start, unread: bool, yes: bool) ->
 
 
 @click.command()
-@click.argument("subscription")
+@click.argument("subscription", shell_complete=subscription_names)
 @click.option("--since", type=a_place, required=True, help="From there: a date, an offset, 24h.")
 @click.option("--until", type=a_place, default="now", show_default=True, help="Up to there.")
 @confirmable
@@ -141,7 +142,7 @@ def replay(
 
 
 @click.command()
-@click.argument("subscription")
+@click.argument("subscription", shell_complete=subscription_names)
 @click.option("--to", type=a_place, required=True, help="To there: start, a date, an offset, 24h.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options(*LOOKING)
@@ -152,7 +153,7 @@ def rewind(shared: Shared, subscription: str, to: Start, yes: bool) -> None:
 
 
 @click.command()
-@click.argument("subscription")
+@click.argument("subscription", shell_complete=subscription_names)
 @click.option("--to", type=a_place, default="now", show_default=True, help="To there.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options(*LOOKING)
@@ -163,7 +164,7 @@ def skip(shared: Shared, subscription: str, to: Start, yes: bool) -> None:
 
 
 @click.command()
-@click.argument("subscription")
+@click.argument("subscription", shell_complete=subscription_names)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @options(*LOOKING)
 @click.pass_obj

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ropeway.cli.commands import topic_changes as changes
+from ropeway.cli.complete import topic_names
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import print_list
 from ropeway.cli.look import looking
@@ -49,7 +50,7 @@ for command in (
 
 
 @topics.command()
-@click.argument("pattern", default="#")
+@click.argument("pattern", default="#", shell_complete=topic_names)
 @options(*LISTING)
 @click.pass_obj
 def ls(shared: Shared, pattern: str) -> None:
@@ -67,7 +68,7 @@ def ls(shared: Shared, pattern: str) -> None:
 
 
 @topics.command()
-@click.argument("topic")
+@click.argument("topic", shell_complete=topic_names)
 @click.option("-n", "number", type=click.IntRange(min=1), default=10, help="So many events.")
 @click.option("--key", help="Of this key alone.")
 @options(*LISTING)
@@ -86,7 +87,7 @@ def show(shared: Shared, topic: str, number: int, key: str | None) -> None:
 
 
 @topics.command()
-@click.argument("pattern")
+@click.argument("pattern", shell_complete=topic_names)
 @click.option("-n", "number", type=click.IntRange(min=0), help="At most so many events.")
 @click.option("--from", "from_", type=a_place, default="now", show_default=True, help="From there.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until interrupted.")
@@ -120,7 +121,7 @@ class _Source:
 
 
 @topics.command()
-@click.argument("pattern", default="#")
+@click.argument("pattern", default="#", shell_complete=topic_names)
 @options(*LISTING)
 @click.pass_obj
 def subscriptions(shared: Shared, pattern: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 import msgspec
 
+from ropeway.cli.complete import run_ids
 from ropeway.cli.groups import Suggesting
 from ropeway.cli.listing import Drawn, print_list
 from ropeway.cli.look import by_hand, changing, looking
@@ -60,7 +61,7 @@ def ls(shared: Shared, workflow: str | None, state: RunState | None, limit: int)
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @options(*LOOKING)
 @click.pass_obj
 def show(shared: Shared, run: str) -> None:
@@ -75,7 +76,7 @@ def show(shared: Shared, run: str) -> None:
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.option(
     "--format",
     "form",
@@ -93,7 +94,7 @@ def graph(shared: Shared, run: str, form: str) -> None:
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.option("--timeout", type=a_duration, metavar="DURATION", help="Exit with 8 after this.")
 @options(*LOOKING)
 @click.pass_obj
@@ -112,7 +113,7 @@ def watch(shared: Shared, run: str, timeout: float | None) -> None:
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.option("--from", "from_node", metavar="NODE", help="Run this node again, and what follows.")
 @options(*LOOKING)
 @click.pass_obj
@@ -124,7 +125,7 @@ def retry(shared: Shared, run: str, from_node: str | None) -> None:
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @options(*LOOKING)
 @click.pass_obj
 def cancel(shared: Shared, run: str) -> None:
@@ -136,7 +137,7 @@ def cancel(shared: Shared, run: str) -> None:
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @options(*LOOKING)
 @click.pass_obj
 def pause(shared: Shared, run: str) -> None:
@@ -148,7 +149,7 @@ def pause(shared: Shared, run: str) -> None:
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @options(*LOOKING)
 @click.pass_obj
 def resume(shared: Shared, run: str) -> None:
@@ -160,7 +161,7 @@ def resume(shared: Shared, run: str) -> None:
 
 
 @workflows.command()
-@click.argument("run")
+@click.argument("run", shell_complete=run_ids)
 @click.argument("name")
 @click.argument("value", default="true")
 @options(*LOOKING)

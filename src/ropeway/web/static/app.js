@@ -19,6 +19,7 @@
     probe.remove();
     return found;
   };
+  const clock = (at) => new Date(at * 1000).toLocaleTimeString("en-GB");
   function draw() {
     if (!window.uPlot) return;
     for (const [element, chart] of charts) {
@@ -34,11 +35,11 @@
       const colours = [colour("--accent"), colour("--run")];
       const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
       const plot = new uPlot({
-        width: element.clientWidth || 400, height: 190, cursor: { y: false },
+        width: element.clientWidth || 400, height: 190, padding: [null, 26, null, null], cursor: { y: false },
         scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
-        axes: [axis, { ...axis, size: 52 }],
-        series: [{}, ...names.map((label, at) => ({
-          label, stroke: colours[at], width: 2, fill: at ? undefined : colours[0].replace(")", " / 12%)").replace("rgb(", "rgb(").replaceAll(",", ""), points: { show: false },
+        axes: [{ ...axis, space: 70, values: (_, times) => times.map(clock) }, { ...axis, size: 52 }],
+        series: [{ label: document.body.dataset.time, value: (plot, at) => clock(at ?? plot.data[0].at(-1)) }, ...names.map((label, at) => ({
+          label, stroke: colours[at], width: 2, value: (plot, given, at) => +((given ?? plot.data[at].at(-1) ?? 0).toFixed(1)), fill: at ? undefined : colours[0].replace(")", " / 12%)").replace("rgb(", "rgb(").replaceAll(",", ""), points: { show: false },
         }))],
       }, data, element);
       charts.set(element, { plot });

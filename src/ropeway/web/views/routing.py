@@ -12,7 +12,7 @@ from ropeway.routing import Binding, Value, Way
 from ropeway.topology import Topology, load
 from ropeway.web.at import At, Shown
 
-_ROW, _COLUMN, _WIDTH, _HEIGHT = 44, 260, 180, 30
+_ROW, _COLUMN, _WIDTH, _HEIGHT = 44, 380, 180, 30
 _DRAWN = 60
 """A picture of more bindings than these would show nothing."""
 
@@ -131,4 +131,5 @@ def _line(start: Box, end: Box, binding: Binding, marked: bool) -> Line:
     bend = max(30, (x2 - x1) // 2)
     label = wants(msgspec.structs.asdict(binding))
     path = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-    return Line(path, label, (x1 + x2) // 2, (y1 + y2) // 2 - 4, marked)
+    # Beside its end lines are apart: what a label says is read there.
+    return Line(path, label, x1 + (x2 - x1) * 3 // 4, y1 + (y2 - y1) * 27 // 32 - 4, marked)

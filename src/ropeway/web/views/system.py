@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
-from ropeway.config import origins, shown
+from ropeway.config import DURATIONS, origins, shown
 from ropeway.errors import Forbidden
 from ropeway.operate.audit import entries
 from ropeway.operate.performance import SHARES, timings
 from ropeway.states import State
 from ropeway.store import Filter
 from ropeway.web.at import At, Shown
+from ropeway.words import interval
 
 _NEWEST = 1_000
 
@@ -58,6 +59,12 @@ async def audit(at: At) -> Shown:
     )
 
 
+def _in_words(name: str, value: Any) -> str:
+    if name in DURATIONS:
+        return interval(value)
+    return value if isinstance(value, str) else f"{value:,}"
+
+
 async def about(at: At) -> Shown:
     """Show versions, what the backend can do, and the settings, without secrets."""
     places = {each.setting: each.place for each in origins(at.app.given)}
@@ -70,7 +77,8 @@ async def about(at: At) -> Shown:
             "where": at.settings.where,
             "capabilities": msgspec.structs.asdict(at.store.capabilities),
             "settings": [
-                (name, value, places.get(name, "")) for name, value in shown(at.settings).items()
+                (name, _in_words(name, value), places.get(name, ""))
+                for name, value in shown(at.settings).items()
             ],
             "tasks": sorted(at.app.tasks),
             "vendored": vendored(),
