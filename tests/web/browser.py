@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -25,6 +26,10 @@ os.dup2(high[1], 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """Chromium reads and writes at 3 and 4: they are moved there, whatever is in the way."""
+
+
+class Navigated(AssertionError):
+    """The page went away while it was asked something."""
 
 
 class Browser:
@@ -59,6 +64,8 @@ class Browser:
         while True:
             found = self._next()
             if found.get("id") == wanted:
+                if "navigated" in str(found.get("error")):
+                    raise Navigated(found["error"])
                 assert "error" not in found, found["error"]
                 result: dict[str, Any] = found["result"]
                 return result
@@ -111,8 +118,9 @@ class Browser:
         """Wait until an expression is true in the page."""
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
-            if value := self.run(expression):
-                return value
+            with contextlib.suppress(Navigated):  # the next page will tell
+                if value := self.run(expression):
+                    return value
             time.sleep(0.02)
         raise AssertionError(f"never true: {expression}")
 

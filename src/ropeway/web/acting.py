@@ -228,13 +228,13 @@ async def _timed(at: At, action: Action, asked: Asked) -> Outcome:
             await runs.retry(target)
         case "workflows.cancel":
             if await runs.cancel(target) == "ended":
-                raise Refused(f"run {target} had ended before")
+                raise Refused(f"run {target} had ended before", hint="it can be retried")
         case "workflows.pause":
             if not await runs.pause(target):
-                raise Refused(f"run {target} is not running")
+                raise Refused(f"run {target} is not running", hint="look at it again")
         case "workflows.resume":
             if not await runs.resume(target):
-                raise Refused(f"run {target} is not paused")
+                raise Refused(f"run {target} is not paused", hint="look at it again")
         case "workflows.signal":
             await runs.signal(target, asked.signal, asked.value)
         case _:
