@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+import msgspec
 
 from ropeway.cli.apps import import_app
 from ropeway.cli.groups import Suggesting
