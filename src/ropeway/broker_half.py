@@ -31,6 +31,12 @@ class Arrival(Struct, frozen=True, gc=False, kw_only=True):
 REPLY_TO, CORRELATION = "amqp-reply-to", "amqp-correlation-id"
 """Headers of a message whose sender waits for its end: the queue, and a word to be repeated."""
 
+INLET = "topic/"
+"""How the names of queues begin whose messages become events of the topic that comes then."""
+
+PUBLISHED_ID, EVENT_ID = "amqp-message-id", "cloudEvents_id"
+"""Headers: with which id a message came to an inlet, and that of the event that a message tells of."""
+
 
 class Reply(Struct, frozen=True, kw_only=True):
     """How a job ended, for who asked for that when it was sent."""

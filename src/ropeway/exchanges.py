@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 from ropeway import topology
 from ropeway.bounds import Queue, fault
@@ -14,6 +14,15 @@ from ropeway.stepping import step
 
 Match = Literal["all", "any", "all-with-x", "any-with-x"]
 _TYPES = ("direct", "fanout", "topic", "headers")
+
+
+class Inlet(Protocol):
+    """What makes something else of the messages of a queue of its own, as a topic does of events."""
+
+    @property
+    def inlet(self) -> str:
+        """The queue."""
+        ...
 
 
 class ExchangeHandle:
@@ -37,13 +46,13 @@ class ExchangeHandle:
 
     def bind(
         self,
-        to: str | QueueHandle | ExchangeHandle,
+        to: str | QueueHandle | ExchangeHandle | Inlet,
         key: str = "",
         *,
         headers: Mapping[str, Value] | None = None,
         match: Match = "all",
     ) -> None:
-        """Have a queue, or another exchange, get what this one has for it.
+        """Have a queue, another exchange, or a topic get what this one has for it.
 
         `key` is the routing key; of a topic exchange a pattern, with `*` for a word and `#` for any
         number of them. A headers exchange goes by `headers`, of which all or any have to match.
@@ -52,7 +61,7 @@ class ExchangeHandle:
 
     def unbind(
         self,
-        to: str | QueueHandle | ExchangeHandle,
+        to: str | QueueHandle | ExchangeHandle | Inlet,
         key: str = "",
         *,
         headers: Mapping[str, Value] | None = None,
@@ -63,7 +72,7 @@ class ExchangeHandle:
 
     async def aunbind(
         self,
-        to: str | QueueHandle | ExchangeHandle,
+        to: str | QueueHandle | ExchangeHandle | Inlet,
         key: str = "",
         *,
         headers: Mapping[str, Value] | None = None,
@@ -200,7 +209,7 @@ class Exchanges:
 
 def _binding(
     source: str,
-    to: str | QueueHandle | ExchangeHandle,
+    to: str | QueueHandle | ExchangeHandle | Inlet,
     key: str,
     headers: Mapping[str, Value] | None,
     match: Match,
@@ -208,7 +217,10 @@ def _binding(
     arguments: dict[str, Value] = dict(headers or {})
     if headers is not None and match != "all":
         arguments["x-match"] = match
-    name = to if isinstance(to, str) else to.name
+    if isinstance(to, QueueHandle | ExchangeHandle):
+        name = to.name
+    else:
+        name = to if isinstance(to, str) else to.inlet
     return Binding(
         source=source,
         to=name,

@@ -162,8 +162,13 @@ async def _send_large(app: Source, calls: Sequence[Call[R]], most: int) -> list[
 def sent(app: Source, call: Call[R], answer: Answer) -> Job[R]:
     """Return the handle of a call that a backend has answered for; raises what it was refused for."""
     if answer.status == "refused":
-        raise _unroutable(call.message) if answer.reason == "unroutable" else _refusal(answer)
+        raise refusal(call.message, answer)
     return Job(app, call.message.id, call.result_type, sent_at=time.monotonic())
+
+
+def refusal(message: Message, answer: Answer) -> Exception:
+    """Return what is raised for a message that a backend has refused."""
+    return _unroutable(message) if answer.reason == "unroutable" else _refusal(answer)
 
 
 def _unroutable(message: Message) -> Unroutable:

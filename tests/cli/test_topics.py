@@ -59,6 +59,25 @@ def test_topics_and_their_events_are_listed(app: Ropeway) -> None:
     assert call("topics", "show", "photo.disliked").exit_code == 6
 
 
+def test_exchanges_that_feed_a_topic_or_are_fed_are_told(app: Ropeway) -> None:
+    """As long as they are bound; a topic that is removed is bound to none."""
+    likes, others = app.exchange("likes", "topic"), app.exchange("others", "fanout")
+    liked = app.topics.declared["photo.liked"]
+    likes.bind(liked, "like.#")
+    liked.bind(others)
+    app.exchanges.declare()
+    app.topics.declare()
+    shown = call("topics", "show", "photo.liked").stderr
+    assert "likes -[like.#]-> photo.liked" in shown
+    assert "photo.liked -[photo.liked]-> others" in shown
+    assert told("ls")[0]["bindings"] == ["likes like.#"]
+    assert [each["exchange"] for each in told("subscriptions")] == [None, "others"]
+    assert call("topics", "unsubscribe", "photo.liked/others", "--yes").exit_code == 0
+    assert "others" not in call("topics", "show", "photo.liked").stderr
+    assert call("topics", "rm", "photo.liked", "--yes").exit_code == 0
+    assert app.exchanges.ls().bindings == []
+
+
 def test_events_are_followed(app: Ropeway, here: Path) -> None:
     """From any place, those that are there or also those that come."""
     lines = call("topics", "tail", "photo.*", "--from", "4").stdout.splitlines()

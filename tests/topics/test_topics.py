@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +22,9 @@ from ropeway.errors import (
     TopicNotFound,
     TopologyConflict,
 )
+from ropeway.ids import new_id
+from ropeway.message import Message
+from ropeway.routing import Binding
 from ropeway.stepping import step
 from ropeway.store import Filter
 from ropeway.testing.sandbox import Sandbox
@@ -334,31 +338,88 @@ def test_events_of_an_earlier_version_are_upgraded(world: World, sandbox: Sandbo
 
 
 def test_a_topic_and_exchanges_feed_each_other(world: World, sandbox: Sandbox) -> None:
-    """What is sent to an exchange becomes an event, and an event a call of each queue that wants it."""
-    app, elsewhere = world.app, list[int]()
-    inbox, outbox = app.exchange("inbox"), app.exchange("outbox", "fanout")
-    inbox.bind("in", "like")
-    for queue in ("a", "b"):
-        outbox.bind(queue)
+    """What is sent to an exchange becomes an event, and an event a message to whoever is bound."""
+    app, elsewhere = world.app, list[tuple[int, int]]()
+    inbox, outbox = app.exchange("inbox", "topic"), app.exchange("outbox", "headers")
+    inbox.bind(world.liked, "like.#")
+    outbox.bind("a", headers={"country": "cn"})
+    outbox.bind("b", headers={"cloudEvents_type": "photo.liked"})
+    world.liked.bind(outbox)
 
-    @app.task(queue="in")
-    async def take(user: int) -> None:
-        await world.liked.apublish(Liked(user=user, photo=1), id=current.job_id)
+    @app.task(name="photo.liked")
+    async def note(user: int, photo: int) -> None:
+        elsewhere.append((user, photo))
+        told = current.headers
+        assert (told["cloudEvents_partitionkey"], current.routing_key) == (
+            str(photo),
+            "photo.liked",
+        )
 
-    @app.task(name="elsewhere")
-    async def note(user: int) -> None:
-        elsewhere.append(user)
-
-    @world.liked.subscribe("out")
-    async def out(event: Event[Liked]) -> None:
-        await note.using(exchange=outbox).asend(event.data.user)
+    @app.task(name="like")
+    async def like(user: int, photo: int) -> None: ...
 
     app.topics.declare()
-    job = take.using(exchange=inbox, routing_key="like").send(7)
+    job = like.using(exchange=inbox, routing_key="like.new", headers={"country": "cn"}).send(7, 9)
     sandbox.run()
-    assert [each.id for each in world.liked.history()] == [job.id]
-    assert elsewhere == [7, 7]
+    (event,) = world.liked.history()
+    assert (event.id, event.key, event.data) == (job.id, "9", Liked(user=7, photo=9))
+    assert event.headers == {"country": "cn", "routingkey": "like.new"}
+    assert elsewhere == [(7, 9)] * 2
     assert world.of("notify") == [7]
+    assert {each.name: each.exchange for each in world.liked.subscriptions()}["outbox"] == "outbox"
+    assert world.liked.info().bindings == (
+        Binding(source="inbox", to="topic/photo.liked", key="like.#"),
+    )
+    world.liked.unbind(outbox)
+    inbox.unbind(world.liked, "like.#")
+    assert not app.exchanges.route("inbox", "like.new")
+    world.publish(8)
+    sandbox.run()
+    assert len(elsewhere) == 2
+
+
+def test_what_comes_from_an_exchange_and_is_no_event_is_put_aside(
+    world: World, sandbox: Sandbox
+) -> None:
+    """For a person: bytes that are no JSON though they say so, and what comes to no topic."""
+    app, store = world.app, world.app.connection.blocking()
+    app.topics.declare()
+
+    def send(
+        body: bytes, content_type: str, queue: str = "topic/photo.liked", **headers: str
+    ) -> None:
+        message = Message(
+            id=new_id(), task="", body=body, queue=queue, content_type=content_type, headers=headers
+        )
+        step(store.commit([Transition(publish=(message,))]))
+
+    send(b"{", "application/json")
+    send(b"1", "application/json", "topic/no.such")
+    send(b"1", "application/json", cloudEvents_id="7")
+    sandbox.run()
+    found = step(store.search(Filter(state=State.QUARANTINED))).jobs
+    assert sorted(each.error.message.split(":")[0] for each in found if each.error) == [
+        "it is no CloudEvent",
+        "the data of a CloudEvent are no JSON",
+        "there is no topic for what comes to 'topic/no.such'",
+    ]
+    send(b'{"user":1,"photo":2}', "application/octet-stream")
+    send(b"\xff", "application/octet-stream")
+    send(msgspec.msgpack.encode({"user": 2, "photo": 2}), "application/msgpack")
+    attributes = {"id": "A-1", "source": "/s", "type": "x", "specversion": "1.0", "subject": "s"}
+    named = {f"cloudEvents:{name}": value for name, value in attributes.items()}
+    send(b'{"user":3,"photo":2}', "application/json", **named)
+    whole = {**attributes, "id": "A-2", "data": {"user": 4, "photo": 2}}
+    send(msgspec.json.encode(whole), "application/cloudevents+json")
+    sandbox.run()
+    events = world.liked.history()
+    assert [each.key for each in events] == ["2", None, "2", "2", "2"]
+    assert [(each.id, each.source, each.headers.get("subject")) for each in events[-2:]] == [
+        ("A-1", "/s", "s"),
+        ("A-2", "/s", "s"),
+    ]
+    with pytest.raises(BadArguments, match="its key is a function"):
+        app.exchange("e").bind(app.topic("by.code", int, key=str))
 
 
 def test_what_cannot_be_is_refused_where_it_is_written(world: World, sandbox: Sandbox) -> None:

@@ -13,8 +13,16 @@ from ropeway.cli.table import Column
 from ropeway.errors import BadArguments, TopicNotFound
 from ropeway.stepping import step
 from ropeway.store import Backend
+from ropeway.topics.browsing import topic_info
 from ropeway.topics.positions import place_of
-from ropeway.topics.records import Start, TopicRecord, checked_name, topics_of
+from ropeway.topics.records import (
+    Start,
+    TopicRecord,
+    all_subscriptions,
+    checked_name,
+    fits,
+    topics_of,
+)
 from ropeway.words import NOTHING, duration
 
 
@@ -32,6 +40,19 @@ def found(backend: Backend, name: str) -> TopicRecord:
     if not topics:
         raise TopicNotFound(f"there is no topic {name!r}", hint="see: ropeway topics ls")
     return topics[0]
+
+
+async def ways(backend: Backend, topic: TopicRecord) -> list[str]:
+    """Say by which exchanges a topic is fed, and which it feeds."""
+    info = await topic_info(backend, topic)
+    fed = [f"{each.source} -[{each.key}]-> {topic.name}" for each in info.bindings]
+    feeding = [each for each in await all_subscriptions(backend) if each.exchange]
+    return fed + [
+        f"{topic.name} -[{topic.name if each.routing_key is None else each.routing_key}]-> "
+        f"{each.exchange}"
+        for each in feeding
+        if fits(each.pattern, topic.name)
+    ]
 
 
 def drawn(records: Sequence[dict[str, Any]]) -> Drawn:

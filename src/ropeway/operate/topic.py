@@ -19,6 +19,7 @@ FIELDS = (
     "published",
     "oldest",
     "subscriptions",
+    "bindings",
     "keep",
 )
 SUBSCRIPTION_FIELDS = (
@@ -34,6 +35,7 @@ SUBSCRIPTION_FIELDS = (
     "holder",
     "replay",
     "until",
+    "exchange",
 )
 EVENT_FIELDS = (
     "topic",
@@ -61,6 +63,7 @@ def summary(info: TopicInfo) -> dict[str, Any]:
         "published": info.published,
         "oldest": iso(info.oldest),
         "subscriptions": info.subscriptions,
+        "bindings": [f"{each.source} {each.key}".strip() for each in info.bindings],
         "keep": msgspec.structs.asdict(topic.keep),
     }
 
@@ -80,6 +83,7 @@ def standing(info: SubscriptionInfo) -> dict[str, Any]:
         "holder": info.holder,
         "replay": info.replay or None,
         "until": info.until,
+        "exchange": info.exchange or None,
     }
 
 

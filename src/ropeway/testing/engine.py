@@ -221,7 +221,7 @@ class Engine:
             deliveries = await self._backend.receive(claims, worker.holder, worker.lease)
             if deliveries:
                 self._begun.append(deliveries[0].fence.id)
-                worker.take(deliveries, self._clock.now())
+                await worker.take(deliveries, self._clock.now())
                 if worker.frozen:
                     self._silent.append(worker)
                     self._worker = self._another()

@@ -8,9 +8,12 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from ropeway import topology
 from ropeway.codec import Undecodable
 from ropeway.message import JobRecord, job_key
+from ropeway.routing import Binding
 from ropeway.store import Store
 from ropeway.topics.delivery import done_offsets
 from ropeway.topics.events import Event, data_of, event_of, stored_of
@@ -21,6 +24,7 @@ from ropeway.topics.records import (
     all_subscriptions,
     cursors_of,
     fits,
+    inlet_of,
     log_of,
     partition_of,
 )
@@ -42,7 +46,8 @@ class SubscriptionInfo(Struct, frozen=True, kw_only=True):
 
     `lag` is how many events it has not read, `oldest` the age of the first of those in seconds,
     `parked` how many keys or events wait as jobs of their own, and `missed` how many were removed
-    before it read them, the last ones those of `gap`. `holder` is the worker that has it now.
+    before it read them, the last ones those of `gap`. `holder` is the worker that has it now. With
+    an `exchange` it is that which gets the events.
     """
 
     topic: str
@@ -58,16 +63,21 @@ class SubscriptionInfo(Struct, frozen=True, kw_only=True):
     holder: str | None
     replay: str
     until: int | None
+    exchange: str = ""
 
 
 class TopicInfo(Struct, frozen=True, kw_only=True):
-    """A topic and how much is kept of it: its events by number, and since when."""
+    """A topic and how much is kept of it: its events by number, and since when.
+
+    By its `bindings` exchanges feed it.
+    """
 
     topic: TopicRecord
     events: int
     published: int
     oldest: float | None
     subscriptions: int
+    bindings: tuple[Binding, ...] = ()
 
 
 def read_event(topic: str, partition: int, entry: Entry, kind: Any) -> Event[Any] | None:
@@ -158,17 +168,25 @@ async def topic_info(store: Store, topic: TopicRecord) -> TopicInfo:
         published=published,
         oldest=oldest,
         subscriptions=len(subscribers),
+        bindings=await _feeding(store, topic),
     )
+
+
+async def _feeding(store: Store, topic: TopicRecord) -> tuple[Binding, ...]:
+    there, inlet = await topology.load(store), inlet_of(topic.name)
+    return tuple(each for each in there.bindings if each.to == inlet and not each.to_exchange)
 
 
 async def standings(store: Store, topic: TopicRecord) -> list[SubscriptionInfo]:
     """Say how every subscription to a topic stands, in each partition."""
     cursors, now = await cursors_of(store, topic), await store.now()
     jobs = await store.get([job_key(each.job) for each in cursors])
+    feeding = {each.task: each.exchange for each in await all_subscriptions(store)}
     found: list[SubscriptionInfo] = []
     for cursor, record in zip(cursors, jobs, strict=True):
         job = None if record is None else _decode_job(record.value)
-        found.append(await _standing(store, cursor, job, now))
+        standing = await _standing(store, cursor, job, now)
+        found.append(replace(standing, exchange=feeding.get(cursor.subscription, "")))
     return found
 
 

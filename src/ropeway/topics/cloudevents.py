@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from ropeway.errors import BadArguments
 from ropeway.topics.events import Event, Stored, checked_headers
@@ -65,7 +66,7 @@ def read(headers: Mapping[str, str], body: bytes) -> CloudEvent:
     }
     if "content-type" in there:
         attributes["datacontenttype"] = there["content-type"]
-    return _checked(CloudEvent(attributes=attributes, data=body or None))
+    return checked(CloudEvent(attributes=attributes, data=body or None))
 
 
 def read_structured(body: bytes) -> CloudEvent:
@@ -81,7 +82,7 @@ def read_structured(body: bytes) -> CloudEvent:
         data = _data(fields, attributes)
     except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error) as error:
         raise BadArguments(f"the body is no CloudEvent: {error}") from None
-    return _checked(CloudEvent(attributes=attributes, data=data))
+    return checked(CloudEvent(attributes=attributes, data=data))
 
 
 def _data(fields: Mapping[str, Raw], attributes: Mapping[str, str]) -> bytes | None:
@@ -97,7 +98,8 @@ def _data(fields: Mapping[str, Raw], attributes: Mapping[str, str]) -> bytes | N
     return told.encode() if isinstance(told, str) else raw
 
 
-def _checked(event: CloudEvent) -> CloudEvent:
+def checked(event: CloudEvent) -> CloudEvent:
+    """Return an event that has what it must have, or raise `BadArguments`."""
     missing = [name for name in _REQUIRED if not event.attributes.get(name)]
     if missing:
         raise BadArguments(
@@ -157,6 +159,26 @@ def _as_json(data: bytes, headers: dict[str, str]) -> bytes:
         return msgspec.json.encode(base64.b64encode(data).decode())
 
 
+def as_json(data: bytes, content_type: str) -> tuple[bytes, dict[str, str]]:
+    """Return data of any type as JSON, with what is to be said of it beside.
+
+    What says nothing of its type, or that it is bytes, is JSON if it can be read as that.
+    """
+    event = CloudEvent(attributes={"datacontenttype": content_type})
+    if event.is_json:
+        _refuse_broken(data)
+        return data, {}
+    if content_type == "application/octet-stream":
+        try:
+            _refuse_broken(data)
+        except BadArguments:
+            pass
+        else:
+            return data, {}
+    headers = {"datacontenttype": content_type}
+    return _as_json(data, headers), headers
+
+
 def _number(version: str) -> int:
     if not version.isdigit() or int(version) < 1:
         raise BadArguments(f"{_VERSION}={version!r} is not a version", hint="write 1, 2, 3, ...")
@@ -178,6 +200,12 @@ def _text(value: str | bool | int) -> str:
 
 
 # -- out -----------------------------------------------------------------------------------
+
+
+def without_unfit(event: Event[Any]) -> Event[Any]:
+    """Return an event without the headers that cannot be attributes of a CloudEvent."""
+    fit = {name: value for name, value in event.headers.items() if _NAME.fullmatch(name)}
+    return event if len(fit) == len(event.headers) else replace(event, headers=fit)
 
 
 def of(event: Event[Any], source: str = "/ropeway") -> CloudEvent:

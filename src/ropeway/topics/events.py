@@ -96,6 +96,15 @@ def data_of(stored: Stored, kind: Any) -> Any:
     )
 
 
+def stored_key(stored: Stored, field: str) -> str | None:
+    """Return the key that a field of an event's data says; None if it has no such field."""
+    data = data_of(stored, Any)
+    if not isinstance(data, dict) or data.get(field) is None:
+        return None
+    value = data[field]
+    return _checked_key(value if isinstance(value, str) else str(value))
+
+
 def check_data(event: Stored, kind: Any, topic: str) -> None:
     """Raise `BadArguments` if the data of an event are not of the type of its topic."""
     checked = data_of(event, kind)

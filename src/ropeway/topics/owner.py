@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Unpack
 
+from ropeway.exchanges import ExchangeHandle
 from ropeway.options import Duration, ForTask
 from ropeway.store import Backend
 from ropeway.topics.browsing import SubscriptionInfo, TopicInfo
@@ -46,6 +47,18 @@ class Owner(Protocol):
         **options: Unpack[ForTask],
     ) -> Any:
         """Have a function handle events."""
+        ...
+
+    def feed(
+        self,
+        topic: str,
+        exchange: ExchangeHandle,
+        key: str | None,
+        *,
+        from_: From = "now",
+        where: Mapping[str, str] | None = None,
+    ) -> None:
+        """Have an exchange get events."""
         ...
 
     def listen(

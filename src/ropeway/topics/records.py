@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from ropeway.broker_half import INLET
 from ropeway.errors import BadArguments
 from ropeway.message import DEFAULT_QUEUE
 from ropeway.routing import Binding, Exchange, Router
@@ -35,6 +36,7 @@ class TopicRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A topic: in how many partitions its events are, what is kept, and what they hold.
 
     `kind` is the name of the type of their data, for people, and `version` that of its schema.
+    `key` is the field of the data that is their key, where it is one.
     """
 
     name: str
@@ -42,6 +44,7 @@ class TopicRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     keep: Retention = Retention()
     kind: str = ""
     version: int = 1
+    key: str = ""
     created: float = 0.0
 
 
@@ -55,7 +58,8 @@ class Start(Struct, frozen=True, array_like=True):
 class SubscriptionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A durable subscription to all topics that fit `pattern`; `task` handles its events.
 
-    With `headers` it wants events alone that have all of them, or `match="any"` of them.
+    With `headers` it wants events alone that have all of them, or `match="any"` of them. One that
+    only publishes to an exchange names that.
     """
 
     pattern: str
@@ -65,6 +69,8 @@ class SubscriptionRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start: Start = Start("now")
     headers: dict[str, str] = {}
     match: str = "all"
+    exchange: str = ""
+    routing_key: str | None = None
     created: float = 0.0
 
     @property
@@ -138,6 +144,16 @@ def cursor_key(topic: str, partition: int, subscription: str, replay: str = "") 
 def log_of(topic: str, partition: int) -> str:
     """Return the log that the events of one partition are in."""
     return f"topic/{topic}/{partition}"
+
+
+def inlet_of(topic: str) -> str:
+    """Return the queue whose messages become events of a topic."""
+    return INLET + topic
+
+
+def fed_by(queue: str) -> str | None:
+    """Return the topic whose events the messages of a queue become; None if they are jobs."""
+    return queue.removeprefix(INLET) if queue.startswith(INLET) else None
 
 
 def partition_of(key: str, partitions: int) -> int:

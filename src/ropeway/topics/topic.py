@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from msgspec.structs import replace
+
 from ropeway.errors import BadArguments
+from ropeway.exchanges import ExchangeHandle
 from ropeway.foreign import checked
 from ropeway.options import Duration, ForTask
 from ropeway.stepping import step
@@ -17,7 +20,7 @@ from ropeway.topics.moving import Moved
 from ropeway.topics.owner import Owner
 from ropeway.topics.positions import From
 from ropeway.topics.publishing import chunks
-from ropeway.topics.records import TopicRecord, partition_of, task_name
+from ropeway.topics.records import TopicRecord, inlet_of, partition_of, task_name
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -61,9 +64,9 @@ class Topic(Generic[T]):
         key: str | Callable[[T], str | None] | None,
         connection: Any = None,
     ) -> None:
-        self._owner, self.record, self.type = owner, record, type
-        self._connection = connection
-        self._key = _key_of(key)
+        self._owner, self.type, self._connection = owner, type, connection
+        self.record = replace(record, key=key) if isinstance(key, str) else record
+        self._key, self._keyed_by_code = _key_of(key), callable(key)
         self.upgrader: Upgrade | None = None
 
     def __repr__(self) -> str:
@@ -203,6 +206,46 @@ class Topic(Generic[T]):
         where events were removed that it was to see.
         """
         return self._owner.listen(self.name, from_, where=where, timeout=timeout)
+
+    # -- exchanges ------------------------------------------------------------------------
+
+    def bind(
+        self,
+        exchange: ExchangeHandle,
+        key: str | None = None,
+        *,
+        from_: From = "now",
+        where: Mapping[str, str] | None = None,
+    ) -> None:
+        """Have an exchange get every event, by a durable subscription that is named after it.
+
+        `key` is the routing key; without it the name of the topic. The message holds the event's
+        data, and the rest as CloudEvents have it in binary mode; its id is that of the event, for it
+        may come twice. For the other way, see `bind` of the exchange.
+        """
+        self._owner.feed(self.name, exchange, key, from_=from_, where=where)
+
+    def unbind(self, exchange: ExchangeHandle) -> None:
+        """Have an exchange get no more events; raises `SubscriptionNotFound`."""
+        self.unsubscribe(exchange.name)
+
+    async def aunbind(self, exchange: ExchangeHandle) -> None:
+        """The same as `unbind`, for async code."""
+        await self.aunsubscribe(exchange.name)
+
+    @property
+    def inlet(self) -> str:
+        """The queue whose messages become events: an exchange that is bound to the topic fills it.
+
+        Raises `BadArguments` for a topic whose key only the code knows.
+        """
+        if self._keyed_by_code:
+            raise BadArguments(
+                f"topic {self.name} cannot be bound to an exchange: its key is a function, which is "
+                "not run for what comes from there",
+                hint='name the field of the data that is the key: key="user"',
+            )
+        return inlet_of(self.name)
 
     # -- looking back ---------------------------------------------------------------------
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Unpack
 
+from msgspec.structs import replace
+
 from ropeway.connect import Connecting
+from ropeway.context import current
 from ropeway.errors import BadArguments, TopicNotFound
+from ropeway.exchanges import ExchangeHandle, Exchanges
+from ropeway.ids import derived_id
 from ropeway.options import Duration, ForTask, duration
+from ropeway.retry import RetryPolicy
+from ropeway.sending import refusal
 from ropeway.source import Stores
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.task import Task
 from ropeway.topics import cloudevents, moving
+from ropeway.topics.bridging import message_of
 from ropeway.topics.browsing import SubscriptionInfo, TopicInfo, standings, topic_info
 from ropeway.topics.declaring import declare_subscriptions, declare_topics
 from ropeway.topics.delivery import event_parameter
-from ropeway.topics.events import Stored, check_data, checked_headers
+from ropeway.topics.events import Event, Stored, check_data, checked_headers
 from ropeway.topics.listening import Listener
 from ropeway.topics.moving import Moved
 from ropeway.topics.positions import From, start_of
@@ -33,12 +41,18 @@ from ropeway.topics.records import (
 )
 from ropeway.topics.topic import Subscriber, Topic
 from ropeway.topics.trimming import purge, remove_topic
+from ropeway.transition import Transition
 
 
 class App(Stores, Protocol):
     """What topics need of their app."""
 
     connection: Connecting
+
+    @property
+    def exchanges(self) -> Exchanges:
+        """What it declares of exchanges."""
+        ...
 
     def task(
         self,
@@ -51,6 +65,10 @@ class App(Stores, Protocol):
     ) -> Callable[[Callable[..., Any]], Any]:
         """Register a function as a task."""
         ...
+
+
+_UNTIL_IT_IS_THERE = RetryPolicy(retries=1_000, base=1.0, cap=60.0)
+"""For events on their way to an exchange: it may be away, or have no room, and come back."""
 
 
 class Topics:
@@ -139,6 +157,34 @@ class Topics:
             self._in_force = None
 
         return Subscriber(add)
+
+    def feed(
+        self,
+        topic: str,
+        exchange: ExchangeHandle,
+        key: str | None,
+        *,
+        from_: From = "now",
+        where: Mapping[str, str] | None = None,
+    ) -> None:
+        """Have an exchange get the events of a topic: see `Topic.bind`."""
+        name = exchange.name
+
+        async def publish(event: Event[Any]) -> None:
+            await self._app.exchanges.adeclare()
+            routing_key = event.topic if key is None else key
+            # The id of its run may be that of a job: see `Handler.parked`.
+            id = derived_id(current.job_id, name)
+            message = message_of(event, id, name, routing_key)
+            (answer,) = await self.store.commit([Transition(publish=(message,))])
+            if not answer.ok and answer.reason != "duplicate":  # that one was published before
+                raise refusal(message, answer)
+
+        self.subscribe(topic, name, from_=from_, where=where, retries=_UNTIL_IT_IS_THERE)(publish)
+        task = task_name(topic, name)
+        self._subscriptions[task] = replace(
+            self._subscriptions[task], exchange=name, routing_key=key
+        )
 
     def _version(self, pattern: str) -> int:
         topic = self.declared.get(pattern)
@@ -254,7 +300,7 @@ class Topics:
         """The same as `topic`, for async code."""
         record = await self._found(name)
         declared = self.declared.get(name)
-        return Topic(self, record, Any, None) if declared is None else declared
+        return Topic(self, record, Any, record.key or None) if declared is None else declared
 
     async def ainfo(self, name: str) -> TopicInfo:
         """Say how much is kept of a topic."""

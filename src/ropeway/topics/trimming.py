@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ropeway import topology
 from ropeway.store import Store
 from ropeway.topics.events import MARKER
 from ropeway.topics.positions import first_offset, last_offset, offset_before, resolve
@@ -13,6 +14,7 @@ from ropeway.topics.records import (
     Start,
     TopicRecord,
     cursors_of,
+    inlet_of,
     log_of,
     topic_key,
 )
@@ -104,10 +106,13 @@ async def _kept(store: Store, log: str, first: int, upto: int) -> int:
 async def remove_topic(store: Store, topic: TopicRecord) -> None:
     """Remove a topic: its record, the cursors in it with their messages, and its events.
 
+    No exchange is bound to it any more.
+
     Offsets go on if it is made again, so that nobody takes a new event for an old one.
     """
     cursors = await cursors_of(store, topic)
     drops = (Drop(topic_key(topic.name)), *(Drop(each.key) for each in cursors))
     cancels = tuple(Cancel(each.job, keep=0.0) for each in cursors)
     await store.commit([Transition(put=(Put(STAMP, b""),), drop=drops, cancel=cancels)])
+    await topology.delete(store, queues=[inlet_of(topic.name)])
     await purge(store, topic, Start("now"), unread=True)

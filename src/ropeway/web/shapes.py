@@ -282,11 +282,15 @@ class Topic(TypedDict):
     published: int
     oldest: Text
     subscriptions: int
+    bindings: list[str]
     keep: dict[str, Any]
 
 
 class Standing(TypedDict):
-    """How a subscription stands in one partition; `oldest` is an age in seconds."""
+    """How a subscription stands in one partition; `oldest` is an age in seconds.
+
+    `exchange` is the one that gets the events, if that is what it is for.
+    """
 
     topic: str
     partition: int
@@ -300,6 +304,7 @@ class Standing(TypedDict):
     holder: Text
     replay: Text
     until: int | None
+    exchange: Text
 
 
 class WholeTopic(Topic):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from ropeway.claims import MAX_BATCH, Claim, plan_claims, serves
 from ropeway.decide import Rules, screen
@@ -14,10 +15,12 @@ from ropeway.message import ENVELOPE_VERSION, Delivery, Failure, Kind, Outcome
 from ropeway.pauses import Pauses
 from ropeway.resources import split
 from ropeway.store import Backend, queue_name
+from ropeway.topics.records import fed_by
 from ropeway.worker.asking import Asking, Wanted
 from ropeway.worker.drain import either
 from ropeway.worker.frames import TaskInfo, own_tasks
 from ropeway.worker.held import Held
+from ropeway.worker.inlets import Inlets
 from ropeway.worker.patience import Patience
 from ropeway.worker.places import Places
 from ropeway.worker.settle import Settler, policy_of, terms_of
@@ -55,10 +58,12 @@ class Fetcher:
         tasks: Mapping[str, TaskInfo],
         rules: Rules,
         *,
+        inlets: Inlets,
         holder: str,
         lease: float,
         queues: Sequence[str] | None,
     ) -> None:
+        self._inlets = inlets
         self._backend, self._places, self._settler, self._held = backend, places, settler, held
         self._tasks, self._rules = tasks, rules
         self._holder, self._lease = holder, lease
@@ -115,6 +120,7 @@ class Fetcher:
         wait = (until(IDLE_WAIT) if whole else _LOOK_WAIT) if self._idle else 0.0
         deliveries, now = await self.patience.ask(self._claim(wanted, wait), IDLE_WAIT)
         self._turn += 1
+        await self.learn(deliveries)
         self.take(deliveries, now)
         if not deliveries and (self._offers.short or not whole):
             await self._room_or_a_hint()
@@ -156,6 +162,13 @@ class Fetcher:
             for claim in claims
             if came.isdisjoint((claim.queue, kind) for kind in claim.wanted)
         )
+
+    async def learn(self, deliveries: Sequence[Delivery]) -> None:
+        """See to it that `take` knows what it has to know of these; else it gives them back."""
+        names = [name for each in deliveries if (name := fed_by(each.message.queue)) is not None]
+        if names:
+            with suppress(RopewayError):  # the next claim tells of it
+                await self.patience.ask(self._inlets.learn(names))
 
     def take(self, deliveries: Sequence[Delivery], now: float) -> None:
         """Hand out what was claimed: each to its place, or to be settled if it must not run."""
@@ -206,6 +219,8 @@ class Fetcher:
             refusal = screen(delivery, policy, now, self._rules)
             if refusal is not None:
                 self._settler.add_settled(refusal)
+            elif (taken_in := self._inlets.taken_in(delivery)) is not None:
+                self._settler.add_settled(taken_in)
             elif (outcome := self._unfit(delivery)) is not None:
                 self._settler.add(delivery, outcome)
             else:

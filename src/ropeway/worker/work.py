@@ -15,6 +15,7 @@ from ropeway.worker.fetch import Fetcher
 from ropeway.worker.forward import Forwarder
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
+from ropeway.worker.inlets import Inlets
 from ropeway.worker.loops import Loops
 from ropeway.worker.places import Places
 from ropeway.worker.prune import Pruner
@@ -58,6 +59,7 @@ class Work:
             held,
             tasks,
             rules,
+            inlets=Inlets(backend, keep, settings.max_message),
             holder=holder,
             lease=settings.lease,
             queues=queues,

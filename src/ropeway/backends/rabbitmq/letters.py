@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ropeway.backends.rabbitmq.frames import Delivered, Letter
-from ropeway.broker_half import CORRELATION, REPLY_TO, Reply
+from ropeway.broker_half import CORRELATION, EVENT_ID, INLET, PUBLISHED_ID, REPLY_TO, Reply
 from ropeway.envelope import head_of, message_of
 from ropeway.ids import derived_id, new_id
 from ropeway.message import Failure, Kind, Message
@@ -70,13 +70,14 @@ def letter_of(message: Message) -> Letter:
     if message.mandatory is not None:
         exchange, key, mandatory = message.exchange, message.routing_key, message.mandatory
         rest = replace(rest, exchange="", routing_key="", mandatory=None)
-        headers[FIRST] = message.queue
+        if EVENT_ID not in headers:
+            headers[FIRST] = message.queue
     if head := head_of(rest):
         headers[HEAD] = head.decode()
     return Letter(
         exchange=exchange,
         key=key,
-        id=message.id,
+        id=headers.get(EVENT_ID, message.id) if exchange else message.id,
         type=message.task,
         content_type=message.content_type,
         headers=headers or None,
@@ -98,6 +99,8 @@ def message_from(delivered: Delivered, queue: str, kind: Kind) -> Message:
     task = known.type or str(headers.pop(TASK, ""))
     job_id = known.message_id or new_id()
     if known.message_id and delivered.exchange and queue != first:
+        if queue.startswith(INLET):
+            headers[PUBLISHED_ID] = job_id
         job_id = derived_id(job_id, queue)
     packed = (
         job_id,

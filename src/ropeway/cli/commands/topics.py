@@ -13,7 +13,15 @@ from ropeway.cli.listing import print_list
 from ropeway.cli.look import looking
 from ropeway.cli.output import to_json
 from ropeway.cli.shared import LISTING, LOOKING, Shared, options
-from ropeway.cli.topicview import a_place, drawn, drawn_events, drawn_standings, event_row, found
+from ropeway.cli.topicview import (
+    a_place,
+    drawn,
+    drawn_events,
+    drawn_standings,
+    event_row,
+    found,
+    ways,
+)
 from ropeway.config import load
 from ropeway.connect import Connection
 from ropeway.operate import topic as told
@@ -74,14 +82,16 @@ def ls(shared: Shared, pattern: str) -> None:
 @options(*LISTING)
 @click.pass_obj
 def show(shared: Shared, topic: str, number: int, key: str | None) -> None:
-    """List the newest events of TOPIC, oldest first."""
+    """List the newest events of TOPIC, oldest first, and say which exchanges it is bound to."""
     with looking() as (backend, missing):
         records: list[dict[str, Any]] = []
         if backend is None:
             shared.say(missing)
         else:
-            asked = Asked(limit=number, key=key)
-            events = step(history(backend, found(backend, topic), asked, Any))
+            asked, record = Asked(limit=number, key=key), found(backend, topic)
+            for line in step(ways(backend, record)):
+                shared.say(line)
+            events = step(history(backend, record, asked, Any))
             records = [told.shown(each) for each in events]
     print_list(shared, told.EVENT_FIELDS, records, lambda: drawn_events(records))
 
