@@ -73,6 +73,9 @@ class Shifted:
     ) -> list[str]:
         return await self._link.wait(names, timeout, seen)
 
+    def stir(self, names: Sequence[str]) -> None:
+        self._link.stir(names)
+
 
 class World(ManualClock):
     """A fresh namespace; as a clock it moves the time that is in force there."""

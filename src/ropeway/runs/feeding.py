@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -25,7 +25,6 @@ _MARK = b"\x00run"
 """Before the id of a run that takes the place of a result: no JSON begins so."""
 
 _NOT_RUN: dict[str, Literal["failed", "skipped"]] = {"NotRun": "failed", "Skipped": "skipped"}
-_NOTHING = msgspec.Raw(b"null")
 _EMPTY = frozenset({b"null", b"false", b"0", b"0.0", b'""', b"[]", b"{}"})
 
 
@@ -78,12 +77,18 @@ async def fed(store: Store, task: str, place: Place, body: bytes) -> bytes:
     if not place.uses:
         return body
     ok = {n.node for n, each in zip(place.needs, standings, strict=True) if each.status == "ok"}
-    arguments = _decode_body(body)
+    values: dict[Use, bytes] = {}
     for use in place.uses:
-        value = _NOTHING
-        if use.node in ok:
-            value = msgspec.Raw(await reader.value(use, ended.get(use.node)))
-        _put(arguments, use.path, value)
+        value = await reader.value(use, ended.get(use.node)) if use.node in ok else b"null"
+        values[use] = value
+    return filled(body, values)
+
+
+def filled(body: bytes, values: Mapping[Use, bytes]) -> bytes:
+    """Return arguments with each result where it belongs."""
+    arguments = _decode_body(body)
+    for use, value in values.items():
+        _put(arguments, use.path, msgspec.Raw(value))
     return msgspec.json.encode(arguments)
 
 

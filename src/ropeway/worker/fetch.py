@@ -227,7 +227,8 @@ class Fetcher:
                 own, terms = delivery.message.terms, terms_of(delivery.message, self._tasks)
                 if (terms if own is None else own.over(terms)).early:
                     self._held.early.add(delivery.fence)
-                calls.append((delivery, self._tasks[delivery.message.task].kind))
+                kind = self._tasks[delivery.message.task].kind
+                calls.append((self._settler.fresh.fed(delivery), kind))
         detours: set[Kind] = set()
         for delivery in self._places.run(calls):
             message = delivery.message

@@ -19,6 +19,7 @@ from ropeway.message import Delivery, Fence, Message, Outcome, Terms
 from ropeway.retry import DEFAULT, RetryPolicy
 from ropeway.transition import Answer, Release, Transition
 from ropeway.worker.endings import log_ending
+from ropeway.worker.feeding import Fresh
 from ropeway.worker.frames import TaskInfo
 from ropeway.worker.held import Held
 from ropeway.worker.patience import Patience
@@ -50,6 +51,7 @@ class Settler:
         self._returning: dict[Fence, Delivery] = {}
         self.resume: Callable[[Delivery], None] = self._give_back
         self.patience = Patience("results are settled")
+        self.fresh = Fresh()
         self.settled = 0
         self.lost = 0
 
@@ -168,6 +170,7 @@ class Settler:
         early = fence in self._held.early
         again = self._held.drop(fence)
         if answer.ok:
+            self.fresh.note(transition)
             self._returning.pop(fence, None)
             if again is not None and again.fence == fence:
                 again = None  # the server had forgotten the claim before

@@ -26,6 +26,7 @@ from ropeway.backends.redis.hearing import Seen
 from ropeway.backends.redis.link import Link, RunOf
 from ropeway.backends.redis.looks import Looks
 from ropeway.backends.redis.names import channel, tag
+from ropeway.backends.redis.riding import Rider, Stop
 from ropeway.backends.redis.rows import (
     LETTERS,
     delivery_of,
@@ -40,6 +41,7 @@ from ropeway.capabilities import Capabilities
 from ropeway.claims import AGEING, MAX_BATCH, Claim, Limit, Meter
 from ropeway.decide import NOT_STARTED, Keep
 from ropeway.message import CHARGED_AFTER, Delivery, Fence, JobRecord, Message, job_key
+from ropeway.stepping import stepping
 from ropeway.store import Causes, Count, Filter, Found, queue_name
 from ropeway.transition import APPLIED, Answer, Entry, Record, Transition
 
@@ -57,6 +59,7 @@ _PUBLISH = load("publish")
 _SETTLE = load("settle", even_full=True)
 _COMMIT = load("commit", repeatable=False)
 _CLAIM = load("claim", repeatable=False, even_full=True)
+_COMMIT_AND_CLAIM = load("commit_and_claim", repeatable=False)
 _EXTEND = load("extend", even_full=True)
 _DECLARE = load("declare")
 _PRUNE = load("prune", even_full=True)
@@ -89,6 +92,7 @@ class RedisBackend:
         self._keys = [tag(link.address.namespace)]
         self._looks = Looks(self._run, self._jobs)
         self._empty = _Empty()
+        self._stop = Stop()
 
     async def open(self) -> None:
         await self._link.open()
@@ -109,7 +113,7 @@ class RedisBackend:
                 if await self._all_new(part):
                     answers += [APPLIED] * len(part)
                     continue
-                reply = await self._run(*_asked(part))
+                reply = await self._applied(part)
                 # Of settles that were all applied that is all that is said.
                 answers += [APPLIED] * len(part) if reply == 0 else map(answer_of, reply)
             return answers
@@ -147,36 +151,70 @@ class RedisBackend:
             return _SEND, encode_send(found, told)
         return _SEND_MANY, encode_send_many(found, told)
 
+    async def _applied(self, part: Sequence[Transition]) -> Any:
+        """Run the script for a part; what may ready the next takes a claim that waits for it along."""
+        script, args = _asked(part)
+        rider = self._stop.board() if any(each.arrive for each in part) else None
+        if rider is None:
+            return await self._run(script, args)
+        brought, seen = None, self._link.seen(rider.names)
+        try:
+            answers, *found = await self._run(_COMMIT_AND_CLAIM, [*args, *rider.args])
+            brought = found[0] if found and found[0][1] else None
+        finally:
+            if brought is None:
+                rider.left_out()
+        if brought is not None:
+            rider.arrive(brought, {name: count + 1 for name, count in seen.items()})
+            self._link.stir(rider.names)
+        return answers
+
     async def receive(
         self, claims: Sequence[Claim], holder: str, lease: float, wait: float = 0.0
     ) -> list[Delivery]:
         if not claims:
             return []
         deadline = time.monotonic() + wait
-        names = [queue_name(claim.queue) for claim in claims]
-        args = _claim_args(claims, holder, lease)
-        if wait > 0:
-            await self._rest(claims, names, deadline)
+        rider = Rider(
+            _claim_args(claims, holder, lease), [queue_name(claim.queue) for claim in claims]
+        )
+        reply, seen = await self._rest(claims, rider, deadline) if wait > 0 else (None, {})
         while True:
-            soon, found = await self._claim(args, claims, names, holder)
+            if reply is None:
+                seen = self._link.seen(rider.names)
+                reply = await self._run(_CLAIM, rider.args)
+            soon, found = self._claimed(reply, seen, claims, holder)
             left = deadline - time.monotonic()
             if found or (soon > 0 and left <= 0):
                 return found
-            if soon > 0:
-                await self._rest(claims, names, deadline)
+            reply, seen = await self._rest(claims, rider, deadline) if soon > 0 else (None, {})
 
-    async def _rest(self, claims: Sequence[Claim], names: list[str], deadline: float) -> None:
-        """Wait until there may be something for these claims; at once where that is not known."""
+    async def _rest(
+        self, claims: Sequence[Claim], rider: Rider, deadline: float
+    ) -> tuple[Any, Seen]:
+        """Wait until there may be something for these claims; at once where that is not known.
+
+        Returns what a commit of this very backend has brought meanwhile.
+        """
         empty = self._empty
         now = time.monotonic()
-        if now < empty.until and empty.asked.issuperset(map(_asked_for, claims)):
-            await self._link.wait(names, min(deadline, empty.until, now + POLL) - now, empty.seen)
+        if now >= empty.until or not empty.asked.issuperset(map(_asked_for, claims)):
+            return None, {}
+        timeout = min(deadline, empty.until, now + POLL) - now
+        if stepping():
+            await self._link.wait(rider.names, timeout, empty.seen)
+            return None, {}
+        self._stop.enter(rider)
+        try:
+            await self._link.wait(rider.names, timeout, empty.seen)
+        finally:
+            self._stop.leave(rider)
+        return await rider.brought()
 
-    async def _claim(
-        self, args: Args, claims: Sequence[Claim], names: list[str], holder: str
+    def _claimed(
+        self, reply: Any, seen: Seen, claims: Sequence[Claim], holder: str
     ) -> tuple[float, list[Delivery]]:
-        seen = self._link.seen(names)
-        raw, states, messages, changed = await self._run(_CLAIM, args)
+        raw, states, messages, changed = reply
         soon = float(raw)
         # Something that is due and still cannot be claimed must not turn a wait into a spin.
         until = time.monotonic() + max(soon, _SHORTEST_WAIT) if soon > 0 else 0.0

@@ -58,6 +58,9 @@ class BlockingLink:
     ) -> list[str]:
         return self._ear.wait(names, timeout, seen)
 
+    def stir(self, names: Sequence[str]) -> None:
+        """Nothing to do: who waits is in another thread, and no claim of it goes along with a commit."""
+
     # -- lending --------------------------------------------------------------------------
 
     async def take(self) -> BlockingWire:

@@ -84,6 +84,10 @@ class Heard:
             self._changes[name] += 1
             self._words[name] = words
 
+    def stirred(self, names: Sequence[str]) -> None:
+        """Count a change of each name, though nothing was said of it."""
+        self._changes.update(names)
+
     def told_all(self) -> None:
         """Hear that anything may have been missed."""
         for name in self._asked:

@@ -73,6 +73,10 @@ class Link(Protocol):
         """Wait for a hint about any of `names`, which may have come since `seen`; see `Store.wait`."""
         ...
 
+    def stir(self, names: Sequence[str]) -> None:
+        """Have those who wait for `names` on this event loop look, as if a hint had come."""
+        ...
+
 
 class Lender(Protocol):
     """Has connections to the master, and lends them."""

@@ -62,6 +62,9 @@ class LoopedLink:
     ) -> list[str]:
         return await self._ear.wait(names, timeout, seen)
 
+    def stir(self, names: Sequence[str]) -> None:
+        self._ear.stir(names)
+
     # -- lending --------------------------------------------------------------------------
 
     async def take(self) -> LoopedWire:

@@ -55,6 +55,11 @@ class LoopedEar:
         # and a hint that was missed costs half a second.
         return found or (list(names) if timeout > POLL else [])
 
+    def stir(self, names: Sequence[str]) -> None:
+        """See `Link.stir`."""
+        self._heard.stirred(names)
+        self._wake_all()
+
     async def close(self) -> None:
         """Give up the connection."""
         if self._keeper is not None:

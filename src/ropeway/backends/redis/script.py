@@ -38,7 +38,8 @@ def load(
 ) -> Script:
     """Read the script `lua/<name>.lua`, with the `prelude` that others share in front of it.
 
-    Between the two comes what a line "-- uses:" of it names. The server refuses to start one that
+    Between the two comes what a line "-- uses:" of it names; of what is in parentheses the names end with
+    it, for a script may have 200 of them at a time. The server refuses to start one that
     writes when its memory is full, unless it may run `even_full`; so none is stopped half way.
     """
     flags = "allow-oom" if even_full else "" if writes else "no-writes"
@@ -52,4 +53,5 @@ def load(
 
 
 def _read(name: str) -> str:
-    return (_FOLDER / f"{name}.lua").read_text("utf-8")
+    text = (_FOLDER / f"{name.strip('()')}.lua").read_text("utf-8")
+    return f"do\n{text}end\n" if name.startswith("(") else text

@@ -69,6 +69,7 @@ end
 
 -- End those that are to be cancelled and whose holders are gone.
 local function end_flagged()
+  sync(FLAGGED)
   local over = call('ZRANGEBYSCORE', FLAGGED, '-inf', now, 'LIMIT', 0, 100)
   for _, id in ipairs(over) do
     local job = get(id)

@@ -4,7 +4,7 @@
 -- ARGV: of each message its id, itself, and what of it is static.
 -- Reply: for each 0 (applied), 1 (repeated), or {2, reason, key, version} (refused).
 
-local messages, ids, answers = {}, {}, {}
+local messages, ids = {}, {}
 for n = 1, #ARGV / 3 do
   messages[n] = take_message()
   ids[n] = messages[n].id

@@ -1,5 +1,7 @@
 -- Messages that come in.
 
+local answers = {} -- of each message, or of each transition
+
 -- Numbers in the order of publishing are taken by so many at once; what is left over is lost.
 local at_once, last_serial, spare = 1, 0, 0
 
@@ -20,6 +22,8 @@ local function when(raw, enqueued)
   return given(due) or enqueued + delay, expires
 end
 
+local COME = 'come' -- in the place of `true`: nothing else has happened there
+
 local function publish(each)
   if get(each.id) then return end
   local due, expires = when(each.message, now)
@@ -34,7 +38,8 @@ local function publish(each)
   gather('ZADD', IDS, 0, each.id)
   if expires == expires then gather('ZADD', LATE, expires, each.id) end
   enter(job)
-  hint('queue/' .. about(job).queue)
+  local queue = 'queue/' .. about(job).queue
+  hints[queue] = hints[queue] or COME
 end
 
 local function message_of(id)
