@@ -57,6 +57,9 @@ class InThreads:
     ) -> list[str]:
         return await _threaded(self.inner.wait(names, timeout, seen))
 
+    def stir(self, names: Sequence[str]) -> None:
+        self.inner.stir(names)
+
 
 async def _threaded(verb: Coroutine[Any, Any, T]) -> T:
     return await asyncio.to_thread(step, verb)
