@@ -49,7 +49,8 @@ def _pauses(timeout: float) -> Iterator[float]:
         pause = min(pause * 2, 0.05)
 
 
-def _wait(predicate: Callable[[], T], timeout: float = 10.0) -> T:
+def wait_until(predicate: Callable[[], T], timeout: float = 10.0) -> T:
+    """Do what the fixture `eventually` does."""
     said = predicate()
     for pause in _pauses(timeout):
         if said:
@@ -78,7 +79,7 @@ async def _await(predicate: Callable[[], T | Awaitable[T]], timeout: float = 10.
 @pytest.fixture
 def eventually() -> Eventually:
     """Return bounded waiting, in place of a sleep: `eventually(path.exists, timeout=5)`."""
-    return _wait
+    return wait_until
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def _without_rabbitmq(url: str, error: ModuleNotFoundError) -> BackendMissing:
 
 def _pair(url: str, durability: Durability, store: Faces) -> Faces:
     """Join a store to what carries messages: made for that, or a whole backend."""
-    if (joined := _BROKERS.get(urlsplit(url).scheme)) is not None:
+    if (joined := BROKERS.get(urlsplit(url).scheme)) is not None:
         return joined(url, store)
     broker = _faces(url, durability)
     return (
@@ -154,7 +154,7 @@ _BACKENDS: dict[str, Callable[[str, Durability], Faces]] = {
     "redis+cluster": _redis,
     "rediss+cluster": _redis,
 }
-_BROKERS: dict[str, Callable[[str, Faces], Faces]] = {"amqp": _rabbitmq, "amqps": _rabbitmq}
+BROKERS: dict[str, Callable[[str, Faces], Faces]] = {"amqp": _rabbitmq, "amqps": _rabbitmq}
 SCHEMES_OF_POSTGRES = ("postgresql", "postgres")
 
 
@@ -233,10 +233,10 @@ class Connecting(Protocol):
 
 def _faces(url: str, durability: Durability) -> Faces:
     scheme = urlsplit(url).scheme
-    if scheme in _BROKERS:
+    if scheme in BROKERS:
         return _alone(url)
     if scheme not in _BACKENDS:
-        known = ", ".join(f"{name}://" for name in (*_BACKENDS, *_BROKERS) if name != "postgres")
+        known = ", ".join(f"{name}://" for name in (*_BACKENDS, *BROKERS) if name != "postgres")
         said = scheme or masked(url)
         raise BackendMissing(f"no backend speaks {said!r}", hint=f"known: {known}")
     return _BACKENDS[scheme](url, durability)
@@ -262,7 +262,7 @@ class Connection:
         self.events = events or Events()
         self.clock: Clock = SystemClock()
         self.longest_wait = LONGEST_WAIT
-        if broker and urlsplit(url).scheme in _BROKERS:
+        if broker and urlsplit(url).scheme in BROKERS:
             raise Unsupported(
                 f"{masked(url)} carries messages, and keeps no records",
                 hint="give it as the broker, and name a store: store='sqlite:///jobs.db'",

@@ -153,6 +153,7 @@ def test_keys_limits_and_unique_jobs_under_kills(
     rig: Rig, workers: list[Worker], senders: list[Sender], eventually: Eventually
 ) -> None:
     """Never two in flight for a key, more than a limit, or two live for a purpose; order holds."""
+    rig.needs_record()
     kills = 0
     while any(each.process.poll() is None for each in senders) or not rig.settled():
         time.sleep(random.uniform(0.03, 0.1) * (20 if SENDS > 1000 else 1))

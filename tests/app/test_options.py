@@ -157,6 +157,7 @@ def test_how_long_a_result_stays(rig: Rig) -> None:
 
 def test_no_record_after_success(rig: Rig, eventually: Eventually) -> None:
     """With `store=False` the row goes with the settle; whoever waits hears that nothing is kept."""
+    rig.needs_record()
     tasks = rig.tasks(TASKS)
     jobs = tasks.app.send_many(tasks.unkept.call("word") for _ in range(20))
     failed = tasks.unkept.using(retries=1).send("raise")

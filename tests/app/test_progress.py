@@ -137,6 +137,7 @@ def test_an_attempt_that_lost_its_lease_says_nothing(rig: Rig, eventually: Event
 
 def test_without_a_record(rig: Rig, eventually: Eventually) -> None:
     """What a job without a record said goes with it; one that is settled early can say it too."""
+    rig.needs_record()
     tasks = rig.tasks(TASKS)
     rig.worker()
     once, unkept = tasks.once.send(), tasks.unkept.send()
@@ -185,6 +186,7 @@ def test_what_a_task_knows_of_itself(rig: Rig) -> None:
 
 def test_watching_from_a_thread(rig: Rig, eventually: Eventually) -> None:
     """Every state is seen in its order, each report as it comes, and the end ends it."""
+    rig.needs_record()
     tasks = rig.tasks(TASKS)
     job = tasks.held.send(3)
     seen: list[Snapshot] = []
@@ -208,6 +210,7 @@ def test_watching_from_a_thread(rig: Rig, eventually: Eventually) -> None:
 
 async def test_watching_on_a_loop(rig: Rig) -> None:
     """`awatch` does the same; a wait that does not end raises at its time."""
+    rig.needs_record()
     tasks = rig.tasks(TASKS)
     job = await tasks.count.asend(3)
     with pytest.raises(ResultTimeout, match="queued"):
@@ -296,6 +299,7 @@ def test_tasks_that_wait_for_tasks_do_not_stop_a_worker(rig: Rig) -> None:
 
 def test_the_last_slot_may_not_wait(rig: Rig) -> None:
     """With one slot a wait inside a task is refused with the reason; a result that is there is not."""
+    rig.needs_record()
     tasks = rig.tasks(NESTED)
     rig.worker("--threads", "1")
     with pytest.raises(TaskFailed, match="0 of the 1 slots"):
@@ -322,6 +326,7 @@ def command(rig: Rig, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_followed_and_shown(rig: Rig) -> None:
     """`run --follow` tells of reports as they come; `jobs show` has the last, and what was sent."""
+    rig.needs_record()
     tasks = rig.tasks(TASKS)
     rig.worker()
     rig.open_gate()

@@ -82,6 +82,7 @@ def test_a_job_that_failed(rig: Rig) -> None:
 
 def test_a_job_that_never_was(rig: Rig) -> None:
     """An id that nothing is known of is an error, not a wait."""
+    rig.needs_record()
     tasks = rig.tasks(TASKS)
     job = tasks.app.job(new_id())
     for ask in (job.status, lambda: job.result(5), job.result):

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.resting import eventually, pytest_runtest_call
 from tests.worker.rig import Rig, opened
+
+__all__ = ["eventually", "pytest_runtest_call"]
 
 
 @pytest.fixture

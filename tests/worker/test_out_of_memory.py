@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Eventually, _wait
+from tests.conftest import Eventually, wait_until
 from tests.worker.rig import Rig
 
 LIMIT = 400 * 2**20
@@ -30,7 +30,7 @@ def group() -> Iterator[Path]:
         pytest.skip(f"no control group can be made here: {error}")
     yield made
     with contextlib.suppress(AssertionError):
-        _wait(lambda: not (made / "cgroup.procs").read_text())
+        wait_until(lambda: not (made / "cgroup.procs").read_text())
     made.rmdir()
 
 

@@ -133,6 +133,7 @@ class Wire(asyncio.Protocol):
         self.unblocked = asyncio.Event()
         self.unblocked.set()
         self.version: tuple[int, ...] = ()
+        self.told: dict[str, Any] = {}
         self.largest = _LARGEST
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -260,8 +261,8 @@ class Wire(asyncio.Protocol):
         self._transport.write(GREETING)
         start = await self._started
         assert isinstance(start, commands.Connection.Start)
-        told: dict[str, Any] = dict(start.server_properties or {})
-        version = str(told.get("version", ""))
+        self.told = dict(start.server_properties or {})
+        version = str(self.told.get("version", ""))
         self.version = tuple(int(each) for each in version.split(".")[:2] if each.isdigit())
         login = address.login
         proof = "" if address.external else f"\0{login.user}\0{login.password}"

@@ -10,14 +10,23 @@ import msgspec
 
 from ropeway import safe
 from ropeway.capabilities import require
-from ropeway.cli.checks import abilities, application, database, postgres, programs, redis, storage
+from ropeway.cli.checks import (
+    abilities,
+    application,
+    database,
+    postgres,
+    programs,
+    rabbitmq,
+    redis,
+    storage,
+)
 from ropeway.cli.checks.check import Check, failed
 from ropeway.cli.listing import Drawn, chosen_fields, print_list
 from ropeway.cli.look import database_file
 from ropeway.cli.output import on_terminal
 from ropeway.cli.shared import Shared, options
 from ropeway.config import Settings, load
-from ropeway.connect import SCHEMES_OF_POSTGRES, Connection
+from ropeway.connect import BROKERS, SCHEMES_OF_POSTGRES, Connection
 from ropeway.errors import RopewayError
 from ropeway.words import NOTHING
 
@@ -69,15 +78,14 @@ def _backend(settings: Settings) -> Iterator[Check]:
         yield Check("url", "ok", settings.where)
         yield abilities.abilities(connection.blocking().capabilities)
         for url in filter(None, (settings.broker, settings.url)):
-            if urlsplit(url).scheme in SCHEMES_OF_POSTGRES:
-                yield from postgres.examine(url)
-            elif url.startswith("redis"):
-                yield from redis.examine(url)
+            yield from _server(url, alone=not settings.broker)
         if connection.blocking().capabilities.store:
             yield database.queues(settings)
         return
     yield Check("url", "ok", settings.where)
     yield abilities.abilities(connection.blocking().capabilities)
+    if settings.broker:
+        yield from _server(settings.broker, alone=False)
     yield storage.writable(path)
     yield storage.free_space(path)
     yield storage.file_system(path)
@@ -86,6 +94,16 @@ def _backend(settings: Settings) -> Iterator[Check]:
     yield kept
     if kept.status == "ok" and path.exists():
         yield database.queues(settings)
+
+
+def _server(url: str, *, alone: bool) -> Iterator[Check]:
+    scheme = urlsplit(url).scheme
+    if scheme in SCHEMES_OF_POSTGRES:
+        yield from postgres.examine(url)
+    elif scheme.startswith("redis"):
+        yield from redis.examine(url)
+    elif scheme in BROKERS:
+        yield from rabbitmq.examine(url, alone=alone)
 
 
 def _print(check: Check) -> None:
