@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import itertools
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -34,8 +33,8 @@ from ropeway.routing import Exchange, ExchangeType
 from ropeway.runs.handle import Run
 from ropeway.schedules.api import Schedules, T
 from ropeway.schedules.options import Rest
-from ropeway.sending import refuse_uncalled, send_all, spread_out
-from ropeway.stepping import step, stepping
+from ropeway.sending import chunks, send_all, send_chunks
+from ropeway.stepping import stepping
 from ropeway.store import Backend
 from ropeway.task import AsyncTask, Definition, Task
 from ropeway.topics import Retention, Topic, TopicRecord, Topics, type_name
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_CHUNK = 1000
 
 
 class Registrar:
@@ -277,19 +274,12 @@ class Ropeway:
         With `spread` they come due one after the other, evenly over that time. The jobs come back
         in the order of the calls. If it raises, some may have been sent.
         """
-        return step(self.asend_many(calls, spread=spread))
+        return send_chunks(self, chunks(calls, spread))
 
     async def asend_many(self, calls: Iterable[Call[R]], *, spread: Duration = 0.0) -> list[Job[R]]:
         """The same as `send_many`, for async code."""
         jobs: list[Job[R]] = []
-        seconds = duration(spread, "spread")
-        if seconds:
-            whole = list(calls)
-            refuse_uncalled(whole)
-            calls = spread_out(whole, seconds)
-        remaining = iter(calls)
-        while chunk := list(itertools.islice(remaining, _CHUNK)):
-            refuse_uncalled(chunk)
+        for chunk in chunks(calls, spread):
             jobs += await send_all(self, chunk)
         return jobs
 

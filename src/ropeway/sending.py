@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -24,14 +26,17 @@ from ropeway.exchanges import Exchanges
 from ropeway.joint import send_jointly
 from ropeway.message import Message
 from ropeway.middleware import Hooks
+from ropeway.options import Duration, duration
 from ropeway.reference import HEADS
 from ropeway.results import Job
 from ropeway.source import Stores
+from ropeway.stepping import Begun
 from ropeway.store import queue_name
 from ropeway.transition import Answer, Transition
 from ropeway.unique import send_unique
 
 R = TypeVar("R")
+_CHUNK = 1000
 
 
 class Source(Stores, Protocol):
@@ -68,6 +73,35 @@ def spread_out(calls: Sequence[Call[R]], seconds: float) -> list[Call[R]]:
             message = replace(message, due=message.due + later)
         found.append(call.of(message))
     return found
+
+
+def chunks(calls: Iterable[Call[R]], spread: Duration) -> Iterator[list[Call[R]]]:
+    """Return calls in parts that are sent at once, spread over a time; raises for what is no call."""
+    if seconds := duration(spread, "spread"):
+        whole = list(calls)
+        refuse_uncalled(whole)
+        calls = spread_out(whole, seconds)
+    remaining = iter(calls)
+    while chunk := list(itertools.islice(remaining, _CHUNK)):
+        refuse_uncalled(chunk)
+        yield chunk
+
+
+def send_chunks(app: Source, calls: Iterator[list[Call[R]]]) -> list[Job[R]]:
+    """Send one part after the other: the next is made ready while a server works on one."""
+    jobs: list[Job[R]] = []
+    begun: Begun[list[Job[R]]] | None = None
+    try:
+        for chunk in calls:
+            if begun is not None:
+                jobs += begun.finish()
+            begun = Begun(send_all(app, chunk))
+    except BaseException:
+        if begun is not None and not begun.ended:
+            with contextlib.suppress(RopewayError):
+                begun.finish()
+        raise
+    return jobs + begun.finish() if begun is not None else jobs
 
 
 async def send_all(app: Source, calls: Sequence[Call[R]]) -> list[Job[R]]:

@@ -7,18 +7,20 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
+from ropeway import Ropeway
 from ropeway.backends.memory import MemoryBackend
+from ropeway.calls import Call
 from ropeway.clock import ManualClock
-from ropeway.errors import ConfigError
+from ropeway.errors import ConfigError, Indeterminate
 from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.testing.conformance import ManualHarness, SteppedSuite
 from ropeway.testing.conformance.steps import message
-from ropeway.transition import Transition
+from ropeway.transition import Answer, Transition
 from ropeway.wrappers.batched import Batched
 from ropeway.wrappers.ported import Ported
 
@@ -133,3 +135,82 @@ def test_an_interrupt_reaches_the_caller_and_ends_the_verb() -> None:
     with pytest.raises(KeyboardInterrupt):
         step(Ported(lambda: memory, memory.capabilities).now())
     assert cancelled.wait(10)
+
+
+class _Held(MemoryBackend):
+    """A backend that answers its first commit when `more` is set, or when it has waited in vain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.more = threading.Event(), threading.Event()
+        self.in_vain = False
+        self.fault: Exception | None = None
+
+    async def commit(self, transitions: Sequence[Transition]) -> list[Answer]:
+        self.asked.set()
+        self.in_vain |= not await asyncio.to_thread(self.more.wait, 10)
+        if self.fault is not None:
+            raise self.fault
+        return await super().commit(transitions)
+
+
+def _shown(value: int) -> str:
+    return str(value)
+
+
+@pytest.fixture
+def held() -> _Held:
+    """Return what is behind the portal."""
+    return _Held()
+
+
+@pytest.fixture
+def app(held: _Held, monkeypatch: pytest.MonkeyPatch) -> Ropeway:
+    """Return an app whose sync verbs go through the portal."""
+    app = Ropeway("memory://")
+    monkeypatch.setattr(app.connection, "_make_blocking", lambda: _ported(held))
+    return app
+
+
+def test_more_calls_are_made_while_a_server_works(held: _Held, app: Ropeway) -> None:
+    """Each part has been asked for before the next is made, and is answered after that."""
+    task = app.task(_shown)
+
+    def calls() -> Iterator[Call[str]]:
+        for number in range(2_500):
+            if number == 1_000:
+                assert held.asked.wait(10)
+            if number == 1_999:
+                held.more.set()
+            yield task.call(number)
+
+    jobs = app.send_many(calls())
+    assert not held.in_vain
+    assert len({job.id for job in jobs}) == 2_500
+    (stats,) = step(app.connection.blocking().stats(["default"], 9_000))
+    assert stats.ready == 2_500
+
+
+def test_calls_that_cannot_be_made_do_not_leave_others_half_sent(held: _Held, app: Ropeway) -> None:
+    """What was asked for before has its answer when the error is raised."""
+    task = app.task(_shown)
+
+    def calls() -> Iterator[Call[str]]:
+        yield from (task.call(number) for number in range(1_000))
+        held.more.set()
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        app.send_many(calls())
+    (stats,) = step(app.connection.blocking().stats(["default"], 9_000))
+    assert stats.ready == 1_000
+
+
+@pytest.mark.parametrize("count", [10, 1_500])
+def test_a_failure_is_raised_once(held: _Held, app: Ropeway, count: int) -> None:
+    """That of the part that was on its way when the next was made, too."""
+    held.more.set()
+    held.fault = Indeterminate("who knows")
+    task = app.task(_shown)
+    with pytest.raises(Indeterminate, match="who knows"):
+        app.send_many(task.call(number) for number in range(count))

@@ -12,11 +12,12 @@ import codecs
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from ropeway.capabilities import Capabilities
+from ropeway.stepping import Suspended, may_suspend
 from ropeway.store import Backend
 from ropeway.wrappers.delegate import Delegate
 from ropeway.wrappers.native import RoutingHalf
@@ -27,6 +28,9 @@ T = TypeVar("T")
 # for that lock for ever. So it is imported before anybody connects.
 codecs.lookup("idna")
 
+_ROUNDS = 8
+"""Of the loop: in fewer than these a verb that need not wait has asked its server."""
+
 _EXIT = 2.0
 """Seconds at most that the end of a process is held up to tell others what it has done."""
 
@@ -36,12 +40,24 @@ class _Asked(Generic[T]):
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         self.answer: Future[T] = Future()
+        self.asked = threading.Event()
         self._work = work
         self._task: asyncio.Task[T] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._work)
         self._task.add_done_callback(self._done)
+
+    def start_ahead(self) -> None:
+        """Start, and set `asked` when a server has most likely been asked."""
+        self.start()
+        self._after(_ROUNDS)
+
+    def _after(self, rounds: int) -> None:
+        if rounds and not self.answer.done():
+            asyncio.get_running_loop().call_soon(self._after, rounds - 1)
+        else:
+            self.asked.set()
 
     def stop(self) -> None:
         if self._task is None:
@@ -81,11 +97,25 @@ class Portal:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop, and wait for it in the caller's thread."""
         asked = _Asked(work)
-        try:
+        with self._stopping(asked):
             self._loop.call_soon_threadsafe(asked.start)
             return asked.answer.result()
+
+    async def run_ahead(self, work: Coroutine[Any, Any, T]) -> T:
+        """Likewise, and have whoever steps this go on while a server works."""
+        asked = _Asked(work)
+        with self._stopping(asked):
+            self._loop.call_soon_threadsafe(asked.start_ahead)
+            asked.asked.wait()
+            await Suspended()
+            return asked.answer.result()
+
+    @contextlib.contextmanager
+    def _stopping(self, asked: _Asked[Any]) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
-            # An interrupt may come at any line from above on.
+            # An interrupt may come at any line.
             self._loop.call_soon_threadsafe(asked.stop)
             raise
 
@@ -186,6 +216,8 @@ class _Through:
 
         async def here(*arguments: Any) -> Any:
             portal = _process.here()
+            if verb == "commit" and may_suspend():
+                return await portal.run_ahead(there(arguments, portal))
             return portal.run(there(arguments, portal))
 
         return here
