@@ -32,6 +32,9 @@ from ropeway.transition import Answer, Entry, Record, Transition
 T = TypeVar("T")
 
 _SHORTEST_WAIT = 0.005
+_BREATH = 0.002
+"""Seconds that a claim which may wait leaves to the server and the machine, after one that took all."""
+
 _STEP = 300
 """Jobs removed in one transaction: more than a transaction settles, so that they never pile up."""
 
@@ -45,6 +48,7 @@ class PostgresBackend:
         self.link = link
         self._excess = retain.Excess()
         self._since = Since()
+        self._emptied = False
 
     async def open(self) -> None:
         await self.link.open()
@@ -75,11 +79,15 @@ class PostgresBackend:
             return []
         deadline = time.monotonic() + wait
         names = [queue_name(claim.queue) for claim in claims]
+        if self._emptied and wait > _BREATH:
+            # Nobody but a hint tells of more so soon, and what was taken last is just being begun.
+            await self.wait(names, _BREATH)
         while True:
             # As if it only looked: of a claim that nobody heard of, one more is none the worse.
             looked, taken = await self._look(
                 lambda connection: self._since.look_and_claim(connection, claims, (holder, lease))
             )
+            self._emptied = 0 < len(taken) < sum(claim.n for claim in claims)
             if taken:
                 return taken
             soon = looked.ready_in(claims)

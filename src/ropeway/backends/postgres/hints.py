@@ -60,7 +60,7 @@ class Hints:
         # What the last wait that reported a name had seen.
         self._seen: dict[str, int] = {}
         self._asked: dict[str, float] = {}
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, set[asyncio.Future[bool]]] = {}
 
     def tell(self, tokens: Iterable[str]) -> None:
         """Let those hear who wait for any of these, now or later."""
@@ -68,8 +68,7 @@ class Hints:
             if each in self._changes:
                 self._changes[each] += 1
                 for waiter in self._waiters.get(each, ()):
-                    if not waiter.done():
-                        waiter.set_result(None)
+                    _end(waiter, True)
 
     def tell_all(self) -> None:
         """Let everybody look: hints may have been lost."""
@@ -91,14 +90,13 @@ class Hints:
 
     async def _told(self, tokens: Sequence[str], timeout: float) -> bool:
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
+        waiter: asyncio.Future[bool] = loop.create_future()
         different = frozenset(tokens)  # several claims may name one queue
         for each in different:
             self._waiters.setdefault(each, set()).add(waiter)
-        timer = loop.call_later(timeout, waiter.cancel)
+        timer = loop.call_later(timeout, _end, waiter, False)
         try:
-            await asyncio.wait([waiter])
-            return not waiter.cancelled()
+            return await waiter
         finally:
             timer.cancel()
             for each in different:
@@ -126,3 +124,8 @@ class Hints:
             if each not in self._waiters:
                 del self._asked[each], self._changes[each]
                 self._seen.pop(each, None)
+
+
+def _end(waiter: asyncio.Future[bool], told: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(told)
