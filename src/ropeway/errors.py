@@ -323,6 +323,13 @@ class Unsafe(ConfigError):
     code = "RW-503"
 
 
+class OperationNotFound(RopewayError):
+    """No operation has that id, or it ended more than a week ago."""
+
+    code = "RW-313"
+    exit_code = 6
+
+
 class BadRole(ConfigError):
     """What somebody may do is not said in a way that can be understood."""
 

@@ -9,6 +9,7 @@ from ropeway import Ropeway
 from ropeway.claims import Claim
 from ropeway.control import WorkerRecord, announce
 from ropeway.message import Failure
+from ropeway.operate.operations import begin
 from ropeway.pauses import pause
 from ropeway.routing import Binding, Exchange
 from ropeway.states import State
@@ -62,6 +63,8 @@ def filled(app: Ropeway, text: str = "plain") -> dict[str, str]:
     )
     step(announce(store, a_worker(text, step(store.now()))))
     sent["run"] = _more(app, text)
+    begun = begin(store, "retry", text, by=text, via="web", why=text, expected=9, most=9)
+    sent["operation"] = step(begun).id
     return sent
 
 

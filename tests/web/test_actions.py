@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from starlette.testclient import TestClient
 
 from ropeway import Ropeway
+from ropeway.bulk import change
 from ropeway.operate.audit import entries
+from ropeway.operate.operations import begin
 from ropeway.operate.roles import ACTIONS, LOOKS, ROLES, allows
 from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.web.acting import HERE
+from tests.conftest import Eventually
 from tests.web.conftest import Look
 from tests.web.support import Read
 
 DEEDS = [action for action in ACTIONS if action not in LOOKS]
-NAMED = ("view+jobs.retry+queues.*-queues.purge", "operate-jobs.*", "admin-workers.*-audit.view")
+NAMED = (
+    "view+jobs.retry+queues.*-queues.purge",
+    "operate-jobs.c*-jobs.retry",
+    "admin-workers.*-audit.view",
+)
 FORMS: dict[str, dict[str, str]] = {
     "jobs.retry": {"target": "failed"},
     "jobs.cancel": {"target": "queued"},
@@ -31,6 +41,7 @@ for verb in ("retry", "cancel", "pause", "resume", "signal"):
     FORMS[f"workflows.{verb}"] = {"target": "run"}
 
 
+FORMS["operations.stop"] = FORMS["operations.resume"] = {"target": "operation"}
 FORMS["topics.replay"] = FORMS["topics.move"] = {"target": "photo.liked/none", "place": "start"}
 FORMS["topics.purge"] = {"target": "photo.liked", "typed": "photo.liked", "place": "start"}
 
@@ -51,6 +62,8 @@ def told(client: TestClient) -> str:
 def test_roles(app: Ropeway, look: Look, sent: dict[str, str], role: str) -> None:
     """Every action as every role: it is refused by the server, not by a button that is not there."""
     client, store = look(role), app.connection.blocking()
+    begun = begin(store, "run_now", "", by="kim", via="web", why="", expected=1, most=1)
+    sent["operation"] = step(begun).id  # of a verb that each of these roles that may act has
     for action in DEEDS:
         before = len(step(entries(store, limit=1000)).entries)
         asked = form(action, sent) if action != "workers.stop" else {"target": "nobody"}
@@ -262,3 +275,57 @@ def test_what_cannot_be_tried_out_is_not_done(
     answer = look().post("/api/v1/actions/queues.purge", json=asked)
     assert answer.status_code == 400 and "cannot be tried out" in answer.json()["title"]
     assert app.job(sent["scheduled"]).status() is State.QUEUED
+
+
+def test_a_change_of_many_jobs_goes_on_by_itself(
+    app: Ropeway, look: Look, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """Without the page that began it; it is seen, stopped and resumed from pages and by programs."""
+    monkeypatch.setattr("ropeway.web.running.PATIENCE", 0.0)
+    monkeypatch.setattr("ropeway.operate.operations.STEP", 5)
+    held, calls = asyncio.Event(), 0
+
+    async def slow(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            await held.wait()
+        return await change(*args, **kwargs)
+
+    monkeypatch.setattr("ropeway.operate.operations.change", slow)
+
+    @app.task(name="t")
+    def noop() -> None: ...
+
+    jobs = app.send_many(noop.call() for _ in range(40))
+    client, viewer = look(), look("view")
+    asked = {"action": "jobs.cancel", "bulk": "yes", "q": "task:t", "expect": "40", "why": "storm"}
+    location = client.post("/act", data=asked).headers["location"]
+    assert location.startswith("/operations/")
+    name = location.rpartition("/")[2]
+    api = "/api/v1/operations"
+    eventually(lambda: viewer.get(f"{api}/{name}").json()["done"] == 10)
+    page = viewer.get(location).text
+    assert "10 of 40 jobs" in page and 'max="40"' in page and "storm" in page
+    assert "operations.stop" not in page
+    assert location in viewer.get("/operations").text
+    assert (
+        "may not do" in viewer.post("/api/v1/actions/operations.stop", json={"target": name}).text
+    )
+    assert 'value="operations.stop"' in client.get(location).text
+    stopping = {"action": "operations.stop", "target": name, "back": location}
+    assert client.post("/act", data=stopping).headers["location"] == location
+    assert client.portal is not None
+    client.portal.call(held.set)
+    eventually(lambda: viewer.get(f"{api}/{name}").json()["state"] == "stopped")
+    assert viewer.get(f"{api}/{name}").json()["stopped_by"] == "kim"
+    assert [job.status() for job in jobs].count(State.CANCELLED) == 15
+    resume = {"target": name}
+    part = look("view+operations.*").post("/api/v1/actions/operations.resume", json=resume)
+    assert part.status_code == 403 and "jobs.cancel" in part.text
+    assert client.post("/api/v1/actions/operations.resume", json=resume).status_code == 200
+    eventually(lambda: viewer.get(f"{api}/{name}").json()["state"] == "done")
+    assert viewer.get(api).json()[0]["done"] == 40
+    assert client.post("/api/v1/actions/operations.resume", json=resume).status_code == 409
+    told = [each.told for each in step(entries(app.connection.blocking())).entries]
+    assert "15 of 15; stopped by kim" in told and "40 of 40" in told

@@ -41,8 +41,9 @@ def paths(sent: dict[str, str]) -> list[str]:
     found = []
     for path in PAGES:
         if "{id}" in path:
-            of_jobs = [each for name, each in sent.items() if name != "run"]
-            ids = of_jobs if path.startswith("/jobs") else [sent["run"]]
+            of_jobs = [each for name, each in sent.items() if name not in {"run", "operation"}]
+            kind = "run" if path.startswith("/workflows") else "operation"
+            ids = of_jobs if path.startswith("/jobs") else [sent[kind]]
             found += [path.replace("{id}", each) for each in ids]
         elif path in NAMED:
             found.append(path.replace("{name:path}", NAMED[path]))

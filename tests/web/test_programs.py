@@ -37,7 +37,7 @@ def test_the_description_is_of_what_there_is(look: Look, sent: dict[str, str]) -
     for path in found["paths"]:
         if path != "/actions/{action}":
             kind = path.split("/")[1]
-            job = sent["run" if kind == "workflows" else "failed"]
+            job = sent[{"workflows": "run", "operations": "operation"}.get(kind, "failed")]
             given = path.replace("{id}", job).replace("{name}", NAMED.get(kind, "later"))
             asked = {"exchange": "logs"} if path == "/route" else None
             answer = client.get(f"/x/api/v1{given}", params=asked)

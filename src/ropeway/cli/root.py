@@ -92,6 +92,10 @@ _COMMANDS = {
         "Watch how things are: overview, queues, workers, errors.",
     ),
     "audit": ("ropeway.cli.commands.audit:audit", "List what was done by hand, and by whom."),
+    "operations": (
+        "ropeway.cli.commands.operations:operations",
+        "Look at changes of many jobs that go on in a dashboard: ls, show, stop, resume.",
+    ),
     "check": ("ropeway.cli.commands.check:check", "Hold figures against limits, for monitoring."),
     "doctor": (
         "ropeway.cli.commands.doctor:doctor",

@@ -78,7 +78,7 @@ class Operator:
 
     async def change(self, verb: JobVerb, ids: Sequence[str], plan: Plan, *, why: str = "") -> Done:
         """Do to each job what was planned; what became of it is told by reason."""
-        async with self._noted(_ACTIONS[verb], _named(ids), why) as deed:
+        async with self._noted(ACTION_OF[verb], _named(ids), why) as deed:
             done = await change(self._store, ids, plan)
             skipped = "".join(f"; {n} left: {reason}" for reason, n in done.skipped.items())
             deed.told = f"{done.done} of {done.found}{skipped}"
@@ -189,7 +189,7 @@ class Operator:
             await topology.delete(self._store, exchanges, bindings, queues)
 
 
-_ACTIONS: dict[JobVerb, Action] = {
+ACTION_OF: dict[JobVerb, Action] = {
     "retry": "jobs.retry",
     "cancel": "jobs.cancel",
     "run_now": "jobs.run_now",

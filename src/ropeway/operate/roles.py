@@ -52,6 +52,8 @@ Action = Literal[
     "topics.move",
     "topics.replay",
     "topics.unsubscribe",
+    "operations.stop",
+    "operations.resume",
     "jobs.payload",
     "audit.view",
 ]
@@ -98,6 +100,8 @@ NEEDS: Mapping[Action, Role] = {
     "topics.move": "admin",
     "topics.replay": "operate",
     "topics.unsubscribe": "admin",
+    "operations.stop": "operate",
+    "operations.resume": "operate",
     "jobs.payload": "view",
     "audit.view": "operate",
 }

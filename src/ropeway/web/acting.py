@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +13,8 @@ from ropeway.editing import Edit
 from ropeway.errors import BadArguments, Forbidden, Refused
 from ropeway.jobs import Seen, see
 from ropeway.limiting import limit_of
-from ropeway.operate.operator import JobVerb, WorkerVerb
+from ropeway.operate.operations import CAP, Operation, begin, operation, stop, take_over
+from ropeway.operate.operator import ACTION_OF, JobVerb, WorkerVerb
 from ropeway.operate.roles import ACTIONS, LOOKS, Action
 from ropeway.topics.positions import place_of
 from ropeway.web.at import At
@@ -49,6 +50,8 @@ HERE: frozenset[Action] = frozenset(
         "topics.replay",
         "topics.move",
         "topics.purge",
+        "operations.stop",
+        "operations.resume",
     }
 )
 """What can be done here; the rest is for the command line."""
@@ -75,7 +78,7 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `target` is the id of a job, or the name of a queue, a worker or a limit. Jobs are named by
     `ids` or found by the search `q`; `expect` is how many the dry run told, and more than a tenth
-    beside that is refused. `version` is that of the job which was looked at, for an edit. A `signal`
+    beside that is refused; `most` is how many shall be changed at most. `version` is that of the job which was looked at, for an edit. A `signal`
     has a name and a `value`. Of a topic `place` says where: to which a subscription is moved, forth or
     `back`, from which up to `until` it gets events again, or from before which events are removed,
     `unread` ones too.
@@ -87,6 +90,7 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     why: str = ""
     dry_run: bool = False
     expect: int | None = None
+    most: Annotated[int, msgspec.Meta(ge=1, le=CAP)] = CAP
     version: int | None = None
     arguments: dict[str, Any] | None = None
     queue: str | None = None
@@ -128,6 +132,8 @@ async def do(at: At, action: str, asked: Asked) -> Outcome:
         return await _jobs(at, cast("JobVerb", verb), asked)
     if not asked.target:
         raise BadArguments(f"{action} of what?", hint="give a target")
+    if kind == "operations":
+        return await _operations(at, known, asked.target)
     if kind == "topics":
         return await _topics(at, known, asked)
     if kind in {"schedules", "workflows"}:
@@ -145,12 +151,54 @@ async def _jobs(at: At, verb: JobVerb, asked: Asked) -> Outcome:
         return Outcome(told=f"would be {several(preview.done)}", values=asdict(preview))
     _refuse_surprise(asked, preview)
     operator = at.operator
+    if asked.q is not None:
+        made = await begin(
+            at.store,
+            verb,
+            asked.q,
+            by=at.grant.user,
+            via="web",
+            why=asked.why,
+            expected=preview.done,
+            most=asked.most,
+        )
+        return await _carried(at, made)
     done = await operator.change(verb, ids, await operator.plan(verb), why=asked.why)
     left = "; ".join(f"{number} left: {reason}" for reason, number in done.skipped.items())
     if asked.target and not done.done:
         raise Refused(f"nothing was changed: {left}", hint="look again")
     told = f"{verb.replace('_', ' ')}: {several(done.done)}" + (f"; {left}" if left else "")
     return Outcome(told=told, values=asdict(done))
+
+
+async def _carried(at: At, mine: Operation) -> Outcome:
+    """Carry an operation on; who asked for it waits only for a short one."""
+    ended = await at.running.carry(at.store, at.settings, mine)
+    now = ended or await operation(at.store, mine.id)
+    values = {
+        "operation": now.id,
+        "status": now.status,
+        "found": now.found,
+        "done": now.done,
+        "skipped": now.skipped,
+        "sample": now.sample,
+        "dry_run": False,
+    }
+    left = "".join(f"; {number} left: {reason}" for reason, number in now.skipped.items())
+    going = "" if ended else ", and it goes on"
+    verb = now.verb.replace("_", " ")
+    return Outcome(told=f"{verb}: {several(now.done)}{left}{going}", values=values)
+
+
+async def _operations(at: At, action: Action, target: str) -> Outcome:
+    """Stop an operation, or have it go on here, for whoever may do what it does."""
+    if action == "operations.stop":
+        await stop(at.store, target, by=at.grant.user, via="web")
+        return Outcome(told=f"{target} stops", values={"operation": target})
+    there = await operation(at.store, target)
+    if not at.may(ACTION_OF[there.verb]):
+        raise Forbidden(f"you may not do jobs.{there.verb}", hint="ask an admin")
+    return await _carried(at, await take_over(at.store, target, by=at.grant.user, via="web"))
 
 
 def _refuse_surprise(asked: Asked, preview: Done) -> None:

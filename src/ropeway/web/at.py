@@ -19,6 +19,7 @@ from ropeway.web.catalogue import Catalogue
 if TYPE_CHECKING:
     from ropeway.app import Ropeway
     from ropeway.web.counts import Counts
+    from ropeway.web.running import Running
     from ropeway.web.sampler import Sampler
 
 
@@ -39,6 +40,7 @@ class At(Struct, frozen=True, kw_only=True):
     words: Catalogue
     sampler: Sampler
     counts: Counts
+    running: Running
 
     @property
     def store(self) -> Backend:

@@ -19,6 +19,7 @@ from ropeway.web.headers import Guarded
 from ropeway.web.live import Live
 from ropeway.web.programs import Programs
 from ropeway.web.progress import Progress, Tokens
+from ropeway.web.running import Running
 from ropeway.web.sampler import Sampler
 from ropeway.web.site import Site
 
@@ -59,6 +60,7 @@ class Dashboard:
             sampler=Sampler(lambda: app.store),
             counts=Counts(lambda: app.store),
             live=Live(),
+            running=Running(),
         )
         self._tokens = Tokens(secret)
         self._asgi = Guarded(GZipMiddleware(self._routes(), minimum_size=1000, compresslevel=5))
@@ -113,6 +115,7 @@ class Dashboard:
         try:
             yield
         finally:
+            await self.site.running.close()
             await self.site.sampler.close()
             await self.site.counts.close()
             await self.site.app.aclose()

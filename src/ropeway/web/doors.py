@@ -24,6 +24,7 @@ from ropeway.web.site import Site
 from ropeway.web.views import (
     errors,
     jobs,
+    operations,
     overview,
     queues,
     routing,
@@ -56,6 +57,8 @@ PAGES: dict[str, View] = {
     "/topics": topics.topics,
     "/topics/{name:path}": topics.topic,
     "/routing": routing.routing,
+    "/operations": operations.operations,
+    "/operations/{id}": operations.operation,
     "/performance": system.performance,
     "/audit": system.audit,
     "/about": system.about,
@@ -189,6 +192,8 @@ class Doors:
                 shown = Shown(template="stack.html", title=form["target"], values=values)
                 return self._page(request, at, shown)
             told = {"told": outcome.told}
+            if outcome.values.get("status") == "running":
+                back = f"/operations/{outcome.values['operation']}"
         response = RedirectResponse(at.prefix + back, 303)
         response.set_cookie(
             _TOLD,

@@ -56,6 +56,7 @@ class Looking:
             words=at.words,
             sampler=at.sampler,
             counts=at.counts,
+            running=at.running,
         )
 
     def prefix(self, request: Request) -> str:
@@ -84,6 +85,7 @@ class Looking:
             words=catalogue(language(request)),
             sampler=self._site.sampler,
             counts=self._site.counts,
+            running=self._site.running,
         )
 
     def _refusal(self, request: Request) -> Response:

@@ -42,6 +42,7 @@ NAVIGATION = (
     ("/workflows", "Workflows"),
     ("/topics", "Topics"),
     ("/limits", "Limits"),
+    ("/operations", "Operations"),
     ("/performance", "Performance"),
     ("/audit", "Audit"),
     ("/about", "About"),

@@ -6,7 +6,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from ropeway.operate import runs, schedule, topic
+from ropeway.operate import operations, runs, schedule, topic
 from ropeway.runs.handle import Run
 from ropeway.runs.listing import find as find_run
 from ropeway.runs.listing import newest
@@ -69,7 +69,31 @@ async def _events(at: At) -> Any:
     ]
 
 
+async def _operations(at: At) -> Any:
+    now = await at.store.now()
+    found = await operations.operations(at.store, limit_of(at))
+    return [operations.summary(each, now) for each in found]
+
+
+async def _operation(at: At) -> Any:
+    found = await operations.operation(at.store, at.params["id"])
+    return operations.summary(found, await at.store.now())
+
+
 SERIES = (
+    Endpoint(
+        path="/operations",
+        says="Changes of many jobs, newest first.",
+        read=_operations,
+        gives=list[shapes.Operation],
+        takes=PAGED,
+    ),
+    Endpoint(
+        path="/operations/{id}",
+        says="How far a change of many jobs is.",
+        read=_operation,
+        gives=shapes.Operation,
+    ),
     Endpoint(
         path="/schedules", says="The schedules.", read=_schedules, gives=list[shapes.Schedule]
     ),

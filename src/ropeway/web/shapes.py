@@ -356,3 +356,24 @@ class About(TypedDict):
     capabilities: dict[str, bool]
     you: dict[str, Any]
     actions: list[str]
+
+
+class Operation(TypedDict):
+    """A change of many jobs: `state` is running, done, stopped, interrupted, or silent if its process is gone."""
+
+    id: str
+    action: str
+    q: str
+    by: str
+    via: str
+    why: str
+    begun: Text
+    heard: Text
+    state: str
+    expected: int
+    most: int
+    found: int
+    done: int
+    skipped: dict[str, int]
+    sample: list[str]
+    stopped_by: Text

@@ -9,6 +9,7 @@ from msgspec import Struct
 from ropeway.web.access import Access
 from ropeway.web.counts import Counts
 from ropeway.web.live import Live
+from ropeway.web.running import Running
 from ropeway.web.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -27,3 +28,4 @@ class Site(Struct, frozen=True, kw_only=True):
     sampler: Sampler
     counts: Counts
     live: Live
+    running: Running
