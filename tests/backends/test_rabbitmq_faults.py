@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pika
 import pytest
+from msgspec.structs import replace
 
-from ropeway.backends.rabbitmq import RabbitHalf, parse
+from ropeway.backends.rabbitmq import RabbitHalf, parse, publisher
 from ropeway.backends.rabbitmq import half as rabbit_half
+from ropeway.backends.rabbitmq.frames import Confirmed, Event
 from ropeway.errors import BackendUnavailable, Backpressure, Indeterminate
 from ropeway.testing.conformance.steps import ids
 from tests.backends.rabbitmq_rig import all_of, plain, some
@@ -262,3 +267,37 @@ async def test_tls_and_who_is_not_let_in(make: Make, rabbitmq: RabbitMQ) -> None
         with pytest.raises(BackendUnavailable, match=told) as caught:
             await make(where).open()
         assert "hunter2" not in str(caught.value)
+
+
+async def test_what_was_refused_for_a_moment_is_sent_again(
+    make: Make, rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quorum queue refuses while it has no leader; one that always refuses is told to the sender."""
+    half, sent = make(rabbitmq.fresh()), some(5)
+    refusals, hear = iter([True, True]), publisher._Confirming._hear
+
+    def refusing(way: publisher._Confirming, event: Event) -> None:
+        if isinstance(event, Confirmed) and next(refusals, False):
+            event = replace(event, refused=True)
+        hear(way, event)
+
+    monkeypatch.setattr(publisher._Confirming, "_hear", refusing)
+    await half.publish(sent)
+    arrived = await all_of(half, sent[0].queue, 5)
+    assert {each.message.id for each in arrived} == set(ids(sent))
+    refusals = itertools.repeat(True)
+    with pytest.raises(Backpressure, match="refused"):
+        await half.publish(some(1, sent[0].queue))
+
+
+def test_a_loop_that_ends_leaves_no_connection(rabbitmq: RabbitMQ) -> None:
+    """Also one on which nobody has closed anything."""
+    address, message = parse(rabbitmq.fresh()), some(1)
+
+    def files() -> int:
+        asyncio.run(RabbitHalf(address).publish(message))
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    before = files()
+    assert [files() for _ in range(5)] == [before] * 5

@@ -15,18 +15,22 @@ from ropeway.backends.rabbitmq.wire import Channel, Lost, Wire
 from ropeway.errors import Backpressure, Indeterminate, Refused
 
 _TRIES = 3
+_PAUSES = (0.02, 0.1, 0.3)
+"""Seconds before a message that the server has refused is sent once more."""
 
 
 class _Batch:
     """What one caller has published, until the server has answered for all of it."""
 
-    def __init__(self, count: int) -> None:
-        self.left, self.refused = count, 0
+    def __init__(self, first: int, letters: Sequence[Letter]) -> None:
+        self.left, self.refused = len(letters), list[Letter]()
+        self._first, self._letters = first, letters
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def answered(self, *, refused: bool) -> None:
+    def answered(self, number: int, *, refused: bool) -> None:
         self.left -= 1
-        self.refused += refused
+        if refused:
+            self.refused.append(self._letters[number - self._first])
         if not self.left and not self.done.done():
             self.done.set_result(None)
 
@@ -68,7 +72,7 @@ class _Confirming:
     def send(self, letters: Sequence[Letter]) -> _Batch:
         assert self.channel is not None
         number, largest = self.channel.number, self.channel.wire.largest
-        batch = _Batch(len(letters))
+        batch = _Batch(self._number + 1, letters)
         self.channel.send(b"".join([publish(each, number, largest) for each in letters]))
         for _ in letters:
             self._number += 1
@@ -80,7 +84,7 @@ class _Confirming:
             first = self._lowest if event.multiple else event.tag
             for number in range(first, event.tag + 1):
                 if batch := self._pending.pop(number, None):
-                    batch.answered(refused=event.refused)
+                    batch.answered(number, refused=event.refused)
             if event.multiple:
                 self._lowest = event.tag + 1
             self._rest()
@@ -125,7 +129,7 @@ class Publisher:
                 raise Refused(f"AMQP cannot carry it: {error}", hint="use shorter names") from None
             except Lost as lost:
                 raise unavailable(lost) from None
-            await self._confirmed(batch, way.channel.wire)
+            await self._taken(way, batch)
             ids = {each.id for each in left} & way.returned
             way.returned -= ids
             lost_ones = [each for each in left if each.id in ids]
@@ -172,6 +176,25 @@ class Publisher:
                 hint="rabbitmqctl status shows its alarms; give it memory or disk, then send again",
             ) from None
 
+    async def _taken(self, way: _Confirming, batch: _Batch) -> None:
+        """Wait for all confirms, and publish again what was refused: a new queue has no leader yet."""
+        assert way.channel is not None
+        await self._confirmed(batch, way.channel.wire)
+        for pause in _PAUSES:
+            if not batch.refused:
+                return
+            await asyncio.sleep(pause)
+            try:
+                batch = way.send(batch.refused)
+            except Lost as lost:
+                raise _lost(lost) from None
+            await self._confirmed(batch, way.channel.wire)
+        if batch.refused:
+            raise Backpressure(
+                f"RabbitMQ refused {len(batch.refused)} messages: a queue is full, or has no leader",
+                hint="send them again later; those it has taken already are known by their ids",
+            )
+
     async def _confirmed(self, batch: _Batch, wire: Wire) -> None:
         try:
             async with asyncio.timeout(wire.timeout):
@@ -182,12 +205,10 @@ class Publisher:
                 why += f"; the server has an alarm: {wire.blocked}"
             raise Indeterminate(why, hint="repeat it unchanged") from None
         except Lost as lost:
-            raise Indeterminate(
-                f"the connection to RabbitMQ was lost before a confirm: {lost}",
-                hint="repeat it unchanged",
-            ) from None
-        if batch.refused:
-            raise Backpressure(
-                f"RabbitMQ refused {batch.refused} messages: a queue is full",
-                hint="send them again later; those it has taken already are known by their ids",
-            )
+            raise _lost(lost) from None
+
+
+def _lost(lost: Lost) -> Indeterminate:
+    return Indeterminate(
+        f"the connection to RabbitMQ was lost before a confirm: {lost}", hint="repeat it unchanged"
+    )

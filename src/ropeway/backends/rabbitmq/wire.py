@@ -128,6 +128,7 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, host: Host, timeout: float) -> None:
         self.host, self.timeout = host, timeout
+        self.closed = False
         self.why = ""
         self.blocked = ""
         self.unblocked = asyncio.Event()
@@ -147,11 +148,6 @@ class Wire(asyncio.Protocol):
         self._heard = self._said = self._loop.time()
         self._free: list[int] = []
         self._newest = 0
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has ended, as far as is known here."""
-        return self.ended.done()
 
     async def channel(self, hear: Hear) -> Channel:
         """Open a channel."""
@@ -193,7 +189,7 @@ class Wire(asyncio.Protocol):
         """End it at once."""
         if self.closed:
             return
-        self.why = why
+        self.closed, self.why = True, why
         if self._beat is not None:
             self._beat.cancel()
         if self._transport is not None:
@@ -203,7 +199,8 @@ class Wire(asyncio.Protocol):
         if not self._started.done():
             self._started.set_exception(lost)
             self._started.exception()
-        self.ended.set_result(None)
+        if not self.ended.done():  # whoever waits for it may have been cancelled
+            self.ended.set_result(None)
         self._control.end(lost)
         for channel in list(self._channels.values()):
             channel.end(lost)
