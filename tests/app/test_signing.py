@@ -200,13 +200,28 @@ async def test_an_outbox_signs_nothing() -> None:
     assert job.message == replace(message, signature=b"")
 
 
-async def test_a_plain_client_of_rabbitmq(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+async def test_a_plain_client_of_rabbitmq(
+    rabbitmq: RabbitMQ, tmp_path: Path, aeventually: AsyncEventually
+) -> None:
     """What it sends unsigned is not run; what is signed is, also when the server copies it."""
     url = rabbitmq.fresh()
     world = World(f"sqlite:///{tmp_path}/jobs.db", broker=url)
     logs = world.app.exchange("logs", "fanout")
     logs.bind("one")
     logs.bind("two")
+    photos = world.app.topic("photos", dict[str, str])
+    photos.bind(logs)
+    inbox = world.app.exchange("inbox", "fanout")
+    inbox.bind(photos)
+
+    @world.app.task(name="photos")
+    async def seen(photo: str) -> None:
+        world.ran.append(photo)
+
+    @photos.subscribe("feed")
+    async def feed(photo: dict[str, str]) -> None:
+        world.ran.append(f"{photo['photo']} in the feed")
+
     async with world.app.worker():
         first = await world.note.using(exchange=logs).asend("both")
         jobs = [first, world.app.job(derived_id(first.id, "two")), await world.note.asend("plain")]
@@ -222,9 +237,14 @@ async def test_a_plain_client_of_rabbitmq(rabbitmq: RabbitMQ, tmp_path: Path) ->
             body = b'{"value":"by hand"}'
             known.message_id, known.headers = "n", by_hand("n", body)
             channel.basic_publish("", "default@loop", body, known, mandatory=True)
+            known.message_id, known.headers = "e", None
+            channel.basic_publish("inbox", "", b'{"photo": "forged"}', known)
         assert await world.app.job("n").aresult(timeout=20) == "by hand"
         await refused(world.app.job("m"))
-    assert "forged" not in world.ran
+        await refused(world.app.job(derived_id("e", "topic/photos")))
+        await photos.apublish({"photo": "photo"})
+        await aeventually(lambda: sorted(world.ran[-3:]) == ["photo", "photo", "photo in the feed"])
+    assert "forged" not in str(world.ran)
     await world.close()
 
 

@@ -58,6 +58,9 @@ def message_of(event: Event[Any], id: str, exchange: str, key: str) -> Message:
 def taken_in(delivery: Delivery, topic: TopicRecord | None, keep: Keep, most: int) -> Transition:
     """Return what ends a message by making an event of it, in one step; or puts it aside."""
     message, fence = delivery.message, delivery.fence
+    if delivery.forged is not None:
+        settle = Reject("bad_signature", delivery.forged, keep=keep.failure)
+        return Transition(fence=fence, settle=settle)
     try:
         if topic is None:
             raise BadArguments(f"there is no topic for what comes to {message.queue!r}")
