@@ -27,6 +27,7 @@ test: .venv/stamp-dev servers ## run all tests (ARGS="-k lease -x" goes to pytes
 servers:
 	@sh tools/get_rabbitmq.sh
 	@sh tools/get_chromium.sh
+	@sh tools/get_axe.sh
 
 .PHONY: check
 check: $(CHECKS) ## style, types, import direction, sizes, documentation

@@ -38,7 +38,8 @@ def memory(minutes: float, rate: float, every: float = 60.0) -> None:
         with dashboard() as again:
             after = _told(again)
         print(f"{sent[-1]:,} calls were sent, and {before['jobs']:,} jobs are on record")
-        print("killed and started again:", "the same" if before == after else (before, after))
+        others = [each for each in before if before[each] != after[each]]
+        print("killed and started again:", f"other {others}" if others else "all is there")
 
 
 async def _watched(served: Served, seconds: float, every: float) -> None:

@@ -76,7 +76,12 @@ def pages(served: Served) -> dict[str, str]:
     """Return the path of each page by the name of its picture."""
 
     def job(q: str) -> str:
-        return str(ask(served, f"/jobs?limit=1&q={q}")["jobs"][0]["id"])
+        before = ""
+        while True:  # a long search is told in pieces
+            found = ask(served, f"/jobs?limit=1&q={q}{before}")
+            if found["jobs"]:
+                return str(found["jobs"][0]["id"])
+            before = f"&before={found['older']}"
 
     runs = {each["state"]: each["id"] for each in ask(served, "/workflows")}
     worker = quote(ask(served, "/workers")[0]["worker"])

@@ -30,6 +30,7 @@ from ropeway import Ropeway
 from tests.web.support import HOSTILE, filled
 
 CASES = int(os.environ.get("FUZZING_CASES", "3"))
+PLACES = ["sqlite", "postgres"] if CASES >= 100 else ["sqlite"]
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
@@ -144,12 +145,8 @@ def fuzzed(url: str, folder: Path) -> None:
             asked_of(found.ok(), base, headers, known)
 
 
-def test_sqlite(tmp_path: Path) -> None:
-    """Every endpoint."""
-    fuzzed(f"sqlite:///{tmp_path}/jobs.db", tmp_path)
-
-
-@pytest.mark.skipif(CASES < 100, reason="asked for at length only: FUZZING_CASES=500")
-def test_postgres(tmp_path: Path, postgres_url: str) -> None:
-    """Every endpoint, with the database that is strictest about texts and numbers."""
-    fuzzed(postgres_url, tmp_path)
+@pytest.mark.parametrize("place", PLACES)
+def test_every_endpoint(place: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """At length also on the database that is strictest about texts and numbers."""
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    fuzzed(url if place == "sqlite" else request.getfixturevalue("postgres_url"), tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from ropeway import Ropeway
 from ropeway.store import Backend, Filter
 from ropeway.web import live as module
+from ropeway.web import sampler as sampler_module
 from ropeway.web.counts import Counts
 from ropeway.web.live import Live
 from ropeway.web.sampler import KEPT, Sampler
@@ -72,6 +73,29 @@ async def test_no_more_streams_than_there_is_room_for(monkeypatch: pytest.Monkey
         await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
     told.append(live.full)
     assert told == [False, True, False]
+
+
+async def test_what_was_changed_here_is_seen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by who looks while it is changed: a look from before is not taken for one from after."""
+    app = Ropeway("memory://")
+    sampler = Sampler(lambda: app.store, every=60.0)
+    first = await sampler.facts()
+    assert await sampler.facts() is first
+    sampler.forget()
+    go, gather = asyncio.Event(), vars(sampler_module)["gather"]
+
+    async def slow(*args: Any) -> Any:
+        found = await gather(*args)
+        await go.wait()
+        return found
+
+    monkeypatch.setattr(sampler_module, "gather", slow)
+    before = asyncio.create_task(sampler.facts())
+    await asyncio.sleep(0)
+    sampler.forget()
+    go.set()
+    assert await sampler.facts() is not await before
+    await sampler.close()
 
 
 async def test_the_sampler_is_bounded_and_rests() -> None:

@@ -251,3 +251,18 @@ async def test_counts_do_not_hold_up_a_page() -> None:
     go.set()
     assert await counts.of("", [Filter(), Filter()]) == [Count(number=1_000, whole=False)] * 2
     await counts.close()
+
+
+def test_what_a_first_view_costs(look: Look, sent: dict[str, str]) -> None:
+    """A page with all that it needs is at most 90 kB, as it is sent; a stream is not packed."""
+    client = look()
+
+    def size(path: str) -> int:
+        answer = client.get(path, headers={"accept-encoding": "gzip"})
+        assert path.endswith(".svg") or answer.headers["content-encoding"] == "gzip", path
+        return int(answer.headers["content-length"])
+
+    for path in ("/", "/jobs", f"/jobs/{sent['failed']}", "/routing", f"/workflows/{sent['run']}"):
+        parts = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', client.get(path).text))
+        assert len(parts) >= 5
+        assert size(path) + sum(map(size, parts)) <= 90_000

@@ -121,17 +121,23 @@ async def do(at: At, action: str, asked: Asked) -> Outcome:
         raise Forbidden(f"you may not do {action}: {reason}", hint="ask an admin")
     named = (asked.target, asked.q or "", asked.why, asked.queue or "", asked.signal, asked.place)
     refuse_nul(*named, asked.until, *asked.ids, str(asked.limit))
-    kind, _, verb = known.partition(".")
     if known not in HERE:
         raise BadArguments(f"{action} cannot be done here", hint="see: ropeway --help")
     if asked.dry_run and known not in TRIED:
         raise BadArguments(f"{action} cannot be tried out", hint="leave dry_run out to do it")
+    outcome = await _done(at, known, asked)
+    at.sampler.forget()  # who did it sees it at once
+    return outcome
+
+
+async def _done(at: At, known: Action, asked: Asked) -> Outcome:
+    kind, _, verb = known.partition(".")
     if known == "jobs.edit":
         return await _edit(at, asked)
     if kind == "jobs":
         return await _jobs(at, cast("JobVerb", verb), asked)
     if not asked.target:
-        raise BadArguments(f"{action} of what?", hint="give a target")
+        raise BadArguments(f"{known} of what?", hint="give a target")
     if kind == "operations":
         return await _operations(at, known, asked.target)
     if kind == "topics":

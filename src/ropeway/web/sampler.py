@@ -29,6 +29,7 @@ class Sampler:
         self._asked = 0.0
         self._task: asyncio.Task[None] | None = None
         self._facts: tuple[float, Facts] | None = None
+        self._era = 0
         self.samples: deque[Sample] = deque(maxlen=KEPT)
 
     async def facts(self) -> Facts:
@@ -36,11 +37,17 @@ class Sampler:
         self._asked = time.monotonic()
         known = self._facts
         if known is None or self._asked - known[0] >= self._every:
-            await self._look()
+            found = await self._look()
+        else:
+            found = known[1]
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
-        assert self._facts is not None
-        return self._facts[1]
+        return found
+
+    def forget(self) -> None:
+        """Look anew when somebody asks: something was changed here."""
+        self._facts = None
+        self._era += 1
 
     async def close(self) -> None:
         """Look no more."""
@@ -59,8 +66,11 @@ class Sampler:
                 self._facts = None
                 return
 
-    async def _look(self) -> None:
+    async def _look(self) -> Facts:
+        era = self._era
         facts = await gather(self._store(), CAP)
-        self._facts = time.monotonic(), facts
+        if era == self._era:  # else something was changed meanwhile
+            self._facts = time.monotonic(), facts
         if not self.samples or facts.now - self.samples[-1].at >= self._every / 2:
             self.samples.append(sample_of(facts))
+        return facts
