@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -120,9 +120,15 @@ class RedisBackend:
         if len(transitions) == 1:
             messages = transitions[0].publish
             return await self._taken_in(messages, await self._run(*self._sending(messages)))
-        # While the server is busy with some messages, the next are made ready.
-        parts = [[each.publish[0] for each in part] for part in parts_of(transitions)]
-        replies = await self._link.run_all(self._keys, map(self._sending, parts)) if parts else []
+        parts: list[list[Message]] = []
+
+        def runs() -> Iterator[RunOf]:
+            # While the server is busy with some messages, the next are made ready.
+            for part in parts_of(transitions):
+                parts.append([each.publish[0] for each in part])
+                yield self._sending(parts[-1])
+
+        replies = await self._link.run_all(self._keys, runs()) if transitions else []
         told = [await self._taken_in(*each) for each in zip(parts, replies, strict=True)]
         return [answer for answers in told for answer in answers]
 

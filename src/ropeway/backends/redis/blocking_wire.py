@@ -14,6 +14,7 @@ import hiredis
 from ropeway.backends.redis.looped_wire import tune
 from ropeway.backends.redis.wire import Lost, Reply
 from ropeway.locations import Host, reason, unreachable
+from ropeway.stepping import Suspended, may_suspend
 
 _NOTHING = object()
 _TIMEVAL = struct.Struct("@ll")
@@ -35,14 +36,20 @@ class BlockingWire:
         self._used = time.monotonic()
 
     async def call(self, packed: bytes) -> Reply:
-        return self._converse((packed,))[0]
+        return self._replies(self._written((packed,)))[0]
 
     async def call_all(self, packed: Iterable[bytes]) -> list[Reply]:
-        return self._converse(packed)
+        sent = self._written(packed)
+        if may_suspend():
+            try:
+                await Suspended()  # whoever steps this makes more ready while the server works
+            except BaseException as error:  # noqa: BLE001
+                raise self._broken(error) from None
+        return self._replies(sent)
 
     def send(self, packed: bytes) -> None:
         """Send without waiting for a reply. Raises `Lost`."""
-        self._converse((packed,), answered=False)
+        self._written((packed,))
 
     def ready(self, timeout: float) -> bool:
         """Wait for something to take in. Another thread may send meanwhile."""
@@ -75,28 +82,39 @@ class BlockingWire:
         # Whoever held it has ended without a word: a thread, or the process.
         self._socket.close()
 
-    def _converse(self, packed: Iterable[bytes], *, answered: bool = True) -> list[Reply]:
+    def _written(self, packed: Iterable[bytes]) -> int:
+        """Write commands; returns how many."""
         if self.closed or self._is_stale():
             self.close()
             raise Lost("the connection was closed", sent=False)
+        sent = 0
         try:
             if self._set != self.timeout:
                 self._bound(self.timeout)
-            sent = 0
             for each in packed:
                 self._socket.sendall(each)
                 sent += 1
-            return [self._read() for _ in range(sent)] if answered else []
-        except (TimeoutError, BlockingIOError):
-            self.close()
-            raise Lost(f"no reply came within {self.timeout:g} s") from None
-        except (OSError, hiredis.ProtocolError) as error:
-            self.close()
-            raise Lost(reason(error)) from None
-        except BaseException:
-            # Ctrl-C between a command and its reply: the next reply would be taken for this one.
-            self.close()
-            raise
+        except BaseException as error:  # noqa: BLE001
+            raise self._broken(error) from None
+        return sent
+
+    def _replies(self, n: int) -> list[Reply]:
+        try:
+            return [self._read() for _ in range(n)]
+        except BaseException as error:  # noqa: BLE001
+            raise self._broken(error) from None
+
+    def _broken(self, error: BaseException) -> BaseException:
+        """Close it, and return what to raise.
+
+        Also at a Ctrl-C between a command and its reply: the next reply would be taken for this one.
+        """
+        self.close()
+        if isinstance(error, TimeoutError | BlockingIOError):
+            return Lost(f"no reply came within {self.timeout:g} s")
+        if isinstance(error, OSError | hiredis.ProtocolError):
+            return Lost(reason(error))
+        return error
 
     def _bound(self, timeout: float) -> None:
         """Have what is asked of the socket take so many seconds at the most.
