@@ -150,7 +150,8 @@ class Delivery(Struct, frozen=True, gc=False, kw_only=True):
     @property
     def solo(self) -> bool:
         """Whether it must run beside nothing else, so that a death is its own and charged."""
-        return self.abandoned >= SOLO_AFTER
+        # No more were abandoned than there were before: of nearly all that says it.
+        return self.fence.attempt > SOLO_AFTER and self.abandoned >= SOLO_AFTER
 
     @property
     def first_due(self) -> float:

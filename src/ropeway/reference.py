@@ -101,6 +101,8 @@ def is_of(data: bytes, body: bytes) -> bool:
 def drops(job_id: str, *held: bytes | None) -> tuple[Drop, ...]:
     """Return what removes the bodies that stand elsewhere, of those that a job holds."""
     found = [each for each in map(reference_of, held) if each is not None]
+    if not found:
+        return ()
     return tuple(drop for each in found for drop in drops_of(job_id, each))
 
 

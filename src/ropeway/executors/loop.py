@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Coroutine, Generator
 from typing import Any
@@ -26,6 +25,7 @@ class LoopExecutor:
         self._waiting: deque[Call] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._interrupted: set[int] = set()
+        self._loop = asyncio.get_running_loop()
 
     def submit(self, call: Call) -> None:
         if len(self._running) < self.slots:
@@ -43,7 +43,7 @@ class LoopExecutor:
         if task is not None:
             self._interrupted.add(slot)
             # Not before its first step: it would end without a word.
-            asyncio.get_running_loop().call_soon(task.cancel)
+            self._loop.call_soon(task.cancel)
 
     def threads(self) -> dict[int, Call]:
         return {}
@@ -56,7 +56,7 @@ class LoopExecutor:
         traced = _Traced(self._run(call), self._trace, call.slot)
         # The name is for whoever looks at the stacks of all tasks.
         name = f"job {call.running.fence.id} {call.task} attempt {call.running.fence.attempt}"
-        self._running[call.slot] = asyncio.get_running_loop().create_task(traced, name=name)
+        self._running[call.slot] = self._loop.create_task(traced, name=name)
 
     async def _run(self, call: Call) -> None:
         try:
@@ -118,15 +118,18 @@ async def _outcome(call: Call) -> Outcome:
         args, kwargs = call.bind(call.body, call.content_type)
     except Exception as error:  # noqa: BLE001  annotations may run user code
         return unbound(error)
-    limit = asyncio.timeout(call.timeout) if call.timeout else contextlib.nullcontext()
+    limit = asyncio.timeout(call.timeout) if call.timeout else None
     try:
-        async with limit:
+        if limit is None:
             value = await call.function(*args, **kwargs)
+        else:
+            async with limit:
+                value = await call.function(*args, **kwargs)
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001
         # Whatever user code raises, SystemExit too, is its own outcome and not the child's end.
-        if isinstance(limit, asyncio.Timeout) and limit.expired():
+        if limit is not None and limit.expired():
             return timed_out(call, error)
         return raised(call, error)
     outcome = returned(call, value)

@@ -20,6 +20,10 @@ from ropeway.stepping import step
 
 _Reason = Literal["limit", "interrupt"]
 
+_PAUSE = 0.002
+"""Seconds between two reports while there is more to run: each is a turn of the loop, and of whoever
+hears of it, which the threads wait for. The last ones are reported at once."""
+
 
 class _Post:
     """One thread's place of work: what it runs, and why it was told to stop, if it was."""
@@ -131,13 +135,16 @@ class ThreadExecutor:
 
     def _report(self) -> None:
         # Cleared first: an outcome that is added from here on asks for another report.
-        self._reporting = False
+        self._reporting, before = False, self._open
         while self._outcomes:
             self._open -= 1
             slot, outcome = self._outcomes.popleft()
             if limit := self._limits.pop(slot, None):
                 limit.cancel()
             self._ended(slot, outcome)
+        if self._open < before and not self._calls.empty():
+            self._reporting = True
+            self._loop.call_later(_PAUSE, self._report)
 
     def _limit(self, post: _Post, call: Call) -> None:
         if post.call is call and call.timeout is not None:

@@ -37,7 +37,12 @@ _LOOK_WAIT = 0.01
 _BESIDE_FULL = 0.25
 """Seconds after which a worker looks again for what it has places for, while others are full."""
 
-_MOST_UNSETTLED = 1_000
+_MOST_UNSETTLED = 2_000
+"""Claimed and not settled: more than a few children hold and one commit settles."""
+
+_GATHERING = 0.01
+"""Seconds for which room in advance gathers, so that many calls come by one claim and not by many."""
+
 _INTERRUPTED = Outcome(ending="interrupted")
 _NO_PLACE = Outcome(ending="interrupted", after=1.0)
 """What becomes of a call whose place is not of the kind that its message says, and is taken."""
@@ -83,7 +88,8 @@ class Fetcher:
         self._looked_round = 0.0
         # What the backend's clock and this machine's said at the last claim.
         self._then = (0.0, 0.0)
-        settler.resume = self._resume
+        self._gathering: float | None = None
+        settler.resume, settler.on_answers = self._resume, places.freed.set
         self.patience = Patience("jobs are fetched")
         self.stopping = False
         self.quiet = False
@@ -110,7 +116,10 @@ class Fetcher:
             self.rested.set()
             await self._room_or_a_while()
             return 0
-        most = min(MAX_BATCH, _MOST_UNSETTLED - len(self._held))
+        if self._gathers():
+            await self._freed_within(_GATHERING)
+            return 0
+        most = MAX_BATCH if len(self._held) <= _MOST_UNSETTLED - MAX_BATCH else 0
         wanted = self._asking.wanted(self._places.room(), most, time.monotonic())
         if not wanted:
             await self._room_or_a_while()
@@ -184,9 +193,25 @@ class Fetcher:
             now, asked = self._then
             self._hand_out([delivery], now + time.monotonic() - asked)
 
+    def _gathers(self) -> bool:
+        """Whether to wait for more room: what runs goes on meanwhile, and more waits behind it."""
+        if not self._places.thin:
+            self._gathering = None
+            return False
+        now = time.monotonic()
+        if self._gathering is None:
+            self._gathering = now
+        if now - self._gathering < _GATHERING:
+            return True
+        self._gathering = None
+        return False
+
     async def _room_or_a_while(self) -> None:
+        await self._freed_within(IDLE_WAIT)
+
+    async def _freed_within(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(IDLE_WAIT):
+            async with asyncio.timeout(seconds):
                 await self._places.freed.wait()
         except TimeoutError:
             pass

@@ -15,6 +15,7 @@ from ropeway.worker.places import OnEnded
 from ropeway.worker.process import ChildProcess
 from ropeway.worker.ward import Ward
 from ropeway.worker.watch import Watch
+from ropeway.worker.window import thin
 
 _FREE = 1 << 16
 """What a free slot counts beside room in advance, of which no child has as much."""
@@ -105,6 +106,11 @@ class Fleet:
             for kind, window in child.handed.windows.items():
                 room[kind] += window.room
         return room
+
+    @property
+    def thin(self) -> bool:
+        windows = [each.handed.windows for each in self._working()]
+        return any(thin([each[kind] for each in windows if kind in each]) for kind in self._kinds)
 
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
         """Share out calls, each where a slot is free, else where most room is.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ropeway.blobs import refuse_larger
@@ -15,7 +16,7 @@ from ropeway.codecs import JSON
 from ropeway.context import Running, Waits
 from ropeway.decide import NO_TERMS
 from ropeway.exact import Check
-from ropeway.executor import Call, Ended, Executor, Trace
+from ropeway.executor import Bind, Call, Ended, Executor, Trace
 from ropeway.executors.loop import LoopExecutor
 from ropeway.executors.threads import ThreadExecutor
 from ropeway.message import Failure, Fence, Kind, Outcome, Terms
@@ -45,6 +46,19 @@ from ropeway.worker.versions import binder, too_new
 log = logging.getLogger("ropeway.worker")
 
 
+class _Way(Struct, frozen=True):
+    """How a call is run. Without terms of its own, it is that of every other call of its task."""
+
+    source: Source
+    definition: Definition
+    function: Callable[..., Any]
+    bind: Bind
+    encode: Callable[[Any], bytes]
+    kept: bool
+    early: bool
+    timeout: float | None
+
+
 class Hands:
     """Made on the event loop that runs the coroutine functions, on which `ended` is called too."""
 
@@ -62,6 +76,7 @@ class Hands:
         self._surroundings = Surroundings(app.hooks)
         self._subscribers = Subscribers(app, self._around)
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._usual: dict[str, _Way] = {}
         self._solo_waits = solo_waits
         self._waits = {kind: Waits(count) for kind, count in slots.items()}
         self._executors = {
@@ -70,9 +85,16 @@ class Hands:
 
     def start(self, start: Start) -> None:
         """Run a call when its executor has a slot free."""
-        if start.task == DRIVER:
+        usual = self._usual.get(start.task)
+        if usual is not None and start.terms is None and reference_of(start.body) is None:
+            self._submit(start, usual, None)
+        elif start.task == DRIVER:
             self._subscribe(start)
-            return
+        else:
+            self._find_way(start)
+
+    def _find_way(self, start: Start) -> None:
+        """Run a call as its task and its own terms say; what the next one has in common is kept."""
         task = self._app.tasks.get(start.task) or self._app.inner.get(start.task)
         if task is None:
             # Another process knew it: this one imported an older or newer version of the code.
@@ -106,21 +128,29 @@ class Hands:
         elif reference_of(start.body) is not None:
             function = fetched_first(task.app, start, bind, function, on_loop=on_loop)
             bind = already_bound
+        early = terms.early is True
+        way = _Way(
+            task.app, definition, function, bind, encode, kept, early=early, timeout=terms.timeout
+        )
+        if start.terms is None and bind is not already_bound and not early and owned is None:
+            self._usual[start.task] = way
+        self._submit(start, way, owned)
+
+    def _submit(self, start: Start, way: _Way, owned: Owned | None) -> None:
+        definition = way.definition
         call = Call(
             slot=start.slot,
             task=start.task,
-            running=self._context(
-                start, task.app, definition.kind, owned, early=terms.early is True
-            ),
-            function=function,
-            bind=bind,
-            encode=encode,
+            running=self._context(start, way.source, definition.kind, owned, early=way.early),
+            function=way.function,
+            bind=way.bind,
+            encode=way.encode,
             inline=self._app.settings.max_message,
-            set_apart=setting_apart(task.app, start) if kept else not_kept,
+            set_apart=setting_apart(way.source, start) if way.kept else not_kept,
             body=start.body,
             content_type=start.content_type,
             policy=start.policy or definition.policy,
-            timeout=terms.timeout,
+            timeout=way.timeout,
         )
         self._running[start.slot] = (definition.kind, call.running)
         self._executors[definition.kind].submit(call)

@@ -47,14 +47,19 @@ class Held:
                 fresh.append(delivery)
         return fresh
 
+    def is_early(self, fence: Fence) -> bool:
+        """Whether this one is settled before it runs."""
+        return bool(self.early) and fence in self.early
+
     def drop(self, fence: Fence) -> Delivery | None:
         """This one is settled, or lost; returns the delivery that this worker got after it."""
         if self._fences.get(fence.id) == fence:
             del self._fences[fence.id]
-        self.early.discard(fence)
+        if self.early:
+            self.early.discard(fence)
         self.offers.give(fence)
         self.changed.set()
-        return self._again.pop(fence, None)
+        return self._again.pop(fence, None) if self._again else None
 
     def fences(self) -> list[Fence]:
         """All of them, for a renewal."""

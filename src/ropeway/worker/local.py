@@ -88,6 +88,10 @@ class LocalPlaces:
         held = self.held()
         return {kind: slots - held[kind] for kind, slots in self._slots.items()}
 
+    @property
+    def thin(self) -> bool:
+        return False  # nothing is taken in advance
+
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
         room, excess = self.room(), list[Delivery]()
         for delivery, kind in deliveries:

@@ -82,7 +82,7 @@ class Offers:
 
     def give(self, fence: Fence) -> None:
         """It is settled, or lost."""
-        needs = self._takers.pop(fence, ())
+        needs = self._takers.pop(fence, ()) if self._takers else ()
         if needs:
             self._used.subtract(dict(needs))
             if self._short:

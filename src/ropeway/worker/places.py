@@ -28,6 +28,11 @@ class Places(Protocol):
         """How many more calls of each kind could be taken now."""
         ...
 
+    @property
+    def thin(self) -> bool:
+        """Whether of some kind nothing would start at once, and there is room for little beside."""
+        ...
+
     def run(self, deliveries: Sequence[tuple[Delivery, Kind]]) -> list[Delivery]:
         """Take calls; return those with no place."""
         ...

@@ -35,7 +35,8 @@ class Settler:
 
     A commit without an answer is repeated, unchanged, until there is one: the backend tells a
     repetition from a second settle. What this worker gave back, and claimed again before it heard
-    so, is handed to `resume`: who fetches runs it, and by default it is given back once more.
+    so, is handed to `resume`: who fetches runs it, and by default it is given back once more. After
+    each commit `on_answers` is called: less is unsettled then.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Settler:
         # What is to be given back, and has no answer yet.
         self._returning: dict[Fence, Delivery] = {}
         self.resume: Callable[[Delivery], None] = self._give_back
+        self.on_answers: Callable[[], None] = lambda: None
         self.patience = Patience("results are settled")
         self.fresh = Fresh()
         self.settled = 0
@@ -62,7 +64,7 @@ class Settler:
 
     def add(self, delivery: Delivery, outcome: Outcome) -> None:
         """Settle `delivery` as its outcome demands."""
-        if delivery.fence in self._held.early and outcome.ending in _RAN:
+        if self._held.is_early(delivery.fence) and outcome.ending in _RAN:
             self._ran_settled(delivery, outcome)
             return
         if outcome.ending == "settled":
@@ -84,6 +86,8 @@ class Settler:
         worker, when its lease was past, or when the server had forgotten the claim in a failover.
         The settle was refused then; now it holds.
         """
+        if not self._lost:
+            return list(deliveries)
         unknown: list[Delivery] = []
         for delivery in deliveries:
             refused = self._lost.get(delivery.fence.id)
@@ -130,6 +134,7 @@ class Settler:
             self._busy = False
             for transition, answer in zip(batch, answers, strict=True):
                 self._answered(transition, answer)
+            self.on_answers()
         return len(batch)
 
     async def drained(self) -> None:
@@ -167,25 +172,27 @@ class Settler:
     def _answered(self, transition: Transition, answer: Answer) -> None:
         fence, settle = transition.fence, transition.settle
         assert fence is not None and settle is not None
-        early = fence in self._held.early
+        early = self._held.is_early(fence)
         again = self._held.drop(fence)
-        if answer.ok:
+        ok = answer.ok
+        if ok:
             self.fresh.note(transition)
-            self._returning.pop(fence, None)
+            if self._returning:
+                self._returning.pop(fence, None)
             if again is not None and again.fence == fence:
                 again = None  # the server had forgotten the claim before
-        if again is not None and answer.ok:
+        if again is not None and ok:
             # Given back, and claimed by this very worker before the answer was here.
             self.resume(again)
         elif again is not None:
             # Its lease ran out, or the server forgot it: nobody but this worker took it over.
             self._settle_anew(transition, again)
             return
-        if not answer.ok and early:
+        if not ok and early:
             self._returning.pop(fence, None)
             log.warning("job %s (ack=early) was cut off, and does not run again", fence.id)
             return
-        if not answer.ok:
+        if not ok:
             self.lost += 1
             self._lost[fence.id] = transition
             log.warning(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+
+from ropeway.claims import MAX_BATCH
 
 SHORT, LONG = 0.005, 0.020
 """Seconds from hand-over to end: below the first a child may hold more, above the second less."""
@@ -51,3 +54,13 @@ class Window:
         """One was taken back unstarted: what it held was too much."""
         self.size = self.slots
         self.held -= 1
+
+
+def thin(windows: Sequence[Window]) -> bool:
+    """Whether all slots of these are taken, and in advance there is room for less than is worth a claim.
+
+    That is a quarter of what is given in advance, or a whole batch.
+    """
+    room = sum(each.room for each in windows)
+    worth = min(MAX_BATCH, sum(each.size - each.slots for each in windows) // 4)
+    return 0 < room < worth and not any(each.free for each in windows)

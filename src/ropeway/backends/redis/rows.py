@@ -32,6 +32,9 @@ NONE = math.nan
 """Stands for a number that is left out."""
 
 _STATE = struct.Struct("<BBBIIIIIIddddddddIIIIBI")
+_COUNTED = struct.Struct("<BBBIIIIIIddd")
+"""What a delivery tells of a state, which that begins with."""
+
 _WHEN = struct.Struct("<ddddH")
 _LENGTH = struct.Struct("<I")
 _RECORD = struct.Struct("<ddI")
@@ -197,14 +200,20 @@ def failure_bytes(error: Failure | None) -> bytes:
     return b"" if error is None else _encode(error)
 
 
-def _message(raw: bytes, static: bytes, flags: int, body: bytes | None) -> tuple[Message, str]:
+def _about_state(state: bytes) -> About:
+    """Return what of a job the scripts know."""
+    length = _STATE.unpack_from(state)[17]
+    return _about(state[_STATE.size : _STATE.size + length])
+
+
+def _message(raw: bytes, state: bytes, body: bytes | None) -> tuple[Message, str]:
     """Return a message as it is now, and what of it could not be read."""
     length = int.from_bytes(raw[32:34], "little")
     unreadable = ""
     try:
         message = _decode_message(memoryview(raw)[34 + length :])
     except _UNREADABLE as error:
-        what = _about(static)
+        what = _about_state(state)
         message = Message(
             id=raw[34 : 34 + length].decode(errors="replace"),
             task=what.task,
@@ -215,8 +224,8 @@ def _message(raw: bytes, static: bytes, flags: int, body: bytes | None) -> tuple
             limits=what.limits,
         )
         unreadable = f"the message cannot be read: {error}"
-    if flags & _MOVED:
-        what = _about(static)
+    if state[1] & _MOVED:
+        what = _about_state(state)
         message = msgspec.structs.replace(message, queue=what.queue, band=what.band)
     if body is not None:
         message = msgspec.structs.replace(message, body=body)
@@ -225,9 +234,8 @@ def _message(raw: bytes, static: bytes, flags: int, body: bytes | None) -> tuple
 
 def delivery_of(state: bytes, raw: bytes, body: bytes | None, holder: str) -> Delivery:
     """Make a delivery of what `claim` answers."""
-    found = _STATE.unpack_from(state)
-    static = state[_STATE.size : _STATE.size + found[17]]
-    message, unreadable = _message(raw, static, found[1], body)
+    found = _COUNTED.unpack_from(state)
+    message, unreadable = _message(raw, state, body)
     return Delivery(
         message=message,
         fence=Fence(message.id, found[4], holder),
@@ -244,9 +252,9 @@ def delivery_of(state: bytes, raw: bytes, body: bytes | None, holder: str) -> De
 def job_of(state: bytes, raw: bytes, body: bytes | None = None) -> tuple[JobRecord, int]:
     """Make a job's record of what is kept of it, and tell its version."""
     found, parts = _taken_apart(state)
-    static, holder, _, error, _, value = parts
+    _, holder, _, error, _, value = parts
     record = JobRecord(
-        message=_message(raw, static, found[1], body)[0],
+        message=_message(raw, state, body)[0],
         state=STATES[found[0]],
         attempt=found[4],
         failures=found[5],
