@@ -6,7 +6,7 @@ import functools
 import hashlib
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
 import msgspec
@@ -47,6 +47,11 @@ class Signature:
             return f"{self.task}{self._sent}"
         sent = [whole.parameters[each.name] for each in self._parameters]
         return f"{self.task}{whole.replace(parameters=sent)}"
+
+    @property
+    def parameters(self) -> Sequence[inspect.Parameter]:
+        """What a caller sends."""
+        return self._parameters
 
     @functools.cached_property
     def _sent(self) -> inspect.Signature:

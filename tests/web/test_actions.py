@@ -32,6 +32,7 @@ FORMS: dict[str, dict[str, str]] = {
     "jobs.run_now": {"target": "scheduled"},
     "jobs.remove": {"target": "succeeded"},
     "jobs.edit": {"target": "failed", "priority": "9"},
+    "jobs.send": {"target": "extract", "arguments": '{"day": "monday"}'},
 }
 
 
@@ -329,3 +330,31 @@ def test_a_change_of_many_jobs_goes_on_by_itself(
     assert client.post("/api/v1/actions/operations.resume", json=resume).status_code == 409
     told = [each.told for each in step(entries(app.connection.blocking())).entries]
     assert "15 of 15; stopped by kim" in told and "40 of 40" in told
+
+
+def test_a_job_is_sent_by_hand(app: Ropeway, look: Look) -> None:
+    """From a form with what its task takes; what does not fit is refused, and on record."""
+
+    @app.task(name="mail.send")
+    def mail(to: str, copies: int = 1) -> None:
+        """Send a letter."""
+
+    client = look()
+    assert 'href="/send?task=mail.send"' in client.get("/send").text
+    page = client.get("/send?task=mail.send").text
+    assert "Send a letter." in page and "copies: int = 1" in page
+    assert "&#34;to&#34;: null" in page and "&#34;copies&#34;: 1" in page
+    asked = {"action": "jobs.send", "target": "mail.send", "arguments": '{"to": "ann"}'}
+    more = {"queue": "slow", "priority": "7", "delay": "60", "why": "a test"}
+    location = client.post("/act", data=asked | more).headers["location"]
+    record = app.job(location.removeprefix("/jobs/")).record()
+    assert (record.message.queue, record.message.band) == ("slow", 7)
+    assert record.message.body == b'{"to":"ann"}' and record.due > record.enqueued + 50
+    client.post("/act", data=asked | {"arguments": '{"to": 5}'})
+    said = told(client)
+    assert "note bad" in said and "mail.send" in said and "str" in said, said
+    sent = client.post("/api/v1/actions/jobs.send", json={"target": "none"})
+    assert sent.status_code == 400 and "no task is called" in sent.text
+    assert look("operate").get("/send").status_code == 403
+    (refused, done) = step(entries(app.connection.blocking())).entries
+    assert (done.told, done.why, refused.outcome) == (record.message.id, "a test", "refused")

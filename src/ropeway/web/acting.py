@@ -13,9 +13,11 @@ from ropeway.editing import Edit
 from ropeway.errors import BadArguments, Forbidden, Refused
 from ropeway.jobs import Seen, see
 from ropeway.limiting import limit_of
+from ropeway.operate.audit import noted
 from ropeway.operate.operations import CAP, Operation, begin, operation, stop, take_over
 from ropeway.operate.operator import ACTION_OF, JobVerb, WorkerVerb
 from ropeway.operate.roles import ACTIONS, LOOKS, Action
+from ropeway.options import Using
 from ropeway.topics.positions import place_of
 from ropeway.web.at import At
 from ropeway.web.looking import refuse_nul
@@ -30,6 +32,7 @@ HERE: frozenset[Action] = frozenset(
         "jobs.run_now",
         "jobs.remove",
         "jobs.edit",
+        "jobs.send",
         "queues.pause",
         "queues.resume",
         "queues.purge",
@@ -78,7 +81,8 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `target` is the id of a job, or the name of a queue, a worker or a limit. Jobs are named by
     `ids` or found by the search `q`; `expect` is how many the dry run told, and more than a tenth
-    beside that is refused; `most` is how many shall be changed at most. `version` is that of the job which was looked at, for an edit. A `signal`
+    beside that is refused; `most` is how many shall be changed at most. `version` is that of the job which was looked at, for an edit. For `jobs.send` the `target` is a task, and `delay` says in
+    how many seconds it is due. A `signal`
     has a name and a `value`. Of a topic `place` says where: to which a subscription is moved, forth or
     `back`, from which up to `until` it gets events again, or from before which events are removed,
     `unread` ones too.
@@ -95,6 +99,7 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     arguments: dict[str, Any] | None = None
     queue: str | None = None
     priority: int | None = None
+    delay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     limit: int | str | None = None
     signal: str = ""
     value: Any = None
@@ -134,6 +139,8 @@ async def _done(at: At, known: Action, asked: Asked) -> Outcome:
     kind, _, verb = known.partition(".")
     if known == "jobs.edit":
         return await _edit(at, asked)
+    if known == "jobs.send":
+        return await _send(at, asked)
     if kind == "jobs":
         return await _jobs(at, cast("JobVerb", verb), asked)
     if not asked.target:
@@ -218,6 +225,26 @@ def _refuse_surprise(asked: Asked, preview: Done) -> None:
             f"{several(preview.done)} would be changed now, and {asked.expect:,} were shown",
             hint="look again, and then decide",
         )
+
+
+async def _send(at: At, asked: Asked) -> Outcome:
+    """Send a job, as code would: its arguments are checked by what its task takes."""
+    task = at.app.tasks.get(asked.target)
+    if task is None:
+        hint = "give the dashboard the app: ropeway --app ... dashboard"
+        raise BadArguments(f"no task is called {asked.target!r} here", hint=hint)
+    options: Using = {}
+    if asked.queue is not None:
+        options["queue"] = asked.queue
+    if asked.priority is not None:
+        options["priority"] = asked.priority
+    if asked.delay:
+        options["delay"] = asked.delay
+    by = at.grant.user
+    async with noted(at.store, "jobs.send", asked.target, by=by, via="web", why=asked.why) as deed:
+        job = await task.using(**options).asend(**(asked.arguments or {}))
+        deed.told = job.id
+    return Outcome(told=f"{asked.target} is sent", values={"id": job.id})
 
 
 async def _edit(at: At, asked: Asked) -> Outcome:

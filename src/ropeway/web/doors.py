@@ -29,6 +29,7 @@ from ropeway.web.views import (
     queues,
     routing,
     schedules,
+    sending,
     system,
     topics,
     workers,
@@ -43,6 +44,7 @@ PAGES: dict[str, View] = {
     "/jobs/{id}": jobs.job,
     "/jobs/{id}/edit": jobs.edit,
     "/bulk": jobs.bulk,
+    "/send": sending.send,
     "/errors": errors.errors,
     "/quarantine": errors.quarantine,
     "/queues": queues.queues,
@@ -192,6 +194,8 @@ class Doors:
                 shown = Shown(template="stack.html", title=form["target"], values=values)
                 return self._page(request, at, shown)
             told = {"told": outcome.told}
+            if form.get("action") == "jobs.send":
+                back = f"/jobs/{outcome.values['id']}"
             if outcome.values.get("status") == "running":
                 back = f"/operations/{outcome.values['operation']}"
         response = RedirectResponse(at.prefix + back, 303)
@@ -317,6 +321,7 @@ def _asked(form: dict[str, str]) -> Asked:
         arguments=arguments,
         queue=form.get("queue") or None,
         priority=_number(form, "priority"),
+        delay=float(_number(form, "delay") or 0),
         signal=form.get("signal", ""),
         place=form.get("place", ""),
         until=form.get("until", "now"),
