@@ -19,7 +19,7 @@ from ropeway.errors import Indeterminate
 from ropeway.ids import new_id
 from ropeway.message import Delivery, Fence, Message, job_key
 from ropeway.states import State
-from ropeway.transition import Answer, Finish, Transition
+from ropeway.transition import Answer, Append, Finish, Transition
 from tests.backends.postgres_rig import database, schema_url, side
 from tests.servers.fixtures import open_folder
 from tests.servers.postgres import Postgres
@@ -96,6 +96,20 @@ async def test_a_lone_message_is_one_round_trip_each_way(
     assert len(asked) == 2
     await backend.commit([Transition(fence=delivery.fence, settle=Finish(State.SUCCEEDED))])
     assert len(asked) == 3
+
+
+async def test_events_are_appended_in_one_round_trip_and_read_in_one(
+    backend: PostgresBackend, asked: list[str]
+) -> None:
+    """To several logs, and told of; who waits for them asks nobody."""
+    await backend.wait(["log/a"], 0)
+    appends = (Append("a", b"1"), Append("b", b"2"), Append("a", b"3"))
+    (answer,) = await backend.commit([Transition(append=appends)])
+    assert answer.offsets == {"a": 2, "b": 1}
+    assert len(asked) == 1
+    assert await backend.wait(["log/a"], 0.4) == ["log/a"]
+    assert [each.value for each in await backend.read("a")] == [b"1", b"3"]
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("code", ["54000", "53100"])

@@ -175,6 +175,16 @@ def test_what_is_no_cloudevent_is_refused(
     assert app.topics.topic("com.example.someevent").history() == []
 
 
+def test_headers_take_the_place_of_no_attribute(app: Ropeway) -> None:
+    """Whatever they are called: an event says its own id, type and version of the format."""
+    topic = app.topic("t", int)
+    event = topic.publish(1, headers={"id": "x", "type": "y", "specversion": "9", "extra": "z"})
+    (kept,) = topic.history()
+    told = cloudevents.of(kept).attributes
+    assert (told["id"], told["type"], told["specversion"]) == (event.id, "t", "1.0")
+    assert told["extra"] == "z"
+
+
 def test_an_event_of_an_unknown_topic_is_refused(app: Ropeway) -> None:
     """Nobody can make topics by sending events."""
     with pytest.raises(TopicNotFound):

@@ -28,8 +28,11 @@ from ropeway.routing import Binding
 from ropeway.stepping import step
 from ropeway.store import Filter
 from ropeway.testing.sandbox import Sandbox
+from ropeway.topics.declaring import begin, declare_subscriptions, follow, guard_of
+from ropeway.topics.delivery import bits, done_offsets
+from ropeway.topics.records import Cursor, cursors_of, encode
 from ropeway.topics.trimming import retain
-from ropeway.transition import Transition, Trim
+from ropeway.transition import Put, Transition, Trim
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SOON = RetryPolicy(retries=2, base=10.0, cap=10.0, jitter=False)
@@ -292,6 +295,64 @@ def test_removing_a_subscription_frees_its_cursor(world: World, sandbox: Sandbox
     assert world.liked.purge() == 1
     with pytest.raises(SubscriptionNotFound, match="notify"):
         world.liked.unsubscribe("notify")
+
+
+async def test_a_cursor_is_not_made_for_a_subscription_that_has_gone(world: World) -> None:
+    """However late whoever makes it is: it would hold back what is kept, for ever."""
+    store, task = world.app.store, "photo.liked/notify"
+    await world.app.topics.adeclare()
+    wanted = next(each for each in world.app.topics.subscribed if each.task == task)
+    late = begin(wanted, "photo.liked", 0, 0, await guard_of(store, task), replay="r", until=1)
+    await world.app.topics.aunsubscribe(task)
+    (answer,) = await store.commit([late])
+    assert (answer.reason, answer.key) == ("conflict", f"topics/subscription/{task}")
+    await follow(store, wanted)
+    assert [each.subscription for each in await cursors_of(store, world.liked.record)] == [
+        "photo.liked/count"
+    ]
+    with pytest.raises(SubscriptionNotFound):
+        await world.app.topics.areplay(task, "start", "now", dry_run=False)
+    await world.app.aclose()
+
+
+async def test_a_cursor_goes_to_the_queue_that_its_subscription_has_now(world: World) -> None:
+    """When the code says another one: else a worker of that queue would wait for it for ever."""
+    store, task = world.app.store, "photo.liked/notify"
+    await world.app.topics.adeclare()
+    wanted = next(each for each in world.app.topics.subscribed if each.task == task)
+    await declare_subscriptions(store, [replace(wanted, queue="fast", band=7)])
+    cursors = [
+        each for each in await cursors_of(store, world.liked.record) if each.subscription == task
+    ]
+    job = await world.app.job(cursors[0].job).arecord()
+    assert (job.message.queue, job.message.band) == ("fast", 7)
+    await world.app.aclose()
+
+
+async def test_what_is_done_behind_a_place_stays_done_when_it_is_skipped_to(world: World) -> None:
+    """A subscription that is set forth does not get what it had finished; one set back gets all."""
+    store, task = world.app.store, "photo.liked/notify"
+    await world.liked.apublish_many(Liked(user=user, photo=1) for user in range(9))
+
+    async def notify() -> Cursor:
+        found = await cursors_of(store, world.liked.record)
+        return next(each for each in found if each.subscription == task)
+
+    before = replace(await notify(), done=bits(0, [2, 5, 7]))
+    await store.commit([Transition(put=(Put(before.key, encode(before)),))])
+    await world.liked.askip("notify", 5)
+    assert ((await notify()).offset, done_offsets(await notify())) == (4, [5, 7])
+    await world.liked.arewind("notify", 2)
+    assert ((await notify()).offset, done_offsets(await notify())) == (1, [])
+    await world.app.aclose()
+
+
+def test_each_of_several_listeners_finds_a_topic_that_is_made_later(world: World) -> None:
+    """Whoever of them hears of it first."""
+    first, second = (world.app.topics.listen("video.*", "start", timeout=0.05) for _ in range(2))
+    assert [list(first), list(second)] == [[], []]
+    world.app.topic("video.seen").publish(1)
+    assert [[each.data for each in listener] for listener in (first, second)] == [[1], [1]]
 
 
 def test_a_topic_that_is_removed_and_made_again_goes_on(world: World, sandbox: Sandbox) -> None:

@@ -220,13 +220,13 @@ def of(event: Event[Any], source: str = "/ropeway") -> CloudEvent:
             hint="name it in lower-case letters and digits, 20 at most",
         )
     attributes = {
+        "datacontenttype": "application/json",
+        **event.headers,
         "specversion": _SPECVERSION,
         "id": event.id,
         "source": event.source or source,
         "type": event.topic,
         "time": datetime.fromtimestamp(event.time, UTC).isoformat().replace("+00:00", "Z"),
-        "datacontenttype": "application/json",
-        **event.headers,
     }
     if event.key is not None:
         attributes[_KEY] = event.key

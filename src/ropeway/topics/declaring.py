@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from ropeway.errors import Refused, TopologyConflict
 from ropeway.ids import new_id
 from ropeway.message import JobRecord, Message, job_key
 from ropeway.retry import RetryPolicy
+from ropeway.states import State
 from ropeway.store import Store
 from ropeway.topics.positions import resolve
 from ropeway.topics.records import (
@@ -30,7 +31,7 @@ from ropeway.topics.records import (
     topic_key,
     topics_of,
 )
-from ropeway.transition import Put, Revive, Transition
+from ropeway.transition import Put, Revive, Transition, Update
 
 DRIVER_POLICY = RetryPolicy(retries=1_000_000, cap=10.0, max_losses=1_000_000)
 """Of the message of a cursor: whatever happens to its holder, another goes on."""
@@ -89,6 +90,27 @@ async def follow(store: Store, subscription: SubscriptionRecord, *, fresh: bool 
 
     One that is not `fresh` gets nothing but what topics that were made after it ask for.
     """
+    for _ in range(_TRIES):
+        there = await guard_of(store, subscription.task)
+        changes = await _lacking(store, subscription, there, fresh=fresh) if there else []
+        answers = await store.commit(changes) if changes else []
+        if not any(answer.key in there for answer in answers):
+            break  # else it has been changed, or removed, in between
+
+
+async def guard_of(store: Store, task: str) -> dict[str, int]:
+    """Return what a transition expects for which a subscription has to be there; empty if it is not.
+
+    A cursor without a subscription would hold back what is kept for ever.
+    """
+    key = subscription_key(task)
+    (record,) = await store.get([key])
+    return {} if record is None else {key: record.version}
+
+
+async def _lacking(
+    store: Store, subscription: SubscriptionRecord, there: Mapping[str, int], *, fresh: bool
+) -> list[Transition]:
     topics = await topics_of(store, subscription.pattern)
     records = iter(await cursor_records(store, topics, subscription.task))
     changes: list[Transition] = []
@@ -99,11 +121,10 @@ async def follow(store: Store, subscription: SubscriptionRecord, *, fresh: bool 
             record = next(records)
             if record is None:
                 offset = await resolve(store, log_of(topic.name, partition), start)
-                changes.append(begin(subscription, topic.name, partition, offset))
+                changes.append(begin(subscription, topic.name, partition, offset, there))
             else:
                 changes += await _kept_up(store, subscription, [decode_cursor(record.value)])
-    if changes:
-        await store.commit(changes)
+    return changes
 
 
 def begin(
@@ -111,11 +132,15 @@ def begin(
     topic: str,
     partition: int,
     offset: int,
+    there: Mapping[str, int],
     *,
     replay: str = "",
     until: int | None = None,
 ) -> Transition:
-    """Return what makes a cursor, and the message whose lease its holder will have."""
+    """Return what makes a cursor, and the message whose lease its holder will have.
+
+    `there` is what `guard_of` says of the subscription.
+    """
     cursor = Cursor(
         topic=topic,
         partition=partition,
@@ -127,7 +152,7 @@ def begin(
     )
     put = Put(cursor.key, encode(cursor))
     message = driver_message(cursor, subscription.queue, subscription.band)
-    return Transition(expect={cursor.key: 0}, put=(put,), publish=(message,))
+    return Transition(expect={cursor.key: 0, **there}, put=(put,), publish=(message,))
 
 
 def driver_message(cursor: Cursor, queue: str, band: int) -> Message:
@@ -143,18 +168,30 @@ def driver_message(cursor: Cursor, queue: str, band: int) -> Message:
     )
 
 
+def _place(message: Message) -> tuple[str, int]:
+    return message.queue, message.band
+
+
 async def _kept_up(
     store: Store, subscription: SubscriptionRecord, cursors: Sequence[Cursor]
 ) -> list[Transition]:
-    """Return what gives cursors their messages back, where a person or an accident ended them."""
+    """Return what gives cursors their messages back, where a person or an accident ended them.
+
+    One that waits in another queue than its subscription has now goes there.
+    """
     changes: list[Transition] = []
     jobs = await store.get([job_key(cursor.job) for cursor in cursors])
     for cursor, record in zip(cursors, jobs, strict=True):
         message = driver_message(cursor, subscription.queue, subscription.band)
         if record is None:
             changes.append(Transition(publish=(message,)))
-        elif _decode_job(record.value).state.final:
+            continue
+        job = _decode_job(record.value)
+        if job.state.final:
             revive = Revive(cursor.job, message=message)
             expect = {job_key(cursor.job): record.version}
             changes.append(Transition(expect=expect, revive=(revive,)))
+        elif job.state is State.QUEUED and _place(job.message) != _place(message):
+            update = Update(cursor.job, queue=message.queue, band=message.band)
+            changes.append(Transition(update=(update,)))
     return changes

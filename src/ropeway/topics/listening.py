@@ -42,6 +42,7 @@ class Listener(Generic[T]):
     ) -> None:
         self._app, self._wanted, self._kind, self._timeout = app, wanted, kind, timeout
         self._places: dict[Place, int] | None = None
+        self._stamp = -1
         self._page: deque[Event[T]] = deque()
         self._gap: HistoryGap | None = None
 
@@ -87,14 +88,20 @@ class Listener(Generic[T]):
     async def _wait(self, seconds: float) -> None:
         assert self._places is not None
         names = [log_name(log_of(*place)) for place in self._places]
-        if is_pattern(self._wanted.pattern) or not names:
-            names.append(STAMP)
-        if STAMP in await self._app.store.wait(names, seconds):
+        grows = is_pattern(self._wanted.pattern) or not names
+        await self._app.store.wait([*names, STAMP] if grows else names, seconds)
+        # The hint may be another listener's of this process: the record says whether there are more.
+        if grows and await self._stamped() != self._stamp:
             await self._find(fresh=False)
+
+    async def _stamped(self) -> int:
+        (record,) = await self._app.store.get([STAMP])
+        return 0 if record is None else record.version
 
     async def _find(self, *, fresh: bool) -> None:
         """Look which topics there are. What was made since is listened to from its beginning."""
         store, places = self._app.store, self._places or {}
+        self._stamp = await self._stamped()
         for topic in await topics_of(store, self._wanted.pattern):
             await self._add(topic, places, fresh=fresh)
         self._places = places

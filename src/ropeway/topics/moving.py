@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from ropeway.errors import Refused, SubscriptionNotFound
 from ropeway.ids import new_id
 from ropeway.store import Store
-from ropeway.topics.declaring import begin
+from ropeway.topics.declaring import begin, guard_of
+from ropeway.topics.delivery import bits, done_offsets
 from ropeway.topics.positions import first_offset, resolve
 from ropeway.topics.records import (
     Cursor,
@@ -80,7 +81,11 @@ def _mover(offset: int, *, back: bool) -> Callable[[Cursor], Cursor | None]:
         if (offset >= cursor.offset) if back else (offset <= cursor.offset):
             return None
         generation = cursor.generation + back
-        return replace(cursor, offset=offset, done=b"", clean=True, generation=generation)
+        # Set back, all is to be got again; set forth, what lies behind and is done stays done.
+        done = [] if back else [each for each in done_offsets(cursor) if each > offset]
+        return replace(
+            cursor, offset=offset, done=bits(offset, done), clean=True, generation=generation
+        )
 
     return change
 
@@ -116,7 +121,7 @@ async def replay(
     store: Store, task: str, since: Start, until: Start, *, dry_run: bool
 ) -> list[Moved]:
     """Have events from `since` up to `until` go to one subscription again, beside what is new."""
-    subscription = await found(store, task)
+    subscription, there = await found(store, task), await guard_of(store, task)
     moved: list[Moved] = []
     changes: list[Transition] = []
     name = new_id()
@@ -128,19 +133,27 @@ async def replay(
             each = Moved(topic=topic.name, partition=partition, after=low, upto=high)
             if each.count:
                 moved.append(each)
-                args = (subscription, topic.name, partition, low)
+                args = (subscription, topic.name, partition, low, there)
                 changes.append(begin(*args, replay=name, until=high))
     if changes and not dry_run:
-        await store.commit(changes)
+        answers = await store.commit(changes)
+        if not all(answer.ok for answer in answers):
+            await found(store, task)  # raises if it has been removed in between
+            raise Refused(f"{task} is changed just now", hint="try again")
     return moved
 
 
 async def remove(store: Store, task: str) -> None:
     """Remove a subscription, with its cursors: nothing is kept for it any more."""
     subscription = await found(store, task)
-    topics = [each for each in await all_topics(store) if fits(subscription.pattern, each.name)]
-    cursors = [each for topic in topics for each in await cursors_of(store, topic)]
-    mine = [each for each in cursors if each.subscription == task]
-    drops = (Drop(subscription_key(task)), *(Drop(each.key) for each in mine))
-    cancels = tuple(Cancel(each.job, keep=_KEPT) for each in mine)
-    await store.commit([Transition(drop=drops, cancel=cancels)])
+    gone: tuple[Drop, ...] = (Drop(subscription_key(task)),)
+    # The second time for what was made while it was looked: without the subscription nobody can.
+    for _ in range(2):
+        topics = [each for each in await all_topics(store) if fits(subscription.pattern, each.name)]
+        cursors = [each for topic in topics for each in await cursors_of(store, topic)]
+        mine = [each for each in cursors if each.subscription == task]
+        drops = (*gone, *(Drop(each.key) for each in mine))
+        cancels = tuple(Cancel(each.job, keep=_KEPT) for each in mine)
+        if drops:
+            await store.commit([Transition(drop=drops, cancel=cancels)])
+        gone = ()
