@@ -254,6 +254,23 @@ def is_plain(transition: Transition) -> bool:
     )
 
 
+def only_arrives(transition: Transition) -> bool:
+    """Whether it is a settle, arrivals, and nothing else: as the end of a node that succeeded."""
+    return transition.settle is not None and not (
+        guards_state(transition)
+        or transition.publish
+        or transition.put
+        or transition.drop
+        or transition.append
+        or transition.trim
+        or transition.join
+        or transition.cancel
+        or transition.update
+        or transition.revive
+        or transition.remove
+    )
+
+
 def size(transition: Transition) -> int:
     """Return roughly how many bytes of content the transition carries."""
     settle = transition.settle

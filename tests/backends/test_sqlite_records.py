@@ -27,7 +27,7 @@ ONE_SEARCH = {
     "prune_records": "record USING COVERING INDEX record_expiring (expires>? AND expires<?)",
     "earliest_record_expiry": "record USING COVERING INDEX record_expiring (expires>?)",
     "read": "entry USING INDEX sqlite_autoindex_entry_1 (log=? AND offset>?)",
-    "add_member": "join_point USING PRIMARY KEY (name=?)",
+    "join_point": "join_point USING PRIMARY KEY (name=?)",
     "fire": "join_point USING PRIMARY KEY (name=?)",
     "take_then": "join_then USING INDEX sqlite_autoindex_join_then_1 (name=?)",
     "joins_over": "join_point USING COVERING INDEX join_over (purge<?)",

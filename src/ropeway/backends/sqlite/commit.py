@@ -29,6 +29,7 @@ from ropeway.transition import (
     digest,
     guards_state,
     is_plain,
+    only_arrives,
     size,
 )
 
@@ -77,6 +78,13 @@ def _apply(writing: Writing, transition: Transition) -> Answer:
         if _settle(writing, transition, transition.fence):
             return APPLIED
         return _guard_fence(writing, transition.fence, transition) or APPLIED
+    if transition.fence is not None and transition.arrive and only_arrives(transition):
+        if not _settle(writing, transition, transition.fence):
+            return _guard_fence(writing, transition.fence, transition) or APPLIED
+        fired = joins.arrive_all(writing, transition.arrive)
+        for message in (each for then in fired.values() for each in then):
+            _insert(writing, message)
+        return Answer(status="applied", fired=tuple(fired)) if fired else APPLIED
     return _guard(writing, transition) or _write(writing, transition)
 
 

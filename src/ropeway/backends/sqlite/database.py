@@ -302,6 +302,8 @@ def _run_together(ops: Sequence[Op[Any]], writing: Writing) -> None:
     try:
         for op in ops:
             op.run(writing)
+        for work in writing.last:
+            work()
         writing.execute("commit")
     except BaseException:
         if writing.connection.in_transaction:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,10 +24,7 @@ def apply(writing: Writing, transition: Transition) -> dict[str, Then]:
     for join in transition.join:
         if _make(writing, join):
             fired[join.name] = _fire(writing, join.name)
-    for arrive in transition.arrive:
-        if _arrive(writing, arrive):
-            fired[arrive.join] = _fire(writing, arrive.join)
-    return fired
+    return fired | arrive_all(writing, transition.arrive)
 
 
 def any_over(execute: Callable[..., Any], now: float) -> bool:
@@ -37,6 +35,7 @@ def any_over(execute: Callable[..., Any], now: float) -> bool:
 
 def remove(limit: int, writing: Writing) -> int:
     """Remove joins whose time is over, at most `limit` rows of them; return how many."""
+    _count(writing)
     over = writing.execute(sql.JOINS_OVER, (writing.clock.now(), limit)).fetchall()
     removed = 0
     for (name,) in over:
@@ -50,7 +49,43 @@ def remove(limit: int, writing: Writing) -> int:
     return removed
 
 
+def arrive_all(writing: Writing, arrivals: Sequence[Arrive]) -> dict[str, Then]:
+    """Count members in; return what is to be published for each join that fires."""
+    return {each.join: _fire(writing, each.join) for each in arrivals if _arrive(writing, each)}
+
+
+class _Point:
+    """How a join stands in the middle of a transaction; `counted` is what its row says."""
+
+    __slots__ = ("arrived", "counted", "fired", "need")
+
+    def __init__(self, need: int | None, arrived: int, fired: int) -> None:
+        self.need, self.arrived, self.fired = need, arrived, bool(fired)
+        self.counted = arrived
+
+
+def _point(writing: Writing, name: str) -> _Point:
+    found: _Point | None = writing.points.get(name)
+    if found is None:
+        if not writing.points:
+            writing.last.append(partial(_count, writing))
+        row = writing.execute(sql.JOIN_POINT, (name,)).fetchone()
+        found = writing.points[name] = _Point(*row or (None, 0, 0))
+    return found
+
+
+def _count(writing: Writing) -> None:
+    """Write how many have arrived, once for all that did so in this transaction."""
+    points, writing.points = writing.points, {}
+    for name, point in points.items():
+        if point.arrived != point.counted:
+            purge = writing.clock.now() + OPEN_KEPT
+            writing.execute(sql.COUNT_MEMBERS, (name, point.arrived, purge))
+
+
 def _make(writing: Writing, join: Join) -> bool:
+    if join.name in writing.points:
+        _count(writing)
     purge = writing.clock.now() + OPEN_KEPT
     complete = writing.execute(sql.MAKE_JOIN, (join.name, join.need, purge)).get
     if complete is None:
@@ -60,13 +95,20 @@ def _make(writing: Writing, join: Join) -> bool:
 
 
 def _arrive(writing: Writing, arrive: Arrive) -> bool:
-    writing.execute(sql.ADD_MEMBER, (arrive.join, arrive.member, arrive.join))
-    if not writing.connection.changes():
-        return False  # it has arrived before, or the join has fired
-    purge = writing.clock.now() + OPEN_KEPT
-    return bool(writing.execute(sql.COUNT_MEMBER, (arrive.join, purge)).get)
+    point = _point(writing, arrive.join)
+    if point.fired:
+        return False
+    # Who comes first and completes it is nobody who could come twice: it fires.
+    if point.arrived or point.need != 1:
+        writing.execute(sql.ADD_MEMBER, (arrive.join, arrive.member))
+        if not writing.connection.changes():
+            return False  # it has arrived before
+    point.arrived += 1
+    return point.need is not None and point.arrived >= point.need
 
 
 def _fire(writing: Writing, name: str) -> Then:
-    writing.execute(sql.FIRE, (writing.clock.now() + FIRED_KEPT, name))
+    point = _point(writing, name)
+    point.fired, point.counted = True, point.arrived
+    writing.execute(sql.FIRE, (point.arrived, writing.clock.now() + FIRED_KEPT, name))
     return _decode(writing.execute(sql.TAKE_THEN, (name,)).get)

@@ -22,6 +22,9 @@ class Writing:
         self.changed: set[str] = set()
         # What waits in a queue, of those that were counted in this transaction: see depth.py.
         self.depths: dict[str, int] = {}
+        # How joins stand of which the rows are written at the end of this transaction: see joins.py.
+        self.points: dict[str, Any] = {}
+        self.last: list[Callable[[], None]] = []
 
 
 Durable = Literal["before", "after", "no"]

@@ -205,22 +205,23 @@ returning arrived >= need;
 -- in: name, messages
 insert into join_then (name, messages) values (?, ?) on conflict (name) do nothing;
 
--- name: add_member
--- Does nothing if the member is known, or the join has fired.
--- in: join, member, join
-insert into join_member (name, member)
-select ?, ? where not exists (select 1 from join_point where name = ? and fired)
-on conflict (name, member) do nothing;
+-- name: join_point
+-- in: join   out: need (null: it is not made yet), how many have arrived, whether it has fired
+select need, arrived, fired from join_point where name = ?;
 
--- name: count_member
--- in: join, purge   out: whether it is complete; null if it is not made yet
-insert into join_point (name, arrived, purge) values (?, 1, ?)
-on conflict (name) do update set arrived = arrived + 1
-returning arrived >= need;
+-- name: add_member
+-- Does nothing if the member is known.
+-- in: join, member
+insert into join_member (name, member) values (?, ?) on conflict (name, member) do nothing;
+
+-- name: count_members
+-- in: join, how many have arrived, purge
+insert into join_point (name, arrived, purge) values (?, ?, ?)
+on conflict (name) do update set arrived = excluded.arrived;
 
 -- name: fire
--- in: purge, join
-update join_point set fired = 1, purge = ? where name = ?;
+-- in: how many have arrived, purge, join
+update join_point set fired = 1, arrived = ?, purge = ? where name = ?;
 
 -- name: take_then
 -- in: join   out: messages
