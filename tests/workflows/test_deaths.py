@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.worker.rig import Rig, opened
 WIDE = int(os.environ.get("WORKFLOW_WIDE", "500"))
 """Items of the wide map; `make test` has few of them, for each worker has to start."""
 
-DEATHS = int(os.environ.get("WORKFLOW_DEATHS", "5"))
+DEATHS = int(os.environ.get("WORKFLOW_DEATHS", "3"))
 """After which nobody is killed any more: what was abandoned twice runs alone, and takes its time."""
 
 TASKS = """
@@ -62,23 +63,32 @@ def layered(app: Ropeway, plus: Any, layers: int = 10, width: int = 20) -> tuple
 
 
 def survive(
-    rig: Rig, run: Run[Any], within: int, timeout: float, deaths: int = DEATHS
+    rig: Rig,
+    run: Run[Any],
+    within: int,
+    timeout: float,
+    deaths: int = DEATHS,
+    points: Sequence[str] = (),
 ) -> tuple[Any, int]:
     """Have workers that are killed, one after the other, work until the run is over.
 
-    Returns its result, and how many were killed: at most so many `deaths`.
+    Each dies at one of the `points`, then at one of so many boundaries, picked by chance. Returns the
+    result, and how many were killed: at the points, and at most so many `deaths`.
     """
     command = [sys.executable, "-m", "tests.workflows.mortal", "tasks:app", "--children", "1"]
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
     deadline, killed = time.monotonic() + timeout, 0
+    deaths += len(points)
     process: subprocess.Popen[bytes] | None = None
     with (rig.folder / "mortal.log").open("wb") as log:
         try:
-            while run.status() == "running" or not rig.settled():
+            while run.status() == "running" or not rig.settled() or died(rig) < len(points):
                 assert time.monotonic() < deadline, run.graph()
                 if process is None or process.poll() is not None:
                     killed += process is not None
-                    environment["MORTAL_WITHIN"] = str(within if killed < deaths else 10**9)
+                    environment["MORTAL_AT"] = points[killed] if killed < len(points) else ""
+                    by_chance = len(points) <= killed < deaths
+                    environment["MORTAL_WITHIN"] = str(within if by_chance else 10**9)
                     process = subprocess.Popen(
                         command, cwd=rig.folder, env=environment, stderr=log, stdout=log
                     )
@@ -88,6 +98,12 @@ def survive(
                 process.kill()
                 process.wait()
     return run.result(1), killed
+
+
+def died(rig: Rig) -> int:
+    """Return how many died at their point."""
+    notes = rig.folder / "died"
+    return len(notes.read_text().splitlines()) if notes.exists() else 0
 
 
 def settled_once(run: Run[Any], records: list[JobRecord]) -> None:
