@@ -32,9 +32,15 @@ def stepping() -> bool:
 
 def step(twin: Coroutine[Any, Any, T]) -> T:
     """Run `twin` to its end, here and now, and return its result."""
-    begun = Begun(twin, ahead=False)
-    if begun.ended:
-        return begun.finish()
+    before = _local.ahead
+    _local.depth, _local.ahead = _local.depth + 1, False
+    try:
+        twin.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        _local.depth, _local.ahead = _local.depth - 1, before
     twin.close()
     raise RuntimeError("a stepped coroutine suspended: its backend was not the blocking one")
 

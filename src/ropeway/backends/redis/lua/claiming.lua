@@ -122,6 +122,7 @@ local function put_aside(job, limit)
   gather('ZADD', aside_key(what.kind, what.queue, limit), rank, member)
   gather('ZADD', held_key(what.queue), job.due, member)
   call('SADD', asides_key(what.queue), what.kind .. limit)
+  sets[asides_key(what.queue)] = nil
   call('SADD', asking_key(limit), what.queue)
   job.where, job.aside = ASIDE, limit
   touch(job)
@@ -130,7 +131,7 @@ end
 -- The lanes that a claim asks for.
 local function lanes_of(claim)
   local lanes = {}
-  for _, lane in ipairs(call('SMEMBERS', lanes_key(claim.queue))) do
+  for _, lane in ipairs(members(lanes_key(claim.queue))) do
     local kind, band = sub(lane, 1, 1), tonumber(sub(lane, 2))
     if is_asked_for(claim, kind, band) then
       local key = lane_key({lane = lane, queue = claim.queue})
@@ -234,7 +235,7 @@ local function soonest(claim)
     may_be(first)
     if not first then call('SREM', lanes_key(claim.queue), lane.name) end
   end
-  for _, each in ipairs(call('SMEMBERS', asides_key(claim.queue))) do
+  for _, each in ipairs(members(asides_key(claim.queue))) do
     local kind, limit = sub(each, 1, 1), sub(each, 2)
     if claim.kinds:find(kind, 1, true) then
       if call('EXISTS', aside_key(kind, claim.queue, limit)) == 1 then
@@ -259,7 +260,7 @@ local function hand_over_all()
   for _, claim in ipairs(claims) do
     local n = take_expired(claim)
     if n > 0 then
-      local asides = call('SMEMBERS', asides_key(claim.queue))
+      local asides = members(asides_key(claim.queue))
       if asides[1] then bring_back(claim, asides) end
       n = take_due(claim, n)
     end

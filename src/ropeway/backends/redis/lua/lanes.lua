@@ -16,6 +16,18 @@ local KINDS = {'t', 'l', 'c'}
 
 local function member_of(job) return pack('>I8', job.serial) .. job.id end
 
+-- What a set holds: read once, as long as this script adds nothing to it.
+local sets = {}
+
+local function members(key)
+  local found = sets[key]
+  if not found then
+    found = call('SMEMBERS', key)
+    sets[key] = found
+  end
+  return found
+end
+
 local known = {}
 
 -- Have a queue, and a lane of it, be found by whoever looks for them. Pruning forgets
@@ -27,6 +39,7 @@ local function enlist(what)
   if not found[what.lane] then
     found[what.lane] = true
     if call('SADD', lanes, what.lane) == 1 then call('SADD', QUEUES, what.queue) end
+    sets[lanes] = nil
   end
 end
 
