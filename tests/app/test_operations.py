@@ -33,6 +33,7 @@ from ropeway.states import State
 from ropeway.stepping import step
 from ropeway.store import Backend, Filter
 from ropeway.transition import Finish, Transition
+from tests.servers.valkey import Valkey
 
 SETTINGS = load({"url": "memory://"})
 JOBS = 40
@@ -121,12 +122,14 @@ async def test_all_of_a_search_is_changed(tmp_path: Path) -> None:
         await operation(store, "none")
 
 
-@pytest.mark.parametrize("url", ["memory://", "sqlite"])
+@pytest.mark.parametrize("where", ["memory", "sqlite", "postgres_url", "valkey"])
 async def test_it_is_stopped_and_resumed(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """After the batch that it is at; whoever resumes it gets the rest, and each job once."""
-    app = an_app(url if url != "sqlite" else f"sqlite:///{tmp_path}/j.db")
+    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/j.db"}
+    there = urls.get(where) or request.getfixturevalue(where)
+    app = an_app(f"{there.url}?namespace=operations" if isinstance(there, Valkey) else there)
     store = app.connection.blocking()
     mine = await begun(store)
     after(3, lambda _: stop(store, mine.id, by="ann", via="cli"), monkeypatch)
