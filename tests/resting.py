@@ -12,7 +12,6 @@ from typing import TypeVar
 import pytest
 
 from ropeway.errors import JobNotFound, Unsupported
-from ropeway.stepping import step
 from tests.conftest import Eventually, wait_until
 from tests.worker.rig import Rig
 
@@ -46,13 +45,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     except (JobNotFound, Unsupported) as error:
         rig: Rig | None = getattr(item, "funcargs", {}).get("rig")
-        if rig is not None and rig.paired and (isinstance(error, Unsupported) or _rests(rig)):
+        if rig is not None and rig.paired and (isinstance(error, Unsupported) or rig.resting()):
             pytest.skip(f"declared: {error.fact}")
         raise
-
-
-def _rests(rig: Rig) -> bool:
-    """Whether something waits in the broker."""
-    stored = {each.queue: each.ready for each in step(rig.store.stats(None, 100_000))}
-    both = step(rig.pair.stats(None, 100_000))
-    return any(each.ready > stored.get(each.queue, 0) for each in both)

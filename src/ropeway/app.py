@@ -115,6 +115,9 @@ class Ropeway:
         loop = asyncio.get_running_loop()
         backend = self._by_loop.get(loop)
         if backend is None:
+            for each in self._by_loop.keyrefs():  # what a backend holds may lead back to its loop
+                if (other := each()) is not None and other.is_closed():
+                    self._by_loop.pop(other, None)
             backend = self._by_loop[loop] = self.connection.looped()
         return backend
 

@@ -14,6 +14,7 @@ import pika
 import pytest
 from msgspec.structs import replace
 
+from ropeway import Ropeway
 from ropeway.backends.rabbitmq import RabbitHalf, parse, publisher
 from ropeway.backends.rabbitmq import half as rabbit_half
 from ropeway.backends.rabbitmq.frames import Confirmed, Event
@@ -301,3 +302,16 @@ def test_a_loop_that_ends_leaves_no_connection(rabbitmq: RabbitMQ) -> None:
 
     before = files()
     assert [files() for _ in range(5)] == [before] * 5
+
+
+def test_loops_that_have_ended_are_forgotten(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
+    """What a backend holds leads back to its loop: an app that has many, one by one, keeps none."""
+    app = Ropeway(broker=rabbitmq.fresh(), store=f"sqlite:///{tmp_path / 'jobs.db'}")
+
+    @app.task
+    def add(x: int) -> int:
+        return x
+
+    for _ in range(5):
+        asyncio.run(add.asend(1))
+    assert len(app._by_loop) == 1

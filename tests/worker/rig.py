@@ -253,6 +253,8 @@ class Rig:
 
     def rows(self, jobs: Sequence[Job[Any]] | None = None) -> list[Row]:
         """What the database says of `jobs`, or of all, in the order of sending."""
+        if jobs is None and self.resting():
+            raise JobNotFound("nothing is kept of what rests in the broker")
         rows = self._rows_of_file() if self.in_file else list(map(_row, self.jobs()))
         if jobs is None:
             return rows
@@ -276,15 +278,16 @@ class Rig:
         return self.rows([job])[0]
 
     def states(self) -> Counter[str]:
-        """How many jobs are in each state."""
+        """How many jobs are in each state; what rests in a broker is queued."""
+        resting = +Counter(queued=self.resting())
         if not self.in_file:
-            return Counter(str(each.state) for each in self.jobs())
+            return resting + Counter(str(each.state) for each in self.jobs())
         counts = self.sql("select state, count(*) from job group by state")
-        return Counter({str(STATES[state]): count for state, count in counts})
+        return resting + Counter({str(STATES[state]): count for state, count in counts})
 
     def settled(self) -> bool:
         """Whether no job is queued or running."""
-        if self.paired and any(each.ready for each in step(self.pair.stats(None, 1))):
+        if self.resting():
             return False
         if not self.in_file:
             still = (Filter(state=state) for state in STATES if not state.final)
@@ -301,6 +304,14 @@ class Rig:
         assert answer.ok
         job: Job[Any] = self.module.app.job(message.id)
         return job
+
+    def resting(self) -> int:
+        """How many messages are in the broker of a pair, and with nobody."""
+        if not self.paired or self.module is None:
+            return 0
+        stored = {each.queue: each.ready for each in step(self.store.stats(None, 100_000))}
+        both = step(self.pair.stats(None, 100_000))
+        return sum(each.ready - stored.get(each.queue, 0) for each in both)
 
     def needs_record(self) -> None:
         """Skip on a pair, which knows a job only from its first hand-over on: `recorded` is no."""
