@@ -291,6 +291,36 @@ async def test_what_was_refused_for_a_moment_is_sent_again(
         await half.publish(some(1, sent[0].queue))
 
 
+async def test_a_channel_that_confirms_nothing_is_passed_by(
+    make: Make, rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster a channel may have lost the leader of a queue: another one finds the new one.
+
+    What the first one confirms late is passed over.
+    """
+    monkeypatch.setattr(publisher, "_SILENT", 0.2)
+    address = parse(rabbitmq.fresh())
+    half, sent = RabbitHalf(replace(address, hosts=2 * address.hosts)), some(5)
+    late: list[tuple[publisher._Confirming, Event]] = []
+    deaf, hear = [True], publisher._Confirming._hear
+
+    def hearing(way: publisher._Confirming, event: Event) -> None:
+        if deaf and isinstance(event, Confirmed) and (not late or late[0][0] is way):
+            late.append((way, event))
+        else:
+            hear(way, event)
+
+    monkeypatch.setattr(publisher._Confirming, "_hear", hearing)
+    await half.publish(sent)
+    arrived = await all_of(half, sent[0].queue, 10)
+    assert sorted(each.message.id for each in arrived) == sorted(2 * ids(sent))
+    deaf.clear()
+    for way, event in late:
+        hear(way, event)
+    await half.publish(some(3, sent[0].queue))
+    await half.close()
+
+
 def test_a_loop_that_ends_leaves_no_connection(rabbitmq: RabbitMQ) -> None:
     """Also one on which nobody has closed anything."""
     address, message = parse(rabbitmq.fresh()), some(1)
