@@ -216,3 +216,16 @@ async def test_what_comes_back_beside_a_snapshot_is_found(
 
     assert await aeventually(found) == [first.id]
     await other.close()
+
+
+async def test_the_plans_of_a_table_with_nothing_in_it(
+    filled: PostgresBackend, side: Connection
+) -> None:
+    """A plan that is made when there is nothing is kept by its session when there is much."""
+    await _assert_plans(filled)
+    await filled.commit([Transition(publish=(message(),))])
+    await _assert_plans(filled)
+    await side.execute("truncate job, finished, unkept")
+    await _assert_plans(filled)
+    await side.execute("vacuum analyze job")
+    await _assert_plans(filled)

@@ -251,7 +251,7 @@ end $$;
 
 -- Settles for good what has no key and no limits and is not kept, of one holder, each in an attempt of
 -- the same number, and then tells who waits. What is noted of it are the digests, 8 bytes each. Gives
--- back the ids of which it was done, and null if that is all.
+-- back the ids of which it was done, and null if that is all. Why `state + 0`: see statements.sql.
 create procedure finish_unkept_and_tell(joined text, number int, lessee text, digests bytea,
     channel text, hints text[], inout done text[]) language plpgsql as $$
 declare
@@ -261,7 +261,7 @@ declare
 begin
     with gone as (
         delete from job
-        where id = any (ids) and attempt = number and holder = lessee and state = 1
+        where id = any (ids) and attempt = number and holder = lessee and state + 0 = 1
             and key is null and limited_by is null
         returning id, lease_until)
     select coalesce(array_agg(id), '{}'), max(lease_until) into ended, last from gone;
