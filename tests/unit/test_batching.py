@@ -19,6 +19,7 @@ from ropeway.transition import Transition
 from ropeway.worker.cell import Cell
 from ropeway.worker.fetch import Fetcher
 from ropeway.worker.frames import TaskInfo
+from ropeway.worker.handed import Handed
 from ropeway.worker.held import Held
 from ropeway.worker.inlets import Inlets
 from ropeway.worker.settle import Settler
@@ -86,6 +87,28 @@ def test_slots_without_anything_in_advance_are_never_thin() -> None:
     assert not thin(windows)
     windows[0].held, windows[1].held = 1, 99
     assert not thin(windows)
+
+
+def _delivery(job: str) -> Delivery:
+    return Delivery(message=Message(id=job, task="t"), fence=Fence(job, 1, "w"))
+
+
+def test_a_slot_that_was_given_to_another_call_is_not_taken_back() -> None:
+    """Broken: the child runs a call that went to another one, too: one attempt is started twice."""
+    handed = Handed()
+    handed.open({"threads": 1})
+    one, other, third = map(_delivery, ("1", "2", "3"))
+    slot = handed.take(one, "threads", 0.0)
+    withdrawn = handed.withdraw()
+    assert handed.recalled([slot]) == [(one, "threads")]
+    assert handed.take(other, "threads", 0.0) == slot
+    assert handed.taken_back(withdrawn) == []
+    assert handed.cell.begin(slot)
+    second = handed.take(third, "threads", 0.0)
+    withdrawn = handed.withdraw()
+    assert handed.taken_back(withdrawn) == [(third, "threads")]
+    assert not handed.cell.begin(second)
+    handed.cell.close()
 
 
 class _Thin:

@@ -194,10 +194,10 @@ def test_what_is_withdrawn_does_not_start(handed: Handed) -> None:
     a, b, c = take(handed, "a", "b", "c")
     child = handed.cell
     assert child.begin(a)
-    slots = handed.withdraw()
-    assert slots == [b, c]
+    withdrawn = handed.withdraw()
+    assert list(withdrawn) == [b, c]
     assert not child.begin(b)
-    assert names(handed.taken_back(slots)) == ["b", "c"]
+    assert names(handed.taken_back(withdrawn)) == ["b", "c"]
     assert list(handed.calls) == [a]
     assert handed.windows["threads"].held == 1
 
@@ -205,11 +205,11 @@ def test_what_is_withdrawn_does_not_start(handed: Handed) -> None:
 def test_one_that_starts_while_it_is_withdrawn_stays(handed: Handed) -> None:
     """The child had begun it before it could see that it was withdrawn."""
     a, b = take(handed, "a", "b")
-    slots = handed.unstarted()
+    waiting = {slot: handed.calls[slot] for slot in handed.unstarted()}
     assert handed.cell.begin(b)
-    for slot in slots:
+    for slot in waiting:
         handed.cell.withdraw(slot)
-    assert names(handed.taken_back(slots)) == ["a"]
+    assert names(handed.taken_back(waiting)) == ["a"]
     assert list(handed.calls) == [b]
     assert a not in handed.calls
 
@@ -236,9 +236,9 @@ def test_an_end_that_comes_too_late_is_nobodys(handed: Handed) -> None:
 def test_what_a_child_gives_back_itself(handed: Handed) -> None:
     """Each call comes back once, whoever is first."""
     a, b = take(handed, "a", "b")
-    slots = handed.withdraw()
+    withdrawn = handed.withdraw()
     assert names(handed.recalled([a])) == ["a"]
-    assert names(handed.taken_back(slots)) == ["b"]
+    assert names(handed.taken_back(withdrawn)) == ["b"]
     assert handed.recalled([b]) == []
 
 

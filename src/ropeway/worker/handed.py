@@ -76,16 +76,23 @@ class Handed:
                 back.append(self._take_back(slot))
         return back
 
-    def withdraw(self) -> list[int]:
-        """See to it that what has not started will not; returns the slots. See `taken_back`."""
-        slots = self.unstarted()
-        for slot in slots:
+    def withdraw(self) -> dict[int, Handover]:
+        """See to it that what has not started will not; returns it by slot. See `taken_back`."""
+        calls = {slot: self.calls[slot] for slot in self.unstarted()}
+        for slot in calls:
             self.cell.withdraw(slot)
-        return slots
+        return calls
 
-    def taken_back(self, slots: Iterable[int]) -> list[tuple[Delivery, Kind]]:
-        """Of what was withdrawn `SEEN` seconds ago, take what had not started by then."""
-        sure = [slot for slot in slots if slot in self.calls and not self.cell.since(slot)]
+    def taken_back(self, withdrawn: Mapping[int, Handover]) -> list[tuple[Delivery, Kind]]:
+        """Of what was withdrawn `SEEN` seconds ago, take what had not started by then.
+
+        A slot that the child has spoken of meanwhile may be that of another call by now.
+        """
+        sure = [
+            slot
+            for slot, call in withdrawn.items()
+            if self.calls.get(slot) is call and not self.cell.since(slot)
+        ]
         self._withdrawn.update(sure)
         return [self._take_back(slot) for slot in sure]
 

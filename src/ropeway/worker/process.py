@@ -136,14 +136,14 @@ class ChildProcess:
 
         Those that hold cursors of topics end when they hear of it, although they have started.
         """
-        slots = self.handed.withdraw()
+        withdrawn = self.handed.withdraw()
         if self._pipe is None:
             return
-        if slots or self.handed.calls:
+        if withdrawn or self.handed.calls:
             self._pipe.send(Recall())
-        if slots:
+        if withdrawn:
             await asyncio.sleep(SEEN)
-            self._on_back(self.handed.taken_back(slots))
+            self._on_back(self.handed.taken_back(withdrawn))
 
     def recall_soon(self) -> None:
         """The same, without waiting for it."""
