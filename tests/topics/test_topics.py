@@ -483,6 +483,21 @@ def test_what_comes_from_an_exchange_and_is_no_event_is_put_aside(
         app.exchange("e").bind(app.topic("by.code", int, key=str))
 
 
+def test_a_circle_of_topics_and_exchanges_comes_to_an_end(world: World, sandbox: Sandbox) -> None:
+    """An event that has come round too often is put aside, and says why."""
+    app = world.app
+    round_trip = app.exchange("round", "fanout")
+    world.liked.bind(round_trip)
+    round_trip.bind(world.liked)
+    app.topics.declare()
+    world.publish(1)
+    sandbox.run_all()
+    hops = [each.headers.get("hops") for each in world.liked.history()]
+    assert hops == [None, *map(str, range(1, 9))]
+    error = world.only(State.QUARANTINED).record().error
+    assert error is not None and "bound in a circle" in error.message
+
+
 def test_what_cannot_be_is_refused_where_it_is_written(world: World, sandbox: Sandbox) -> None:
     """Bad names, data, headers and handlers, and a topic that is there otherwise."""
     app, liked = world.app, world.liked

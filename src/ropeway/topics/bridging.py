@@ -27,6 +27,9 @@ from ropeway.transition import Append, Finish, Reject, Transition
 ROUTED_BY = "routingkey"
 """The header of an event that says with which routing key it came."""
 
+_HOPS, _MOST_HOPS = "hops", 8
+"""The header that counts how many bridges an event has crossed: so many are a circle."""
+
 _PREFIX = "cloudEvents_"
 _PREFIXES = (_PREFIX, "cloudEvents:")
 _OWN = frozenset({REPLY_TO, CORRELATION, PUBLISHED_ID})
@@ -88,10 +91,21 @@ def event_of_message(message: Message, topic: TopicRecord) -> Stored:
     else:
         _, event = cloudevents.stored(told)
     headers = dict(event.headers)
+    if told is not None:
+        headers[_HOPS] = _one_more(headers.get(_HOPS, "0"))
     if message.routing_key:
         headers[ROUTED_BY] = message.routing_key
     key = event.key if event.key is not None or not topic.key else stored_key(event, topic.key)
     return msgspec.structs.replace(event, key=key, headers=checked_headers(headers))
+
+
+def _one_more(hops: str) -> str:
+    crossed = int(hops) + 1 if hops.isdecimal() and len(hops) < 4 else 1
+    if crossed > _MOST_HOPS:
+        raise BadArguments(
+            f"it has come from topics {_MOST_HOPS} times: topics and exchanges are bound in a circle"
+        )
+    return str(crossed)
 
 
 def _cloud_event(message: Message) -> CloudEvent | None:
