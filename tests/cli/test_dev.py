@@ -6,9 +6,11 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -258,3 +260,29 @@ def test_a_watch_over_what_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "link.py").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to(tmp_path)
     assert Watch([tmp_path, tmp_path / "gone"]).changed() == []
+
+
+def test_the_dashboard_beside(
+    here: Path, code: Callable[[str], None], eventually: Eventually
+) -> None:
+    """It is served when the worker is ready, over the same jobs, and ends also when all is killed."""
+    with developing(here, "--dashboard", "--port", "0", "--no-reload") as dev:
+        eventually(lambda: "dashboard http" in dev.said(), 40)
+        link = re.search(r"dashboard (http\S+)\?token=(\S+)", dev.said())
+        assert link is not None
+        sent = process("run", "version").stdout.strip()
+        request = urllib.request.Request(
+            f"{link[1]}api/v1/jobs", headers={"authorization": f"Bearer {link[2]}"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            assert [each["id"] for each in json.load(answer)["jobs"]] == [sent]
+        dev.process.kill()
+
+        def gone() -> bool:
+            try:
+                urllib.request.urlopen(request).close()
+            except OSError:
+                return True
+            return False
+
+        eventually(gone)

@@ -28,6 +28,14 @@ from ropeway.config import load, project_directory
     multiple=True,
     help="Watch this folder too; may be repeated.",
 )
+@click.option("--dashboard", is_flag=True, help="Serve the dashboard too, and print its link.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8742,
+    show_default=True,
+    help="Of the dashboard; 0 is any.",
+)
 @options("app", "url", "context", "quiet", "verbose", "no_color")
 @click.pass_obj
 def dev(
@@ -37,6 +45,8 @@ def dev(
     children: int,
     no_reload: bool,
     watch: tuple[Path, ...],
+    dashboard: bool,
+    port: int,
 ) -> int:
     """Run a worker, and replace it whenever a file is saved.
 
@@ -44,6 +54,7 @@ def dev(
     starts before the old one ends, which finishes its jobs. What cannot be imported is shown, and
     the old worker goes on. Ctrl-C ends it all, a second one gives running jobs back at once.
     """
+    from ropeway.cli.dev.dashboard import DevDashboard
     from ropeway.cli.dev.runner import Dev
     from ropeway.cli.dev.watch import Watch
     from ropeway.worker.locate import choose_target
@@ -59,7 +70,8 @@ def dev(
     words += ["--verbose"] if shared.verbose else []
     folders = {Path.cwd(), project_directory(), *watch}
     files = None if no_reload else Watch(sorted(_outermost(folders)))
-    return Dev(target, words, files, shared.say).run()
+    beside = DevDashboard(port, shared.say) if dashboard else None
+    return Dev(target, words, files, shared.say, beside).run()
 
 
 def _outermost(folders: set[Path]) -> set[Path]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from ropeway.cli.dev.dashboard import DevDashboard
 from ropeway.cli.dev.watch import Watch
 from ropeway.cli.dev.worker import GLANCE, DevWorker, probe
 from ropeway.words import duration
@@ -19,13 +20,20 @@ Say = Callable[[str], None]
 class Dev:
     """One worker of the newest code that can be imported, and older ones that finish their jobs."""
 
-    def __init__(self, target: str, options: Sequence[str], watch: Watch | None, say: Say) -> None:
-        self._target, self._options = target, options
+    def __init__(
+        self,
+        target: str,
+        options: Sequence[str],
+        watch: Watch | None,
+        say: Say,
+        dashboard: DevDashboard | None = None,
+    ) -> None:
+        self._target, self._options, self._dashboard = target, options, dashboard
         self._watch, self._say = watch, say
         self._current: DevWorker | None = None
         self._starting: DevWorker | None = None
         self._leaving: list[DevWorker] = []
-        self._tasks = 0
+        self._tasks, self._url = 0, ""
         self._asked = 0
         self._looked = time.monotonic()
 
@@ -47,6 +55,8 @@ class Dev:
             for worker in self._all():
                 worker.tell(signal.SIGKILL)
                 worker.wait()
+            if self._dashboard is not None:
+                self._dashboard.stop()
 
     def _start(self) -> None:
         """Start a worker of what the files say now, if that can be imported."""
@@ -62,7 +72,7 @@ class Dev:
             goes_on = "the worker of before goes on" if self._current else "no worker runs"
             self._say(f"{self._target} cannot be imported: {goes_on}{self._until}")
             return
-        self._tasks = len(found.tasks)
+        self._tasks, self._url = len(found.tasks), found.url
         self._starting = DevWorker(self._target, self._options, found.url)
 
     @property
@@ -120,6 +130,8 @@ class Dev:
         watching = "reloading on save" if self._watch is not None else "not reloading"
         tasks = "1 task" if self._tasks == 1 else f"{self._tasks} tasks"
         self._say(f"Ready in {duration(age)} · {tasks} · {watching} · Ctrl-C stops")
+        if self._dashboard is not None:
+            self._dashboard.start(self._url)
 
     def _leave(self, worker: DevWorker) -> None:
         worker.tell(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A worker that ends with whoever started it; run as `python -m`, with the worker's arguments."""
+"""A command that ends with whoever started it; run as `python -m`, with its pid and the command."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ if __name__ == "__main__":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(sys.argv[1]):
         sys.exit(0)  # it has ended already
-    main(["worker", *sys.argv[2:]], prog_name="ropeway")
+    main(sys.argv[2:], prog_name="ropeway")

@@ -58,7 +58,7 @@ class DevWorker:
 
     def __init__(self, target: str, options: Sequence[str], url: str) -> None:
         module = "ropeway.cli.dev.started"
-        command = [sys.executable, "-m", module, str(os.getpid()), target, *options]
+        command = [sys.executable, "-m", module, str(os.getpid()), "worker", target, *options]
         self.begun = time.monotonic()
         self._url = url
         # A session of its own: Ctrl-C is heard by `ropeway dev` alone, which then asks each once.
