@@ -24,12 +24,14 @@ class Rider:
     def arrive(self, reply: Any, seen: Seen) -> None:
         """The commit has brought something: the reply of a claim, and what had been heard before it."""
         assert self.arrived is not None
-        self.arrived.set_result((reply, seen))
+        if not self.arrived.done():  # who waited may have been cancelled meanwhile
+            self.arrived.set_result((reply, seen))
 
     def left_out(self) -> None:
         """It has brought nothing; whoever waits goes on as before."""
         assert self.arrived is not None
-        self.arrived.set_result((None, {}))
+        if not self.arrived.done():
+            self.arrived.set_result((None, {}))
         self.arrived = None
 
     async def brought(self) -> tuple[Any, Seen]:
