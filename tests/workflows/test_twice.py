@@ -102,5 +102,6 @@ async def test_every_message_comes_twice(url: str, attempts: Attempts) -> None:
     assert {attempts.handed[each] for each in calls} == {2}
     assert min(attempts.handed.values()) == 2
     assert attempts.refused >= len(attempts.handed)
+    assert attempts.overtaken == 0
     assert set(attempts.settled.values()) == {1}
     assert set(attempts.fired.values()) == {1}

@@ -28,6 +28,7 @@ class Attempts:
         self.settled: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
         self.refused = 0
+        self.overtaken = 0  # first attempts whose end was applied
         self._again: dict[str, asyncio.Event] = {}
 
     def hand(self, job_id: str) -> None:
@@ -89,3 +90,4 @@ class Twice(Delegate):
                 final = not isinstance(each.settle, Release)
                 self._attempts.settled[each.fence.id] += final and answer.status == "applied"
                 self._attempts.refused += not answer.ok
+                self._attempts.overtaken += each.fence.attempt == 1 and answer.ok
