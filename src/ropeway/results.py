@@ -20,7 +20,9 @@ from ropeway.errors import (
     JobNotFound,
     ResultMismatch,
     ResultTimeout,
+    Stuck,
     TaskFailed,
+    WaitRefused,
 )
 from ropeway.message import JobRecord, job_key
 from ropeway.progress import decode as decode_progress
@@ -104,8 +106,11 @@ class Job(Generic[R_co]):
         left = min(_SOON, deadline - self._source.clock.boot())
         if left <= 0:
             return None
-        with waiting_for(self.id):
-            return _told(await store.wait(names, left), 0)
+        try:
+            with waiting_for(self.id):
+                return _told(await store.wait(names, left), 0)
+        except (Stuck, WaitRefused):
+            return None  # it may have ended all the same: whoever looks finds out
 
     async def _ending(self, deadline: float, timeout: float | None) -> Ending:
         """Look, and look again whenever the job may have changed, until it has ended."""

@@ -244,6 +244,16 @@ def test_waiting_for_what_cannot_come_is_an_error(tasks: Tasks, sandbox: Sandbox
     assert job.result() == 2
 
 
+def test_a_result_that_is_there_is_not_waited_for(
+    tasks: Tasks, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it came in the moment after the send, in which nobody looks yet."""
+    monkeypatch.setattr("ropeway.results._AT_ONCE", 60.0)
+    job = tasks.add.send(1)
+    sandbox.run()
+    assert job.result() == 2
+
+
 def test_a_task_that_waits_for_ever_is_an_error(tasks: Tasks) -> None:
     """For nothing in the store, with real time, and for a job that cannot run, with the clock's."""
     gate = threading.Event()

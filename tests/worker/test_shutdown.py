@@ -49,6 +49,23 @@ def test_running_jobs_finish_and_the_rest_goes_back(rig: Rig, eventually: Eventu
     assert set(rig.times_run()) == {job.id for job in jobs[:4]}
 
 
+def test_what_the_last_claim_brings_goes_back(rig: Rig, eventually: Eventually) -> None:
+    """A claim that is on its way at a stop may bring something: it is for the other workers."""
+    tasks = rig.tasks(SLOW)
+    running = tasks.slow.send("running")
+    worker = rig.worker()
+    eventually(lambda: rig.marks() == ["running"])
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: "stopping" in worker.said())
+    late = tasks.slow.send("late")
+    rig.open_gate()
+    assert worker.wait() == 0
+    assert running.result(1) == "running"
+    row = rig.row(late)
+    assert (row.state, row.attempt) == ("queued", row.releases)
+    assert "late" not in rig.marks()
+
+
 def test_leases_are_renewed_while_stopping(rig: Rig, eventually: Eventually) -> None:
     """Jobs that take longer than a lease to finish after the stop are not handed to another worker."""
     tasks = rig.tasks("""

@@ -180,9 +180,15 @@ class Fetcher:
                 await self.patience.ask(self._inlets.learn(names))
 
     def take(self, deliveries: Sequence[Delivery], now: float) -> None:
-        """Hand out what was claimed: each to its place, or to be settled if it must not run."""
+        """Hand out what was claimed: each to its place, or to be settled if it must not run.
+
+        What a claim brings that was on its way when the worker was told to stop goes back.
+        """
         fresh = self._settler.taken_over(self._held.add(deliveries))
-        if fresh:
+        if self.stopping:
+            for delivery in fresh:
+                self._settler.add(delivery, _INTERRUPTED)
+        elif fresh:
             self._hand_out(fresh, now)
 
     def _resume(self, delivery: Delivery) -> None:
