@@ -237,7 +237,14 @@ def _with_what_follows(
         lost = Lost(node.path, error.type if error else "", _text(error)[:_LONGEST_CAUSE])
         key = lost_key(node.run, told[0][1])
         put = (*put, Put(key, _encode(lost), ttl=max(settle.keep, _LOST_KEPT)))
-    return msgspec.structs.replace(transition, put=put, arrive=arrive)
+    # By hand: there is one of these for each item of a map.
+    return Transition(
+        fence=transition.fence,
+        put=put,
+        drop=transition.drop,
+        arrive=arrive,
+        settle=transition.settle,
+    )
 
 
 def _ended(fence: Fence, body: bytes, own: Terms | None, settle: Settle, now: float) -> Transition:

@@ -26,17 +26,21 @@ Packed = tuple[str, str, str, int, str | None, bytes | None, bytes]
 """Id, task, queue, band, key, head and body."""
 
 
+_NO_DELAY, _JSON = 0.0, "application/json"
+"""What is left out of a head has to be the very object that is its default."""
+
+
 class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fields of a message that have no column: nothing is ever looked up by them."""
 
     due: float | None = None
-    delay: float = 0.0
+    delay: float = _NO_DELAY
     expires: float | None = None
     kind: Kind = "threads"
     policy: RetryPolicy | None = None
     headers: dict[str, str] = field(default_factory=dict)
     trace: str | None = None
-    content_type: str = "application/json"
+    content_type: str = _JSON
     signature: bytes | None = None
     limits: tuple[str, ...] = ()
     terms: Terms | None = None
@@ -46,8 +50,6 @@ class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = ENVELOPE_VERSION
 
 
-_DEFAULT_HEAD = _Head()
-_HEAD_FIELDS = _Head.__struct_fields__
 _encode = msgspec.json.Encoder().encode
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_error = msgspec.json.Decoder(Failure).decode
@@ -65,7 +67,25 @@ def head_of(message: Message) -> bytes | None:
     """Encode what has no column of its own; None when everything is as by default."""
     if _is_plain(message):
         return _PLAIN_HEADS[message.kind]
-    return _encode(_Head(**{name: getattr(message, name) for name in _HEAD_FIELDS}))
+    return _encode(
+        _Head(
+            due=message.due,
+            delay=message.delay or _NO_DELAY,
+            expires=message.expires,
+            kind=message.kind,
+            policy=message.policy,
+            headers=message.headers,
+            trace=message.trace,
+            content_type=_JSON if message.content_type == _JSON else message.content_type,
+            signature=message.signature,
+            limits=message.limits,
+            terms=message.terms,
+            exchange=message.exchange,
+            routing_key=message.routing_key,
+            mandatory=message.mandatory,
+            version=message.version,
+        )
+    )
 
 
 def _is_plain(message: Message) -> bool:
@@ -83,7 +103,7 @@ def _is_plain(message: Message) -> bool:
         and not message.exchange
         and not message.routing_key
         and message.mandatory is None
-        and message.content_type == _DEFAULT_HEAD.content_type
+        and message.content_type == _JSON
         and message.version == ENVELOPE_VERSION
     )
 

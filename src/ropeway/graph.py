@@ -19,6 +19,9 @@ END = 0
 """The node that every run ends with: its job has the run's own id."""
 
 MOST_NODES = 0xFFFF
+ITEMS = "m"
+"""How the name of a join ends at which the items of a map arrive."""
+
 HELPER, TIMER = 0xFFFF_FFFF, 0xFFFF_FFFE
 """Items of a node that are jobs of its own: the one that opens it, and the one that ends its wait."""
 

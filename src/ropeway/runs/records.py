@@ -14,6 +14,7 @@ from ropeway.graph import (
     END,
     GRAPHS,
     HELPER,
+    ITEMS,
     RUNS,
     TIMER,
     Need,
@@ -213,7 +214,7 @@ class Plan:
                 found.append(Join(self._name(node), inside, self._first(node)))
             if spec.shape == "map":
                 need = len(self._partly.get(node, ())) or 1
-                found.append(Join(self._name(node, "m"), need, (self.own(node),)))
+                found.append(Join(self._name(node, ITEMS), need, (self.own(node),)))
             elif spec.shape == "signal":
                 found.append(Join(self._name(node, "s"), 2, (self.own(node),)))
         return found
@@ -256,7 +257,7 @@ class Plan:
         if node in self._partly:
             return tuple(self._again(node, each) for each in self._partly[node])
         if spec.shape == "map":
-            place = Place(run.id, spec.name, (self.local(node, "m"),), spec.needs, spec.uses)
+            place = Place(run.id, spec.name, (self.local(node, ITEMS),), spec.needs, spec.uses)
             return (spec.ask.message(node_id(run.id, node, HELPER), place, run),)
         opened = replace(spec.ask, task=OPENED, body=b"{}")
         place = Place(run.id, spec.name, (self.local(node, "s"),), spec.needs)
@@ -271,7 +272,7 @@ class Plan:
         """Return the message of an item of a map for this turn."""
         terms = message.terms or Terms()
         place = terms.node or Place(self._run.id, self._specs[node - 1].name)
-        place = Place(place.run, place.path, (self.local(node, "m"),))
+        place = Place(place.run, place.path, (self.local(node, ITEMS),))
         return replace(message, terms=replace(terms, node=place), signature=None)
 
     def local(self, node: int, part: str = "") -> str:

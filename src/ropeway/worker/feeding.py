@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ropeway.graph import Place, node_id
+from ropeway.graph import ITEMS, Place, node_id
 from ropeway.message import Delivery
 from ropeway.reference import reference_of
 from ropeway.runs.feeding import filled, run_in_place
@@ -31,11 +31,16 @@ class Fresh:
         self._results: OrderedDict[tuple[str, str], _Result] = OrderedDict()
 
     def note(self, transition: Transition) -> None:
-        """Remember the result of what was settled, if it is a node of which others may need it."""
+        """Remember the result of what was settled, if it is a node that others may be fed with.
+
+        Of an item of a map nobody is: all items are read together, by what comes after the last.
+        """
         settle, fence = transition.settle, transition.fence
         if not transition.arrive or fence is None:
             return
         if not isinstance(settle, Finish) or settle.state is not State.SUCCEEDED:
+            return
+        if transition.arrive[0].join.endswith(ITEMS):
             return
         value = b"null" if settle.value is None else settle.value
         if len(value) > _LARGEST or run_in_place(value) or reference_of(value) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,9 +18,18 @@ from ropeway.transition import Record
 
 Execute = Callable[..., Any]
 
+_MANY = 8
+"""Keys from which on one statement for all is quicker than one for each."""
+
 
 def get_all(execute: Execute, keys: Sequence[str], now: float) -> list[Record | None]:
     """Return the record of each key, in the order asked."""
+    if len(keys) >= _MANY:
+        jobs = _jobs(execute, [key for key in keys if key.startswith(JOB_PREFIX)])
+        return [
+            jobs.get(key) if key.startswith(JOB_PREFIX) else records.get(execute, key, now)
+            for key in keys
+        ]
     return [_get(execute, key, now) for key in keys]
 
 
@@ -28,6 +38,12 @@ def _get(execute: Execute, key: str, now: float) -> Record | None:
         row = execute(sql.GET_JOB, (key.removeprefix(JOB_PREFIX),)).fetchone()
         return record_of(row) if row else None
     return records.get(execute, key, now)
+
+
+def _jobs(execute: Execute, keys: Sequence[str]) -> dict[str, Record]:
+    ids = json.dumps([key.removeprefix(JOB_PREFIX) for key in keys])
+    found = map(record_of, execute(sql.GET_JOBS, (ids,)))
+    return {record.key: record for record in found}
 
 
 def peek(execute: Execute, queue: str, limit: int) -> list[JobRecord]:

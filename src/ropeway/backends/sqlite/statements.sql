@@ -255,6 +255,13 @@ select id, task, queue, band, key, head, body, state, attempt, failures, losses,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where id = ?;
 
+-- name: get_jobs
+-- in: ids as a JSON array   out: see rows.RECORD
+select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
+    unknown, enqueued, coalesce(due, place), started, finished, holder, value, error, version,
+    state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
+from job where id in (select value from json_each(?));
+
 -- name: search
 -- Ids of a range, newest first. Null leaves a filter open.
 -- in: low, high, state, state, task, task, queue, queue, limit   out: id
