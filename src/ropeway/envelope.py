@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, Protocol
+
 import msgspec
 from msgspec import Struct, field
 
-from ropeway.message import ENVELOPE_VERSION, Failure, Kind, Message, Terms
+from ropeway.message import (
+    ENVELOPE_VERSION,
+    Delivery,
+    Failure,
+    Fence,
+    JobRecord,
+    Kind,
+    Message,
+    Terms,
+    job_key,
+)
 from ropeway.retry import RetryPolicy
 from ropeway.states import State
+from ropeway.transition import Record
 
 STATES = (
     State.QUEUED,
@@ -28,6 +42,13 @@ Packed = tuple[str, str, str, int, str | None, bytes | None, bytes]
 
 _NO_DELAY, _JSON = 0.0, "application/json"
 """What is left out of a head has to be the very object that is its default."""
+
+
+class Row(Protocol):
+    """A row as a database's library gives it: columns by number, and slices of them."""
+
+    def __getitem__(self, at: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,6 +72,7 @@ class _Head(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _encode = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.json.Decoder(_Head).decode
 _decode_error = msgspec.json.Decoder(Failure).decode
 
@@ -158,3 +180,58 @@ def failure_of(error: bytes) -> Failure:
         return _decode_error(error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return Failure(type="unreadable", message=f"what is kept of its error: {wrong}")
+
+
+def job_of(row: Row) -> JobRecord:
+    """Make a job's record of a row: a packed message, and how it stands, in the order of a record.
+
+    That is state, attempt, failures, losses, releases, unknown; enqueued, due, started, finished,
+    holder, value, error; version, and whether it is being cancelled.
+    """
+    state, attempt, failures, losses, releases, unknown = row[7:13]
+    enqueued, due, started, finished, holder, value, error = row[13:20]
+    job_id, task, queue, band, key, head, body = row[:7]
+    return JobRecord(
+        message=message_of((job_id, task, queue, band, key, head, body))[0],
+        state=STATES[state],
+        attempt=attempt,
+        failures=failures,
+        losses=losses,
+        releases=releases,
+        unknown=unknown,
+        enqueued=enqueued,
+        due=due,
+        started=started,
+        finished=finished,
+        holder=holder,
+        value=value,
+        error=failure_of(error) if error else None,
+        cancelling=bool(row[21]),
+    )
+
+
+def record_of(row: Row) -> Record:
+    """Make the stored form of a job's record, with its version, of such a row."""
+    return Record(job_key(row[0]), row[20], _pack(job_of(row)))
+
+
+def delivery_of(row: Row, holder: str) -> Delivery:
+    """Make a delivery of a claimed row.
+
+    After two columns to put rows in order by come due, id, task, queue, band, key, enqueued, attempt;
+    failures, losses, releases, unknown; head and body.
+    """
+    due, job_id, task, queue, band, key, enqueued, attempt = row[2:10]
+    failures, losses, releases, unknown, head, body = row[10:16]
+    message, unreadable = message_of((job_id, task, queue, band, key, head, body))
+    return Delivery(
+        message=message,
+        fence=Fence(job_id, attempt, holder),
+        failures=failures,
+        losses=losses,
+        releases=releases,
+        unknown=unknown,
+        enqueued=enqueued,
+        due=due,
+        unreadable=unreadable,
+    )

@@ -9,10 +9,11 @@ from ropeway.backends.postgres import limits
 from ropeway.backends.postgres.lanes import Lane, is_limited
 from ropeway.backends.postgres.locks import LIMITS
 from ropeway.backends.postgres.look import Look, Since, kinds_of
-from ropeway.backends.postgres.rows import Row, delivery_of, place_of
+from ropeway.backends.postgres.rows import Row, place_of
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.claims import Claim, next_turn
+from ropeway.envelope import delivery_of
 from ropeway.message import Delivery
 
 _MOST_EXAMINED = 1_000

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from ropeway.backends.postgres.rows import Row, job_of, record_of
+from ropeway.backends.postgres.rows import Row
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.broker import QueueStats
+from ropeway.envelope import job_of, record_of
 from ropeway.message import JOB_PREFIX, JobRecord
 from ropeway.states import State
 from ropeway.transition import Entry, Record

@@ -9,10 +9,9 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from ropeway.envelope import KIND_NUMBERS, NUMBERS, STATES, failure_of, head_of, message_of
-from ropeway.message import Delivery, Fence, JobRecord, Message, job_key
+from ropeway.envelope import KIND_NUMBERS, NUMBERS, head_of, message_of
+from ropeway.message import Delivery, Fence, Message
 from ropeway.states import State
-from ropeway.transition import Record
 
 Row = tuple[Any, ...] | asyncpg.Record
 _NO_COUNTS = (0, 0, 0, 0)
@@ -152,24 +151,6 @@ def new_job(message: Message, now: float) -> Job:
     )
 
 
-def delivery_of(row: Row, holder: str) -> Delivery:
-    """Make a delivery of a claimed row."""
-    due, job_id, task, queue, band, key, enqueued, attempt = row[2:10]
-    failures, losses, releases, unknown, head, body = row[10:16]
-    message, unreadable = message_of((job_id, task, queue, band, key, head, body))
-    return Delivery(
-        message=message,
-        fence=Fence(job_id, attempt, holder),
-        failures=failures,
-        losses=losses,
-        releases=releases,
-        unknown=unknown,
-        enqueued=enqueued,
-        due=due,
-        unreadable=unreadable,
-    )
-
-
 def place_of(row: Row) -> tuple[float, int]:
     """What claimed rows are put in order by: `returning` promises none."""
     return row[0], row[1]
@@ -191,31 +172,3 @@ def taken_of(row: Row, queue: str, band: int, holder: str) -> Delivery:
         due=place if due is None else due,
         unreadable=unreadable,
     )
-
-
-def job_of(row: Row) -> JobRecord:
-    """Make a job's record of a row of `get_open` or `get_finished`."""
-    state, attempt, failures, losses, releases, unknown = row[7:13]
-    enqueued, due, started, finished, holder, value, error = row[13:20]
-    return JobRecord(
-        message=message_of((row[0], row[1], row[2], row[3], row[4], row[5], row[6]))[0],
-        state=STATES[state],
-        attempt=attempt,
-        failures=failures,
-        losses=losses,
-        releases=releases,
-        unknown=unknown,
-        enqueued=enqueued,
-        due=due,
-        started=started,
-        finished=finished,
-        holder=holder,
-        value=value,
-        error=failure_of(error) if error else None,
-        cancelling=row[21],
-    )
-
-
-def record_of(row: Row) -> Record:
-    """Make the stored form of a job's record, with its version."""
-    return Record(job_key(row[0]), row[20], _pack(job_of(row)))

@@ -9,10 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from ropeway.backends.postgres.query import rows
-from ropeway.backends.postgres.rows import job_of
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
-from ropeway.envelope import NUMBERS, STATES
+from ropeway.envelope import NUMBERS, STATES, job_of
 from ropeway.pace import Pace
 from ropeway.states import State
 from ropeway.store import Cause, Causes, Count, Filter, Found, id_range

@@ -238,7 +238,7 @@ select * from taken;
 
 -- name: claim_due
 -- Leases what is due in one lane; who else claims just now is not waited for.
--- in, one each: holder, lease, queue, kind, lane, until, n, since   out: see rows.delivery_of
+-- in, one each: holder, lease, queue, kind, lane, until, n, since   out: see envelope.delivery_of
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = $1,
     lease_until = m.at + $2::float8, started = m.at, settled = null
 from (select clock() as at offset 0) as m
@@ -251,7 +251,7 @@ returning place, serial, coalesce(due, place), id, task, queue, band, key, enque
 
 -- name: claim_expired
 -- Takes over messages whose lease has ended; one that ran solo is charged a loss: see is_lost.
--- in, one each: holder, lease, queue, kind, lowest, highest, n   out: see rows.delivery_of
+-- in, one each: holder, lease, queue, kind, lowest, highest, n   out: see envelope.delivery_of
 update job set losses = losses + (attempt - failures - losses - releases - 1 >= 4 and exists (
         select 1 from record where key = convert_to('solo/' || job.id, 'UTF8')
             and (expires is null or expires > m.at)
@@ -276,7 +276,7 @@ order by place, serial limit $5 for update skip locked;
 
 -- name: claim_chosen
 -- Leases some of the candidates.
--- in: holder and lease (one each), ids   out: see rows.delivery_of
+-- in: holder and lease (one each), ids   out: see envelope.delivery_of
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = $1,
     lease_until = m.at + $2::float8, started = m.at, settled = null
 from (select clock() as at offset 0) as m
@@ -553,14 +553,14 @@ select key, version, value, owner from record
 where key = any ($1::bytea[]) and (expires is null or expires > (select clock()));
 
 -- name: get_open
--- in: ids   out: see rows.job_of
+-- in: ids   out: see envelope.job_of
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases, unknown,
     enqueued, coalesce(due, place), started, null::float8, holder, null::bytea, error, version,
     keep_cancelled is not null
 from job where id = any ($1::text[]);
 
 -- name: get_finished
--- in: ids   out: see rows.job_of
+-- in: ids   out: see envelope.job_of
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases, unknown,
     enqueued, due, started, finished, holder, value, error, version, false
 from finished where id = any ($1::text[]);

@@ -12,9 +12,9 @@ from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.cancel import end_flagged
 from ropeway.backends.sqlite.lanes import Band, bands, is_plain, kinds_of
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import Row, delivery_of
 from ropeway.broker import Held
 from ropeway.claims import MAX_BATCH, Claim, next_turn
+from ropeway.envelope import Row, delivery_of
 from ropeway.message import Delivery, Fence
 
 Execute = Callable[..., Any]

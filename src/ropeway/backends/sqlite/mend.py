@@ -12,8 +12,7 @@ from typing import Any
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.ending import leased_ended, waiting_ended
 from ropeway.backends.sqlite.ops import Writing
-from ropeway.backends.sqlite.rows import Row
-from ropeway.envelope import NUMBERS, error_of
+from ropeway.envelope import NUMBERS, Row, error_of
 from ropeway.message import Failure
 from ropeway.states import State
 from ropeway.transition import Reject

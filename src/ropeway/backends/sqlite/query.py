@@ -9,9 +9,8 @@ from typing import Any
 from ropeway.backends.sqlite import records
 from ropeway.backends.sqlite import statements as sql
 from ropeway.backends.sqlite.lanes import Lane, heads
-from ropeway.backends.sqlite.rows import job_of, record_of
 from ropeway.broker import QueueStats
-from ropeway.envelope import KIND_NUMBERS
+from ropeway.envelope import KIND_NUMBERS, job_of, record_of
 from ropeway.message import JOB_PREFIX, JobRecord
 from ropeway.states import State
 from ropeway.transition import Record

@@ -9,8 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from ropeway.backends.sqlite import statements as sql
-from ropeway.backends.sqlite.rows import job_of
-from ropeway.envelope import NUMBERS
+from ropeway.envelope import NUMBERS, job_of
 from ropeway.pace import Pace
 from ropeway.states import State
 from ropeway.store import Cause, Causes, Count, Filter, Found, id_range

@@ -42,7 +42,7 @@ select
 
 -- name: claim_due
 -- Leases what is due in one lane.
--- in: holder, lease_until, now, queue, kind, lane, until, n   out: see rows.DELIVERY
+-- in: holder, lease_until, now, queue, kind, lane, until, n   out: see envelope.delivery_of
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
     lease_until = ?, started = ?, settled = null
 where serial in (
@@ -61,7 +61,7 @@ order by place, serial limit ?;
 
 -- name: claim_chosen
 -- Leases some of the candidates.
--- in: holder, lease_until, now, serials as JSON   out: see rows.DELIVERY
+-- in: holder, lease_until, now, serials as JSON   out: see envelope.delivery_of
 update job set state = 1, attempt = attempt + 1, version = version + 1, holder = ?,
     lease_until = ?, started = ?, settled = null
 where serial in (select value from json_each(?))
@@ -70,7 +70,7 @@ returning place, serial, coalesce(due, place), id, task, queue, band, key, enque
 
 -- name: claim_expired
 -- Takes over messages whose lease has ended; one that ran solo is charged a loss: see is_lost.
--- in: holder, lease_until, now, queue, kind, boot, lowest, highest, n   out: see rows.DELIVERY
+-- in: holder, lease_until, now, queue, kind, boot, lowest, highest, n   out: see envelope.delivery_of
 update job set losses = losses + (attempt - failures - losses - releases - 1 >= 4 and exists (
         select 1 from record where key = 'solo/' || id and value = cast(attempt as blob))),
     attempt = attempt + 1, version = version + 1, holder = ?, lease_until = ?, started = ?,
@@ -249,14 +249,14 @@ delete from join_then where name = ?;
 delete from join_point where name = ?;
 
 -- name: get_job
--- in: id   out: see rows.RECORD
+-- in: id   out: see envelope.job_of
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
     unknown, enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
 from job where id = ?;
 
 -- name: get_jobs
--- in: ids as a JSON array   out: see rows.RECORD
+-- in: ids as a JSON array   out: see envelope.job_of
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
     unknown, enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
@@ -615,7 +615,7 @@ select coalesce(due, place), serial from job indexed by lanes
 where state = 0 and queue = ? and kind = ? and lane = ? order by place limit ?;
 
 -- name: get_serial
--- in: serial   out: see rows.RECORD
+-- in: serial   out: see envelope.job_of
 select id, task, queue, band, key, head, body, state, attempt, failures, losses, releases,
     unknown, enqueued, coalesce(due, place), started, finished, holder, value, error, version,
     state = 1 and exists (select 1 from cancelling where cancelling.id = job.id)
