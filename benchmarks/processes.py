@@ -6,8 +6,9 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -75,6 +76,18 @@ class Started:
                     os.kill(pid, signal.SIGKILL)
         if self in _running:
             _running.remove(self)
+
+
+@contextlib.contextmanager
+def worker_of(app: str, folder: Path, *options: str, **variables: str) -> Iterator[Started]:
+    """Run a worker of an app of this tree for the block; its log is in the folder."""
+    command = [sys.executable, "-m", "ropeway", "worker", app, *options]
+    env = os.environ | {"PYTHONPATH": str(Path.cwd())} | variables
+    started = Started(command, folder=folder, env=env)
+    try:
+        yield started
+    finally:
+        started.stop()
 
 
 def stop_all() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.dashboard.pictures import ask, tell
-from benchmarks.dashboard.running import Served, cpu, dashboard, resident, use, workers
+from benchmarks.dashboard.running import Served, dashboard, resident, use, workers
 from benchmarks.dashboard.tabs import PAGES, Tabs
+from benchmarks.processes import cpu_seconds
 
 
 def memory(minutes: float, rate: float, every: float = 60.0) -> None:
@@ -114,9 +115,9 @@ async def _opened(served: Served, number: int, paths: tuple[str, ...], seconds: 
     for each in range(number):
         opened.open(paths[each % len(paths)])
     await asyncio.sleep(5)
-    before, begun = cpu(served.pid), time.monotonic()
+    before, begun = cpu_seconds([served.pid]), time.monotonic()
     await asyncio.sleep(seconds)
-    used = (cpu(served.pid) - before) / (time.monotonic() - begun)
+    used = (cpu_seconds([served.pid]) - before) / (time.monotonic() - begun)
     print(f"  ({opened.told:,} pages sent, {opened.lost} connections lost)")
     await opened.close()
     return used

@@ -6,16 +6,17 @@ import argparse
 import importlib
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import Started, worker_of
 from benchmarks.servers import empty, stop_all
 
+_APP = "benchmarks.topics.topics_app"
 _KEYS, _LATENCIES = 100, 200
 
 
@@ -42,16 +43,16 @@ def main() -> None:
 
 def _measure(asked: argparse.Namespace, base: Path) -> None:
     os.environ["TOPICS_READERS"] = "1"
-    module = importlib.import_module("benchmarks.topics.topics_app")
+    module = importlib.import_module(_APP)
     half = asked.events // 10
     _told("publish, empty topic", half, lambda: _publish(module, half))
     rest = asked.events - 2 * half
     _told("publish", rest, lambda: _publish(module, rest))
     _told("publish, full topic", half, lambda: _publish(module, half))
-    with _Worker(base, 1, asked.children):
+    with _worker(base, 1, asked.children):
         _read(module, "one subscription alone", 1)
         _latencies(module, base / "notes")
-    with _Worker(base, asked.readers + 1, asked.children):
+    with _worker(base, asked.readers + 1, asked.children):
         _read(module, f"{asked.readers} subscriptions together", asked.readers)
 
 
@@ -67,21 +68,9 @@ def _told(what: str, count: int, work: Callable[[], object]) -> None:
     print(f"{what}: {count:,} in {took:.1f} s, {count / took:,.0f}/s", flush=True)
 
 
-class _Worker:
-    def __init__(self, base: Path, readers: int, children: int) -> None:
-        environment = os.environ | {"TOPICS_READERS": str(readers)}
-        command = [sys.executable, "-m", "ropeway", "worker", "benchmarks.topics.topics_app:app"]
-        self._log = (base / f"worker-{readers}.log").open("w")
-        self._process = subprocess.Popen(
-            [*command, "--children", str(children)], env=environment, stderr=self._log
-        )
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-        self._log.close()
+def _worker(base: Path, readers: int, children: int) -> AbstractContextManager[Started]:
+    options = ("--children", str(children))
+    return worker_of(f"{_APP}:app", base, *options, TOPICS_READERS=str(readers))
 
 
 def _read(module: Any, what: str, readers: int) -> None:

@@ -9,15 +9,13 @@ import os
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from benchmarks.processes import cpu_seconds, descendants
+from benchmarks.processes import Started, cpu_seconds, worker_of
 from benchmarks.servers import Serving, empty, stop_all
 
 _APP = "benchmarks.workflows.workflows_app"
@@ -52,34 +50,6 @@ def main() -> None:
             stop_all()
 
 
-class _Worker:
-    """A worker of its own for each figure, so that what it has used is known at its end."""
-
-    def __init__(self, base: Path, children: int) -> None:
-        command = [sys.executable, "-m", "ropeway", "worker", f"{_APP}:app"]
-        self._log = (base / "worker.log").open("w")
-        self._process = subprocess.Popen(
-            [*command, "--children", str(children)], stdout=self._log, stderr=self._log
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.wait()
-        self._log.close()
-
-    def used(self) -> float:
-        """The processor time of it and its children by now."""
-        return cpu_seconds([self._process.pid, *descendants(self._process.pid)])
-
-
 def _measure(asked: argparse.Namespace, base: Path, server: Serving | None) -> tuple[float, float]:
     """Print all figures; returns the seconds of the chain and of the map."""
     module = importlib.import_module(_APP)
@@ -87,7 +57,7 @@ def _measure(asked: argparse.Namespace, base: Path, server: Serving | None) -> t
         "plain": lambda: _plain(module, asked.items),
         "map": lambda: _map(module, asked.items),
     }
-    with _Worker(base, asked.children) as worker:
+    with worker_of(f"{_APP}:app", base, "--children", str(asked.children)) as worker:
         assert module.step.send(0).result(_PATIENCE) == 1
         chains = [
             _costs(worker, server, lambda: _chain(module, asked.steps)) for _ in range(asked.rounds)
@@ -131,14 +101,14 @@ def _map(module: Any, items: int) -> None:
 
 
 def _costs(
-    worker: _Worker, server: Serving | None, work: Callable[[], None]
+    worker: Started, server: Serving | None, work: Callable[[], None]
 ) -> tuple[float, float]:
     """Return the seconds that some work takes, and the processor time of all who take part in it."""
 
     def so_far() -> float:
         own = resource.getrusage(resource.RUSAGE_SELF)
         of_server = server.cpu_seconds() if server else 0.0
-        return worker.used() + own.ru_utime + own.ru_stime + of_server
+        return cpu_seconds(worker.tree()) + own.ru_utime + own.ru_stime + of_server
 
     began, before = time.perf_counter(), so_far()
     work()
