@@ -70,8 +70,8 @@ class Message(Struct, frozen=True, gc=False, kw_only=True):
     """One requested call, as it is published; nothing below the codec looks inside `body`.
 
     `due` is an absolute date that a user gave; `delay` is relative, and the backend adds its own
-    clock to it. `signature` covers the message without itself; all that changes later (attempts,
-    the current due time) is kept by the backend, outside the message.
+    clock to it. `signature` is that of whoever published it, if there are keys: see `signing`. All
+    that changes later (attempts, the current due time) is kept by the backend, outside the message.
 
     Messages of one queue with the same `key` are handed out one at a time, in the order they were
     published, also through retries. `limits` names those that its runs are counted against.
