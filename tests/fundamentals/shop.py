@@ -22,7 +22,7 @@ def add(x: int, y: int) -> int:
 
 @app.task
 async def greet(name: str) -> str:
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
     return f"Hello, {name}"
 
 
@@ -44,7 +44,7 @@ async def poll() -> int:
 
 @app.task(retries=0, timeout=0.2)
 async def hang() -> None:
-    await asyncio.sleep(3600)
+    await asyncio.Event().wait()
 
 
 @app.task
@@ -71,7 +71,7 @@ async def watch(order: int) -> None:
     """Go on for ever, and say so when it is stopped."""
     note(f"watch {order}")
     try:
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
     except asyncio.CancelledError:
         note(f"unwatch {order}")
         raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -38,7 +39,7 @@ def in_thread(event: Moved):
 
 @app.topics.subscribe("account.#", "slow", from_="start")
 async def slow(event: Moved):
-    await asyncio.sleep(0.001)
+    await asyncio.sleep(0)
     note("slow", event)
 """
 
@@ -208,13 +209,17 @@ def test_a_worker_that_stops_hands_its_cursors_over_at_once(rig: Rig) -> None:
         @topic.subscribe("s", from_="start")
         async def handle(event: int):
             witness(str(event))
-            await asyncio.sleep(0.05 if event else 0.5)
+            if not event:
+                await ahold()
     """)
     module.topic.publish_many(range(5))
     first = rig.worker()
     until(lambda: len(rig.marks()) == 5)
     second = rig.worker()
-    assert first.stop() == 0
+    first.signal(signal.SIGTERM)
+    until(lambda: "stopping" in first.said())
+    rig.open_gate()
+    assert first.wait() == 0
     module.topic.publish_many([5, 6])
     until(lambda: len(rig.marks()) == 7)
     assert sorted(rig.marks()) == ["0", "1", "2", "3", "4", "5", "6"]

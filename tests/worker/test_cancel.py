@@ -117,8 +117,7 @@ HANGING = """
 @app.task(cpu=True)
 def core() -> None:
     witness("core")
-    while True:
-        time.sleep(0.01)
+    hold("never")
 
 @app.task(cpu=True)
 def deaf_core() -> None:
@@ -132,13 +131,12 @@ def other_core(x: int) -> int:
 @app.task
 def thread() -> None:
     witness("thread")
-    while True:
-        time.sleep(0.01)
+    hold("never")
 
 @app.task
 async def loop() -> None:
     witness("loop")
-    await asyncio.sleep(60)
+    await ahold("never")
 
 @app.task
 def deaf(seconds: float) -> None:

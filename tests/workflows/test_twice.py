@@ -11,8 +11,8 @@ import pytest
 from ropeway import RetryPolicy, Ropeway, current
 from ropeway.connect import Connection
 from ropeway.store import Backend
-from ropeway.wrappers.twice import Attempts, Twice
 from tests.workflows.test_deaths import layered
+from tests.workflows.twice import Attempts, Twice
 
 ITEMS = 30
 
