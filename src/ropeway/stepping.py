@@ -23,6 +23,7 @@ class _Local(threading.local):
 
 
 _local = _Local()
+_SUSPENDED = "a stepped coroutine suspended: its backend was not the blocking one"
 
 
 def stepping() -> bool:
@@ -42,7 +43,7 @@ def step(twin: Coroutine[Any, Any, T]) -> T:
     finally:
         _local.depth, _local.ahead = _local.depth - 1, before
     twin.close()
-    raise RuntimeError("a stepped coroutine suspended: its backend was not the blocking one")
+    raise RuntimeError(_SUSPENDED)
 
 
 class Begun(Generic[T]):
@@ -62,6 +63,9 @@ class Begun(Generic[T]):
         """Step it to its end, and return its result. To be called once."""
         if not self.ended:
             self._step(ahead=False)
+        if not self.ended:
+            self._twin.close()
+            raise RuntimeError(_SUSPENDED)
         return self._result.pop()
 
     def _step(self, ahead: bool) -> None:

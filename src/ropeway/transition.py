@@ -238,6 +238,11 @@ def guards_state(transition: Transition) -> bool:
     return bool(transition.expect or transition.room)
 
 
+def only_publishes(transition: Transition) -> bool:
+    """Whether it publishes and does nothing else, so that it may be repeated whatever became of it."""
+    return transition.settle is None and not guards_state(transition) and is_plain(transition)
+
+
 def is_plain(transition: Transition) -> bool:
     """Whether all that the transition writes is messages and a settle, as nearly every one."""
     return not (

@@ -227,6 +227,16 @@ class TakesLiveLeases(MemoryBackend):
         return iter([self._jobs[job_id] for job_id in self._leased[claim.queue]])
 
 
+class MindsWhatIsDelayed(Scans):
+    """Looks no further than a queue in which something waits for later."""
+
+    def _due(self, claim: Claim, n: int) -> list[MemoryJob]:
+        waits = any(
+            job.state is State.QUEUED and not self._is_due(job) for job in self._jobs.values()
+        )
+        return [] if waits else super()._due(claim, n)
+
+
 class LeasesNeverExpire(MemoryBackend):
     """Waits for a dead worker."""
 

@@ -146,6 +146,19 @@ async def test_a_long_list_keeps_its_order(slow: Slow, batched: Batched) -> None
     assert slow.commits == [200, 200, 102]
 
 
+async def test_only_what_may_be_repeated_is_taken_beyond_one_transaction(slow: Slow) -> None:
+    """Of a larger batch a part may be there when the rest fails: so it publishes and does no more."""
+    batched = Batched(slow, 5 * MAX_BATCH)
+    publishes = [Transition(publish=(message(),)) for _ in range(3 * MAX_BATCH)]
+    put = Transition(put=(Put("k", b"v"),))
+    await batched.commit(publishes)
+    await batched.commit([put, *publishes])
+    await batched.commit([*publishes, put, *publishes])
+    whole, part = 3 * MAX_BATCH, MAX_BATCH
+    assert slow.commits == [whole, part, 2 * part + 1, whole, part, 2 * part + 1]
+    await batched.close()
+
+
 async def test_an_exception_reaches_its_own_caller(slow: Slow, batched: Batched) -> None:
     """What one item breaks is told to its caller; the others are applied as if it were not there."""
     transitions = [a_publish(FAULTY if i == 7 else b"fine") for i in range(20)]

@@ -170,6 +170,23 @@ async def test_settles_of_one_commit_have_each_its_own_answer(harness: ManualHar
     ]  # fmt: skip
 
 
+async def test_an_end_that_keeps_nothing_is_lost_like_any_other(harness: ManualHarness) -> None:
+    """A job that was ended, or begun anew, behind its holder's back is not what that has settled."""
+    backend, worker = harness.backend, claimer(harness)
+    cancelled, revived = await sent(backend, 2)
+    held = await worker.take(2)
+    ends = [Transition(cancel=(Cancel(each.id),)) for each in (cancelled, revived)]
+    assert all(answer.ok for answer in await backend.commit(ends))
+    await harness.advance(2 * harness.unit)
+    assert await claimer(harness, "other").take(9) == []  # their leases are over: they end
+    assert (await backend.commit([Transition(revive=(Revive(revived.id),))]))[0].ok
+    gone = Finish(State.SUCCEEDED, keep=0.0)
+    answers = await backend.commit([Transition(fence=each.fence, settle=gone) for each in held])
+    assert [answer.reason for answer in answers] == ["lost", "lost"]
+    assert (await job(backend, cancelled.id)).state is State.CANCELLED
+    assert (await job(backend, revived.id)).state is State.QUEUED
+
+
 async def test_a_batch_with_one_that_is_there_is_gone_through(harness: ManualHarness) -> None:
     """Those that are new are taken in, and each of the others has its own answer."""
     there, *new = (message() for _ in range(4))

@@ -169,6 +169,7 @@ CAUGHT: list[tuple[type[Any], str]] = [
     (people.RemovesWhatRuns, "test_only_what_has_ended_is_removed"),
     (people.RefusesToRemoveTheRemoved, "test_what_is_gone_is_gone"),
     # receive
+    (claims.MindsWhatIsDelayed, "test_what_is_not_due_stands_in_nobodys_way"),
     (claims.LooksThenTakes, "test_two_claimers_never_share_a_message"),
     (claims.TakesOneMore, "test_at_most_n_for_each_claim"),
     (claims.LooksForAllThenTakes, "test_two_claims_on_one_queue"),

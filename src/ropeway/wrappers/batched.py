@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ropeway.claims import MAX_BATCH
 from ropeway.errors import BackendUnavailable, Indeterminate
 from ropeway.store import Backend
-from ropeway.transition import Answer, Transition, size
+from ropeway.transition import Answer, Transition, only_publishes, size
 from ropeway.wrappers.delegate import Delegate
 
 MAX_BYTES = 4_194_304
@@ -26,19 +26,36 @@ class _Ask:
         self.answers: list[Answer] = []
         self.done: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
 
-    def next(self, most: int, room: int) -> tuple[_Part, int]:
-        """Return what goes next: at most so many, and no more once `room` is used; and what is left."""
-        start, end = self.begun, min(self.begun + most, len(self.transitions))
-        while self.begun < end and room > 0:
-            room -= size(self.transitions[self.begun])
+    def next(self, room: _Room) -> _Part:
+        """Return what goes next, as far as there is room."""
+        start, end = self.begun, len(self.transitions)
+        while self.begun < end and room.take(self.transitions[self.begun]):
             self.begun += 1
-        return _Part(self, start, self.begun), room
+        return _Part(self, start, self.begun)
 
     def answer(self, answers: Sequence[Answer]) -> None:
         """Take the next answers; the last ones are what the caller waits for."""
         self.answers += answers
         if len(self.answers) == len(self.transitions) and not self.done.done():
             self.done.set_result(self.answers)
+
+
+class _Room:
+    """How much more a batch may hold: as many as one transaction holds, or `most` that only publish."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, MAX_BYTES
+        self._count, self._publishes = 0, True
+
+    def take(self, transition: Transition) -> bool:
+        """Make room for one; False if there is none."""
+        publishes = self._publishes and only_publishes(transition)
+        if self._bytes <= 0 or self._count >= (self._most if publishes else MAX_BATCH):
+            return False
+        self._publishes = publishes
+        self._count += 1
+        self._bytes -= size(transition)
+        return True
 
 
 class _Part(NamedTuple):
@@ -60,9 +77,10 @@ class _Part(NamedTuple):
 class Batched(Delegate):
     """Joins the commits of callers that meet, without a timer: an idle one waits for nobody.
 
-    A batch holds at most `most` transitions and about 4 MiB. When a whole batch fails for what one
-    transition holds, each is tried alone, so that only its own caller hears of it. Belongs to
-    one event loop.
+    A batch holds at most 200 transitions, or `most` that only publish, and about 4 MiB: so the
+    backend has it in one transaction, or in several of what may be repeated. When a whole batch
+    fails for what one transition holds, each is tried alone, so that only its own caller hears of
+    it. Belongs to one event loop.
     """
 
     def __init__(self, inner: Backend, most: int = MAX_BATCH) -> None:
@@ -95,14 +113,15 @@ class Batched(Delegate):
 
     def _next_batch(self) -> list[_Part]:
         batch: list[_Part] = []
-        most, room = self._most, MAX_BYTES
-        while self._waiting and most > 0 and room > 0:
+        room = _Room(self._most)
+        while self._waiting:
             ask = self._waiting[0]
-            part, room = ask.next(most, room)
-            batch.append(part)
-            most -= part.end - part.start
-            if ask.begun == len(ask.transitions):
-                self._waiting.popleft()
+            part = ask.next(room)
+            if part.start < part.end:
+                batch.append(part)
+            if ask.begun < len(ask.transitions):
+                break
+            self._waiting.popleft()
         return batch
 
     async def _commit_batch(self, batch: list[_Part]) -> None:

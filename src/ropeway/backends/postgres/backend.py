@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 _SHORTEST_WAIT = 0.005
 _BREATH = 0.002
-"""Seconds that a claim which may wait leaves to the server and the machine, after one that took all."""
+"""Seconds that a claim which may wait leaves to the server and the machine, after one that got
+something, and less than it asked for."""
 
 _STEP = 300
 """Jobs removed in one transaction: more than a transaction settles, so that they never pile up."""

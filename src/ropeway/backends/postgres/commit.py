@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from ropeway.backends.postgres.model import Model, Names
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.write import write
 from ropeway.claims import MAX_BATCH
-from ropeway.errors import BackendUnavailable
+from ropeway.errors import BackendUnavailable, Indeterminate
 from ropeway.transition import APPLIED, Answer, Transition
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ async def commit(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
     sorted_out = plain.sort(transitions)
     if len(transitions) > MAX_BATCH and not (sorted_out and sorted_out.only_publishes):
         first, others = transitions[:MAX_BATCH], transitions[MAX_BATCH:]
-        return await commit(link, first) + await commit(link, others)
+        return await commit(link, first) + await _more(commit(link, others))
     if sorted_out is None:
         if (appends := only_appends(transitions)) is not None:
             return await append(link, appends)
@@ -54,8 +54,16 @@ async def commit(link: Link, transitions: Sequence[Transition]) -> list[Answer]:
     left = {place for job_id, place in _places(sorted_out).items() if job_id not in done}
     if not left:
         return [APPLIED] * len(transitions)
-    rest = iter(await _closely(link, [transitions[place] for place in sorted(left)]))
+    rest = iter(await _more(_closely(link, [transitions[place] for place in sorted(left)])))
     return [next(rest) if place in left else APPLIED for place in range(len(transitions))]
+
+
+async def _more(rest: Awaitable[list[Answer]]) -> list[Answer]:
+    """Await what follows something that was committed: if it fails, of the whole nothing is known."""
+    try:
+        return await rest
+    except BackendUnavailable as error:
+        raise Indeterminate(f"a part of it was committed, then: {error.fact}") from error
 
 
 def _places(sorted_out: plain.Plain) -> dict[str, int]:
@@ -66,7 +74,7 @@ async def _closely(link: Link, transitions: Sequence[Transition]) -> list[Answer
     if len(transitions) > MAX_BATCH:
         # What holds more locks than those of an insert is not to hold them for long.
         first, others = transitions[:MAX_BATCH], transitions[MAX_BATCH:]
-        return await _closely(link, first) + await _closely(link, others)
+        return await _closely(link, first) + await _more(_closely(link, others))
 
     def decide(model: Model) -> list[Answer]:
         return [apply(model, each) for each in transitions]

@@ -43,6 +43,16 @@ _SAID: tuple[tuple[str, str, str], ...] = (
 )
 
 
+AFTERWARDS = (asyncpg.QueryCanceledError, asyncpg.ProgramLimitExceededError)
+"""What a procedure that commits, and then tells, may end with when it has committed: it took too long,
+or nobody can be told any more, for some session that listens has not heard of anything for too long."""
+
+
+def unknown_of(error: asyncpg.PostgresError) -> Indeterminate:
+    """Return what is raised for one of `AFTERWARDS`."""
+    return Indeterminate(f"a commit was ended, before or after its end: {_text(error)}")
+
+
 def rolled_back(error: BaseException) -> bool:
     """Whether the server gave the transaction up in favour of another: it may be tried again."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _ROLLED_BACK

@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 from msgspec import Struct
 
 from ropeway.backends.postgres import query
+from ropeway.backends.postgres.failures import AFTERWARDS, unknown_of
 from ropeway.backends.postgres.hints import Telling
 from ropeway.backends.postgres.link import Link
 from ropeway.backends.postgres.locks import bucket
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
-from ropeway.errors import Indeterminate
 from ropeway.store import log_name
 from ropeway.transition import Answer, Append, Entry, Transition
 
@@ -86,8 +85,8 @@ async def append(link: Link, appends: Appends) -> list[Answer]:
         wanted = (*arguments, telling.channel, telling.texts)
         try:
             return await connection.fetchval(SQL["append_and_tell"], *wanted), telling
-        except asyncpg.QueryCanceledError as error:
-            raise Indeterminate("appending took too long, and was ended before or after") from error
+        except AFTERWARDS as error:
+            raise unknown_of(error) from error
 
     before: list[int] | None = None
     while before is None:

@@ -6,6 +6,7 @@ something with a key or a limit) is left to be looked at closely, by `commit.py`
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -13,20 +14,23 @@ from typing import Any
 import asyncpg
 from msgspec import Struct, field
 
-from ropeway.backends.postgres.failures import gone
+from ropeway.backends.postgres.failures import gone, rolled_back, unknown_of
 from ropeway.backends.postgres.hints import Telling
 from ropeway.backends.postgres.rows import columns
 from ropeway.backends.postgres.sessions import Connection
 from ropeway.backends.postgres.statements import SQL
 from ropeway.broker import Held
 from ropeway.envelope import KIND_NUMBERS, NUMBERS, error_of, head_of
-from ropeway.errors import Indeterminate
 from ropeway.message import Failure, Fence, Message, job_key
 from ropeway.states import State
 from ropeway.store import queue_name
 from ropeway.transition import Finish, Reject, Release, Transition, digest, guards_state, is_plain
 
+_logger = logging.getLogger("ropeway")
+
 Row = tuple[Any, ...]
+_MISTAKES = "42"
+"""What the codes of errors begin with that say of a statement that it cannot be: it is not repeated."""
 
 
 class Plain(Struct):
@@ -156,10 +160,12 @@ async def do_and_tell(
     try:
         answer = await connection.fetchval(SQL[statement], *values, told.channel, told.texts)
     except asyncpg.QueryCanceledError as error:
-        raise Indeterminate("a commit took too long, and was ended before or after") from error
+        raise unknown_of(error) from error
     except asyncpg.PostgresError as error:
-        if gone(error):
+        if gone(error) or (error.sqlstate or "").startswith(_MISTAKES):
             raise
+        if not rolled_back(error):
+            _logger.warning("PostgreSQL has not told who waits: %s", error)
         return None
     if plain.unkept:
         return plain.rows.keys() if answer is None else set(answer), told

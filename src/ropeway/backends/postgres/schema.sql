@@ -251,7 +251,9 @@ end $$;
 
 -- Settles for good what has no key and no limits and is not kept, of one holder, each in an attempt of
 -- the same number, and then tells who waits. What is noted of it are the digests, 8 bytes each. Gives
--- back the ids of which it was done, and null if that is all. Why `state + 0`: see statements.sql.
+-- back the ids of which it was done, and null if that is all. Why `state + 0`: see statements.sql. By
+-- the index of the ids, as the plan is pinned: so rows are locked in the order of their ids, as by
+-- everybody who changes several.
 create procedure finish_unkept_and_tell(joined text, number int, lessee text, digests bytea,
     channel text, hints text[], inout done text[]) language plpgsql as $$
 declare

@@ -225,8 +225,9 @@ select null::float8, pg_stat_get_xact_tuples_returned('lanes'::regclass)
         + pg_stat_get_xact_tuples_returned('leased'::regclass), null::float8, null, null, clock(),
     null::int, null::int[], null, null::bytea, null::bytea
 union all
-select place, lane, case when lane = (select lane from chosen) then 1 end, null, queue, clock(), kind,
-    null, null, null, null from heads
+select place, lane,
+    case when (queue, kind, lane) = (select queue, kind, lane from chosen) then 1 end, null, queue,
+    clock(), kind, null, null, null, null from heads
 union all
 select woken, null, lease, null, queue, clock(), kind, null, null, null, null from ends
 union all

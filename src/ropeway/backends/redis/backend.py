@@ -182,7 +182,8 @@ class RedisBackend:
             return []
         deadline = time.monotonic() + wait
         rider = Rider(
-            _claim_args(claims, holder, lease), [queue_name(claim.queue) for claim in claims]
+            _claim_args(claims, holder, lease),
+            list(dict.fromkeys(queue_name(claim.queue) for claim in claims)),
         )
         reply, seen = await self._rest(claims, rider, deadline) if wait > 0 else (None, {})
         while True:

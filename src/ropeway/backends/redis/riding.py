@@ -39,8 +39,8 @@ class Rider:
         if self.arrived is None:
             return None, {}
         found = await self.arrived
-        # The answer of the commit is heard first by whoever asked for it: it tells of results that
-        # what was claimed needs.
+        # Whoever asked for the commit mostly hears its answer meanwhile, which tells of results that
+        # what was claimed needs; who has not heard of them looks them up.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return found

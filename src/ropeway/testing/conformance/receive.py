@@ -47,6 +47,18 @@ class ReceiveCases:
         taken = await asyncio.gather(*(_drain(worker) for worker in workers))
         assert sorted(i for some in taken for i in some) == sorted(ids(messages))
 
+    async def test_what_is_not_due_stands_in_nobodys_way(self, harness: Harness) -> None:
+        """Of several queues that are served at once, one alone has something that is due.
+
+        Broken: what waits for later in the others is taken for what was claimed, or hides it.
+        """
+        for queue in ("a", "c"):
+            await sent(harness.backend, queue=queue, delay=LONG)
+        due = await sent(harness.backend, 3, queue="b")
+        found = await claimer(harness).claim(Claim("a", 9), Claim("b", 9), Claim("c", 9))
+        assert ids(found) == ids(due)
+        assert {each.message.queue for each in found} == {"b"}
+
     async def test_at_most_n_for_each_claim(self, harness: Harness) -> None:
         """Each claim is answered with at most its own `n`, from its own queue.
 

@@ -53,7 +53,8 @@ local function guard_fence(fence, digest)
   local job = get(fence.id)
   if job and job.attempt == fence.attempt and job.holder == fence.holder then
     if job.state == RUNNING then return nil end
-    if job.digest == digest then return 1 end
+    -- Of a settle after which nothing is kept there is no digest: if the job is there, it did not hold.
+    if digest ~= '' and job.digest == digest then return 1 end
   end
   return {2, 'lost', 'job/' .. fence.id, job and job.version or 0}
 end

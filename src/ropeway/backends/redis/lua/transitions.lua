@@ -178,7 +178,7 @@ local function revive(each)
     fresh[each.id] = each.message
     call('DEL', body_key(each.id))
   end
-    job.state, job.digest, job.finished, job.value = QUEUED, '', 0, false
+  job.state, job.digest, job.finished, job.value = QUEUED, '', 0, false
   job.failures, job.losses, job.unknown, job.releases = 0, 0, 0, job.attempt
   job.enqueued, job.due = now, each.due or now
   job.place = job.due
