@@ -10,11 +10,12 @@ import pytest
 
 from ropeway.backends.memory import MemoryBackend
 from ropeway.backends.rabbitmq import RabbitHalf, parse
+from ropeway.claims import Claim
 from ropeway.clock import ManualClock
 from ropeway.states import State
 from ropeway.store import Backend
 from ropeway.testing.conformance import ManualHarness
-from ropeway.testing.conformance.steps import claimer, job, second_claimer, sent
+from ropeway.testing.conformance.steps import claimer, ids, job, second_claimer, sent
 from ropeway.transition import Finish, Transition
 from ropeway.wrappers.native import NativePair
 from tests.backends.test_paired import PairSuite
@@ -92,3 +93,22 @@ async def test_a_publishers_duplicate_disturbs_nobody(harness: ManualHarness) ->
     assert (await first.settle(running, DONE)).ok
     assert not await second.take()
     assert (await job(first.backend, one.id)).attempt == 1
+
+
+async def test_what_is_sent_first_comes_first_also_when_more_is_asked_for(
+    harness: ManualHarness,
+) -> None:
+    """A worker whose room grows asks for more and more: by that nothing goes behind what waits.
+
+    Broken: to be sent more ahead, a consumer is replaced while something is on its way to it.
+    """
+    messages = await sent(harness.backend, 200)
+    worker, taken, n = claimer(harness), list[str](), 1
+    while len(taken) < len(messages):
+        found = await worker.claim(Claim("default", n), wait=5.0)
+        assert found, taken
+        taken += ids(found)
+        for each in found:
+            assert (await worker.settle(each, DONE)).ok
+        n += 1
+    assert taken == ids(messages)

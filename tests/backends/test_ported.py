@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import cast
 
 import pytest
 
@@ -20,9 +21,11 @@ from ropeway.stepping import step
 from ropeway.store import Backend
 from ropeway.testing.conformance import ManualHarness, SteppedSuite
 from ropeway.testing.conformance.steps import message
+from ropeway.testing.halves import FakeBroker
 from ropeway.transition import Answer, Transition
 from ropeway.wrappers.batched import Batched
-from ropeway.wrappers.ported import Ported
+from ropeway.wrappers.native import RoutingHalf
+from ropeway.wrappers.ported import Ported, PortedHalf
 
 
 def _ported(backend: Backend) -> Ported:
@@ -55,6 +58,17 @@ def test_what_a_verb_raises_reaches_its_caller() -> None:
 
     with pytest.raises(ConfigError, match="mine"):
         step(_ported(Broken()).now())
+
+
+def test_a_half_is_asked_by_names_too() -> None:
+    """As a pair asks it, which says what each argument is."""
+    broker = FakeBroker()
+    half = PortedHalf(lambda: cast("RoutingHalf", broker.connect()), broker.connect().capabilities)
+    step(half.publish([message()]))
+    (arrival,) = step(half.get("default", 1, look=True))
+    step(half.nack([arrival.tag], requeue=True))
+    assert step(half.depths(["default"])) == {"default": 1}
+    step(half.close())
 
 
 def test_many_threads_share_it() -> None:

@@ -58,6 +58,8 @@ class Paired(Delegate):
         super().__init__(store)
         self.broker = broker
         self._both = at_once if looped else in_turn
+        # Why something could not be taken in, while something else was claimed beside it.
+        self._wrong: Exception | None = None
         # Of what runs here and came through the broker: acknowledged when it is settled, so that
         # the end of this connection tells the next worker at once that it may take over.
         self._tags: dict[Fence, list[int]] = {}
@@ -148,6 +150,9 @@ class Paired(Delegate):
 
     async def _claim(self, claims: Sequence[Claim], holder: str, lease: float) -> list[Delivery]:
         arrivals: list[Arrival] = []
+        if (wrong := self._wrong) is not None:
+            self._wrong = None
+            raise wrong
         try:
             await self._get(claims, arrivals, look=False)
             if not arrivals:
@@ -161,6 +166,7 @@ class Paired(Delegate):
                 both = in_turn if told else self._both
                 wrong, found = await both(self._take_in(arrivals), claiming)
                 if wrong is not None:
+                    self._wrong = wrong  # what was claimed is handed on first
                     await self._leave(arrivals, found)
         except (Exception, asyncio.CancelledError):
             with suppress(BackendUnavailable):

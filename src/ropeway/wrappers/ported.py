@@ -210,14 +210,14 @@ class _Through:
         self._asker, self._make = asker, make
 
     def __getattr__(self, verb: str) -> Callable[..., Coroutine[Any, Any, Any]]:
-        async def there(arguments: tuple[Any, ...], portal: Portal) -> Any:
+        async def there(portal: Portal, *arguments: Any, **options: Any) -> Any:
             backend = await portal.made(self._asker, self._make)
-            return await getattr(backend, verb)(*arguments)
+            return await getattr(backend, verb)(*arguments, **options)
 
-        async def here(*arguments: Any) -> Any:
+        async def here(*arguments: Any, **options: Any) -> Any:
             portal = _process.here()
             if verb == "commit" and may_suspend():
-                return await portal.run_ahead(there(arguments, portal))
-            return portal.run(there(arguments, portal))
+                return await portal.run_ahead(there(portal, *arguments, **options))
+            return portal.run(there(portal, *arguments, **options))
 
         return here

@@ -48,6 +48,8 @@ class Consumer:
         self._running = ""
         self._count = 0
         self._prefetch = 0
+        self._newest = 0  # the last tag that came
+        self._before = 0  # up to this one they came to consumers of before
         self._ahead: deque[Delivered] = deque()
         self._held: dict[int, _Held] = {}
         self._quiet = self.touched
@@ -73,17 +75,18 @@ class Consumer:
         return bool(self._running)
 
     async def run(self, wire: Wire, n: int) -> None:
-        """Have at least `n` messages sent ahead; when it returns, those that were there are here.
+        """Have about `n` messages sent ahead; when it returns, those that were there are here.
 
-        The queue has to be there. Raises `Lost`.
+        As long as more may be on its way it stays at fewer. The queue has to be there. Raises `Lost`.
         """
         self.touched = time.monotonic()
         wanted = min(_MOST, len(self._held) + n)
-        if self._running and wanted <= self._prefetch:
+        if self._running and (wanted <= self._prefetch or not await self._is_spent()):
             return
         if self._channel is None:
             self._channel = await wire.channel(self._hear)
         await self._cancel()
+        self._before = self._newest
         self._prefetch = min(_MOST, max(2 * wanted, 1))
         self._count += 1
         tag = f"ropeway-{self._count}"
@@ -95,6 +98,22 @@ class Consumer:
         )
         # The answer to this comes after what was handed over at once.
         await self._channel.ask(Declare(0, self.line, passive=True))
+
+    async def _is_spent(self) -> bool:
+        """Whether nothing more is sent before something is acknowledged: nothing is on its way then.
+
+        What is on its way to a consumer that is cancelled goes back, behind all that waits: a quorum
+        queue without a limit of deliveries knows no old places.
+        """
+        if not self._spent:
+            await self.look()
+        return self._spent
+
+    @property
+    def _spent(self) -> bool:
+        mine = sum(tag > self._before for tag in self._held)
+        mine += sum(each.tag > self._before for each in self._ahead)
+        return mine >= self._prefetch
 
     async def look(self) -> None:
         """Return when what the server had is here. Raises `Lost`."""
@@ -176,6 +195,7 @@ class Consumer:
             if not self._running:  # it was on its way when no more were wanted
                 self._requeue([event.tag])
                 return
+            self._newest = event.tag
             self._ahead.append(event)
             self._quiet = time.monotonic()
         elif isinstance(

@@ -48,8 +48,11 @@ async def look(address: Address) -> Look:
         except RopewayError as error:
             found.unkept = error
         found.alarm = wire.blocked
-        if not wire.closed:
-            await Declared(wire).ask(commands.Queue.Delete(0, queue))
+        if wire.blocked or wire.closed:
+            # A server with an alarm reads nothing more of who has published: another one asks.
+            await session.close()
+            wire = await session.wire()
+        await Declared(wire).ask(commands.Queue.Delete(0, queue))
     except Lost as lost:
         raise unavailable(lost) from None
     finally:

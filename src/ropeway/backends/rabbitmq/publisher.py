@@ -129,6 +129,8 @@ class Publisher:
         """
         left = list(letters)
         for _ in range(_TRIES):
+            if self._returned:  # of a try before, whose end nobody heard of
+                self._returned -= {each.id for each in left}
             try:
                 way = await self._way()
                 await way.declared.declare(
@@ -197,6 +199,8 @@ class Publisher:
                 return
             await asyncio.sleep(pause)
             try:
+                way = await self._way()  # that of before may have been retired meanwhile
+                assert way.channel is not None
                 batch = way.send(batch.refused)
             except Lost as lost:
                 raise _lost(lost) from None
