@@ -34,8 +34,9 @@ REPLY_TO, CORRELATION = "amqp-reply-to", "amqp-correlation-id"
 INLET = "topic/"
 """How the names of queues begin whose messages become events of the topic that comes then."""
 
-PUBLISHED_ID, EVENT_ID = "amqp-message-id", "cloudEvents_id"
-"""Headers: with which id a message came to an inlet, and that of the event that a message tells of."""
+PUBLISHED_ID, EVENT_ID, OWN_ID = "amqp-message-id", "cloudEvents_id", "ropeway-id"
+"""Headers: with which id a message came to an inlet; that of the event that a message tells of, which
+is the message's for others; and the message's own then."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -90,7 +91,10 @@ class BrokerHalf(Protocol):
         ...
 
     async def nack(self, tags: Sequence[int], *, requeue: bool) -> None:
-        """Give messages back to their old places, or else to where dead letters are kept."""
+        """Give messages back, or else to where dead letters are kept.
+
+        To their old places, where the broker knows these: RabbitMQ puts them behind what waits.
+        """
         ...
 
     async def prune(self, keep: Keep, limit: int) -> int:

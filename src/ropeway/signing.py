@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ropeway.broker_half import CORRELATION, EVENT_ID, PUBLISHED_ID, REPLY_TO
+from ropeway.broker_half import CORRELATION, PUBLISHED_ID, REPLY_TO
 from ropeway.errors import ConfigError
 from ropeway.ids import derived_id
 from ropeway.message import Message
@@ -51,9 +51,9 @@ class Keys:
         """Return the message with a signature; one that has a signature keeps it."""
         if message.signature is not None:
             return message
-        key, signed_id = self._first, _id_on_the_way(message)
-        mac = _mac(key, message, signed_id)
-        return replace(message, signature=mac + f"{key.name}\0{signed_id}".encode())
+        key = self._first
+        mac = _mac(key, message, message.id)
+        return replace(message, signature=mac + f"{key.name}\0{message.id}".encode())
 
     def fault(self, message: Message) -> str | None:
         """Say why the signature of a message does not hold; None if it does."""
@@ -130,12 +130,6 @@ def signed_text(message: Message, signed_id: str) -> bytes:
 
 def _mac(key: Key, message: Message, signed_id: str) -> bytes:
     return hmac.digest(key.secret, signed_text(message, signed_id), "sha256")
-
-
-def _id_on_the_way(message: Message) -> str:
-    """Return the id with which a broker's exchange gets a message: of an event it is the event's."""
-    routed_there = message.mandatory is not None and message.exchange
-    return message.headers.get(EVENT_ID, message.id) if routed_there else message.id
 
 
 def _is_copy(message: Message, signed_id: str) -> bool:

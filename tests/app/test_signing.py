@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from ropeway import RetryPolicy, Ropeway, TaskFailed
 from ropeway.backends.memory import MemoryBackend
 from ropeway.errors import ConfigError, RunFailed
+from ropeway.graph import Place
 from ropeway.ids import derived_id
-from ropeway.message import Message
+from ropeway.message import Message, Terms, job_key
 from ropeway.outbox import forward, resting
 from ropeway.results import Job
-from ropeway.transition import Transition
+from ropeway.transition import Join, Transition
 from ropeway.wrappers.half import Half
 from tests.conftest import AsyncEventually
 from tests.places import KINDS, url_of
@@ -187,6 +188,21 @@ async def test_what_follows_from_a_call_is_signed(
         await aeventually(lambda: world.ran.count("photo") == 2 and "fired" in world.ran)
         await aeventually(lambda: world.ran.count("dead") == 2)
     assert "forged" not in world.ran
+    await world.close()
+
+
+async def test_what_is_put_aside_steers_nothing(tmp_path: Path) -> None:
+    """The end of a message that nobody signed writes no record, and arrives at no join, of its choice."""
+    world = World(f"sqlite:///{tmp_path}/jobs.db")
+    store = world.app.store
+    node = Place("any", "n", ("any/join=member",))
+    forged = await world.forge(id="f", terms=Terms(unique="paused/default", node=node))
+    join = Join("any/join", 1, (Message(id="then", task="note"),))
+    await store.commit([Transition(join=(join,))])
+    async with world.app.worker():
+        await refused(forged)
+        assert await (await world.note.asend("goes on")).aresult(timeout=20) == "goes on"
+    assert await store.get(["paused/default", job_key("then")]) == [None, None]
     await world.close()
 
 

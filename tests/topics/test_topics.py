@@ -457,10 +457,16 @@ def test_what_comes_from_an_exchange_and_is_no_event_is_put_aside(
     send(b"{", "application/json")
     send(b"1", "application/json", "topic/no.such")
     send(b"1", "application/json", cloudEvents_id="7")
+    send(b"[" * 1_000 + b"]" * 1_000, "application/json")
+    attributes = {"id": "A-0", "source": "/s", "type": "x", "specversion": "1.0"}
+    odd = {f"cloudEvents_{n}": v for n, v in {**attributes, "schemaversion": "\u00b2"}.items()}
+    send(b"1", "application/json", **odd)
     sandbox.run()
     found = step(store.search(Filter(state=State.QUARANTINED))).jobs
     assert sorted(each.error.message.split(":")[0] for each in found if each.error) == [
         "it is no CloudEvent",
+        "schemaversion='\u00b2' is not a version",
+        "the data of a CloudEvent are no JSON",
         "the data of a CloudEvent are no JSON",
         "there is no topic for what comes to 'topic/no.such'",
     ]
@@ -492,7 +498,7 @@ def test_a_circle_of_topics_and_exchanges_comes_to_an_end(world: World, sandbox:
     app.topics.declare()
     world.publish(1)
     sandbox.run_all()
-    hops = [each.headers.get("hops") for each in world.liked.history()]
+    hops = [each.headers.get("ropewayhops") for each in world.liked.history()]
     assert hops == [None, *map(str, range(1, 9))]
     error = world.only(State.QUARANTINED).record().error
     assert error is not None and "bound in a circle" in error.message

@@ -96,8 +96,7 @@ class SimulatedWorker:
     async def take(self, deliveries: list[Delivery], now: float) -> None:
         """Run what was claimed for this worker. It knows of tasks that were registered meanwhile."""
         self._tasks.update(told_of(self._app))
-        await self.work.fetcher.learn(deliveries)
-        self.work.fetcher.take(deliveries, now)
+        await self.work.fetcher.take(deliveries, now)
 
     async def begin(self) -> None:
         """Do what the app wants done before the first call. May be called again."""

@@ -6,12 +6,11 @@ own headers travel as they are besides, so that an exchange can go by them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ropeway.broker_half import CORRELATION, PUBLISHED_ID, REPLY_TO
+from ropeway.broker_half import CORRELATION, OWN_ID, PUBLISHED_ID, REPLY_TO
 from ropeway.codecs import MSGPACK
 from ropeway.decide import Keep
 from ropeway.errors import BadArguments
@@ -27,12 +26,12 @@ from ropeway.transition import Append, Finish, Reject, Transition
 ROUTED_BY = "routingkey"
 """The header of an event that says with which routing key it came."""
 
-_HOPS, _MOST_HOPS = "hops", 8
+_HOPS, _MOST_HOPS = "ropewayhops", 8
 """The header that counts how many bridges an event has crossed: so many are a circle."""
 
 _PREFIX = "cloudEvents_"
 _PREFIXES = (_PREFIX, "cloudEvents:")
-_OWN = frozenset({REPLY_TO, CORRELATION, PUBLISHED_ID})
+_OWN = frozenset({REPLY_TO, CORRELATION, PUBLISHED_ID, OWN_ID})
 
 
 def message_of(event: Event[Any], id: str, exchange: str, key: str) -> Message:
@@ -90,7 +89,7 @@ def event_of_message(message: Message, topic: TopicRecord) -> Stored:
         event = _plain(message)
     else:
         _, event = cloudevents.stored(told)
-    headers = dict(event.headers)
+    headers = _beside(message) | dict(event.headers)
     if told is not None:
         headers[_HOPS] = _one_more(headers.get(_HOPS, "0"))
     if message.routing_key:
@@ -126,10 +125,18 @@ def _cloud_event(message: Message) -> CloudEvent | None:
 
 
 def _plain(message: Message) -> Stored:
-    """Return a message of anybody's as an event, with its headers, under the id that it came with."""
-    headers: Mapping[str, str] = {n: v for n, v in message.headers.items() if n not in _OWN}
+    """Return a message of anybody's as an event, under the id that it came with."""
     id = message.headers.get(PUBLISHED_ID, message.id)
     if message.content_type == MSGPACK.content_type:
-        return Stored(id, message.body, None, dict(headers), 1, "msgpack")
-    data, more = cloudevents.as_json(message.body, message.content_type)
-    return Stored(id, data, None, {**headers, **more}, 1, "json")
+        return Stored(id, message.body, None, {}, 1, "msgpack")
+    data, headers = cloudevents.as_json(message.body, message.content_type)
+    return Stored(id, data, None, headers, 1, "json")
+
+
+def _beside(message: Message) -> dict[str, str]:
+    """Return the headers that are neither the message's own nor attributes of an event."""
+    return {
+        name: value
+        for name, value in message.headers.items()
+        if name not in _OWN and not name.startswith(_PREFIXES)
+    }

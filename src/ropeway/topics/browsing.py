@@ -20,14 +20,18 @@ from ropeway.topics.events import Event, data_of, event_of, stored_of
 from ropeway.topics.positions import first_offset, last_offset, offset_before
 from ropeway.topics.records import (
     Cursor,
+    SubscriptionRecord,
     TopicRecord,
     all_subscriptions,
     cursors_of,
+    decode_subscription,
     fits,
     inlet_of,
     log_of,
     partition_of,
+    subscription_key,
 )
+from ropeway.topology import Topology
 from ropeway.transition import Entry
 
 _PAGE = 500
@@ -149,6 +153,18 @@ async def _of_partition(
 
 async def topic_info(store: Store, topic: TopicRecord) -> TopicInfo:
     """Say how much is kept of a topic."""
+    return (await topic_infos(store, [topic]))[0]
+
+
+async def topic_infos(store: Store, topics: Sequence[TopicRecord]) -> list[TopicInfo]:
+    """Say of each topic how much is kept of it."""
+    there, subscriptions = await topology.load(store), await all_subscriptions(store)
+    return [await _info(store, each, there, subscriptions) for each in topics]
+
+
+async def _info(
+    store: Store, topic: TopicRecord, there: Topology, subscriptions: Sequence[SubscriptionRecord]
+) -> TopicInfo:
     kept = published = 0
     oldest: float | None = None
     for partition in range(topic.partitions):
@@ -159,29 +175,30 @@ async def topic_info(store: Store, topic: TopicRecord) -> TopicInfo:
         if first and first[0].value:
             kept += last - first[0].offset + 1
             oldest = min(first[0].appended, oldest or first[0].appended)
-    subscribers = [
-        each for each in await all_subscriptions(store) if fits(each.pattern, topic.name)
-    ]
+    inlet = inlet_of(topic.name)
     return TopicInfo(
         topic=topic,
         events=kept,
         published=published,
         oldest=oldest,
-        subscriptions=len(subscribers),
-        bindings=await _feeding(store, topic),
+        subscriptions=sum(fits(each.pattern, topic.name) for each in subscriptions),
+        bindings=tuple(
+            each for each in there.bindings if each.to == inlet and not each.to_exchange
+        ),
     )
-
-
-async def _feeding(store: Store, topic: TopicRecord) -> tuple[Binding, ...]:
-    there, inlet = await topology.load(store), inlet_of(topic.name)
-    return tuple(each for each in there.bindings if each.to == inlet and not each.to_exchange)
 
 
 async def standings(store: Store, topic: TopicRecord) -> list[SubscriptionInfo]:
     """Say how every subscription to a topic stands, in each partition."""
     cursors, now = await cursors_of(store, topic), await store.now()
     jobs = await store.get([job_key(each.job) for each in cursors])
-    feeding = {each.task: each.exchange for each in await all_subscriptions(store)}
+    tasks = list(dict.fromkeys(each.subscription for each in cursors))
+    records = await store.get([subscription_key(each) for each in tasks])
+    feeding = {
+        task: decode_subscription(each.value).exchange
+        for task, each in zip(tasks, records, strict=True)
+        if each is not None
+    }
     found: list[SubscriptionInfo] = []
     for cursor, record in zip(cursors, jobs, strict=True):
         job = None if record is None else _decode_job(record.value)

@@ -69,6 +69,10 @@ def read(headers: Mapping[str, str], body: bytes) -> CloudEvent:
     return checked(CloudEvent(attributes=attributes, data=body or None))
 
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_WHOLE = re.compile("[0-9]{1,9}")
+
+
 def read_structured(body: bytes) -> CloudEvent:
     """Read one event in the JSON format; raises `BadArguments`."""
     try:
@@ -80,7 +84,7 @@ def read_structured(body: bytes) -> CloudEvent:
         }
         attributes = {n: _text(value) for n, value in values.items() if value is not None}
         data = _data(fields, attributes)
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error) as error:
+    except (*_UNREADABLE, binascii.Error) as error:
         raise BadArguments(f"the body is no CloudEvent: {error}") from None
     return checked(CloudEvent(attributes=attributes, data=data))
 
@@ -146,7 +150,7 @@ def stored(event: CloudEvent) -> tuple[str, Stored]:
 def _refuse_broken(data: bytes) -> None:
     try:
         msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise BadArguments(f"the data of a CloudEvent are no JSON: {error}") from None
 
 
@@ -180,7 +184,7 @@ def as_json(data: bytes, content_type: str) -> tuple[bytes, dict[str, str]]:
 
 
 def _number(version: str) -> int:
-    if not version.isdigit() or int(version) < 1:
+    if not _WHOLE.fullmatch(version) or int(version) < 1:
         raise BadArguments(f"{_VERSION}={version!r} is not a version", hint="write 1, 2, 3, ...")
     return int(version)
 
@@ -221,7 +225,7 @@ def of(event: Event[Any], source: str = "/ropeway") -> CloudEvent:
         )
     attributes = {
         "datacontenttype": "application/json",
-        **event.headers,
+        **{name: value for name, value in event.headers.items() if name not in {_KEY, _VERSION}},
         "specversion": _SPECVERSION,
         "id": event.id,
         "source": event.source or source,

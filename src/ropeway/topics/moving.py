@@ -146,8 +146,11 @@ async def replay(
 async def remove(store: Store, task: str) -> None:
     """Remove a subscription, with its cursors: nothing is kept for it any more."""
     subscription = await found(store, task)
-    gone: tuple[Drop, ...] = (Drop(subscription_key(task)),)
-    # The second time for what was made while it was looked: without the subscription nobody can.
+    key = subscription_key(task)
+    gone: tuple[Drop, ...] = (Drop(key),)
+    guard: dict[str, int] = {}
+    # The second time for what was made while it was looked: without the subscription nobody can. If
+    # there is one of that name again, the cursors are that one's.
     for _ in range(2):
         topics = [each for each in await all_topics(store) if fits(subscription.pattern, each.name)]
         cursors = [each for topic in topics for each in await cursors_of(store, topic)]
@@ -155,5 +158,5 @@ async def remove(store: Store, task: str) -> None:
         drops = (*gone, *(Drop(each.key) for each in mine))
         cancels = tuple(Cancel(each.job, keep=_KEPT) for each in mine)
         if drops:
-            await store.commit([Transition(drop=drops, cancel=cancels)])
-        gone = ()
+            await store.commit([Transition(expect=guard, drop=drops, cancel=cancels)])
+        gone, guard = (), {key: 0}

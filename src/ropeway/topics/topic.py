@@ -220,8 +220,8 @@ class Topic(Generic[T]):
         """Have an exchange get every event, by a durable subscription that is named after it.
 
         `key` is the routing key; without it the name of the topic. The message holds the event's
-        data, and the rest as CloudEvents have it in binary mode; its id is that of the event, for it
-        may come twice. For the other way, see `bind` of the exchange.
+        data, and the rest as CloudEvents have it in binary mode: `cloudEvents_id` is that of the
+        event, for it may come twice. For the other way, see `bind` of the exchange.
         """
         self._owner.feed(self.name, exchange, key, from_=from_, where=where)
 

@@ -21,7 +21,7 @@ from ropeway.store import Backend
 from ropeway.task import Task
 from ropeway.topics import cloudevents, moving
 from ropeway.topics.bridging import message_of
-from ropeway.topics.browsing import SubscriptionInfo, TopicInfo, standings, topic_info
+from ropeway.topics.browsing import SubscriptionInfo, TopicInfo, standings, topic_info, topic_infos
 from ropeway.topics.declaring import declare_subscriptions, declare_topics
 from ropeway.topics.delivery import event_parameter
 from ropeway.topics.events import Event, Stored, check_data, checked_headers
@@ -290,7 +290,7 @@ class Topics:
     async def als(self, pattern: str = "#") -> list[TopicInfo]:
         """The same as `ls`, for async code."""
         found = [each for each in await all_topics(self.store) if fits(pattern, each.name)]
-        return [await topic_info(self.store, each) for each in found]
+        return await topic_infos(self.store, found)
 
     def topic(self, name: str) -> Topic[Any]:
         """Return a topic by its name, whether this code declares it or not; `TopicNotFound`."""

@@ -129,8 +129,7 @@ class Fetcher:
         wait = (until(IDLE_WAIT) if whole else _LOOK_WAIT) if self._idle else 0.0
         deliveries, now = await self.patience.ask(self._claim(wanted, wait), IDLE_WAIT)
         self._turn += 1
-        await self.learn(deliveries)
-        self.take(deliveries, now)
+        await self.take(deliveries, now)
         if not deliveries and (self._offers.short or not whole):
             await self._room_or_a_hint()
         return len(deliveries)
@@ -172,19 +171,16 @@ class Fetcher:
             if came.isdisjoint((claim.queue, kind) for kind in claim.wanted)
         )
 
-    async def learn(self, deliveries: Sequence[Delivery]) -> None:
-        """See to it that `take` knows what it has to know of these; else it gives them back."""
-        names = [name for each in deliveries if (name := fed_by(each.message.queue)) is not None]
-        if names:
-            with suppress(RopewayError):  # the next claim tells of it
-                await self.patience.ask(self._inlets.learn(names))
-
-    def take(self, deliveries: Sequence[Delivery], now: float) -> None:
+    async def take(self, deliveries: Sequence[Delivery], now: float) -> None:
         """Hand out what was claimed: each to its place, or to be settled if it must not run.
 
         What a claim brings that was on its way when the worker was told to stop goes back.
         """
         fresh = self._settler.taken_over(self._held.add(deliveries))
+        names = [name for each in fresh if (name := fed_by(each.message.queue)) is not None]
+        if names:
+            with suppress(RopewayError):  # the next claim tells of it; these are given back
+                await self.patience.ask(self._inlets.learn(names))
         if self.stopping:
             for delivery in fresh:
                 self._settler.add(delivery, _INTERRUPTED)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+
+import msgspec
 
 from ropeway.decide import Keep
 from ropeway.message import Delivery
@@ -28,7 +31,8 @@ class Inlets:
         wanted = sorted(set(names))
         records = await self._store.get([topic_key(name) for name in wanted])
         for name, record in zip(wanted, records, strict=True):
-            self._topics[name] = None if record is None else decode_topic(record.value)
+            with suppress(msgspec.MsgspecError):  # of one that cannot be read nothing is known
+                self._topics[name] = None if record is None else decode_topic(record.value)
 
     def taken_in(self, delivery: Delivery) -> Transition | None:
         """Return what settles a message that came to an inlet; None for any other."""

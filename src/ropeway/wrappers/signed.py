@@ -42,7 +42,7 @@ class Signed(Delegate):
         if not faults:
             return found
         return [
-            replace(each, forged=faults[each.message.id]) if each.message.id in faults else each
+            _marked(each, faults[each.message.id]) if each.message.id in faults else each
             for each in found
         ]
 
@@ -83,7 +83,19 @@ class Signed(Delegate):
         for update, record in zip(updates, records, strict=True):
             if record is None or update.body is None:
                 continue  # the backend refuses it
-            message = replace(_decode(record.value).message, body=update.body, signature=None)
+            kept = _decode(record.value).message
+            if await self.faults([kept]):
+                continue  # it stays as bad as it is
+            message = replace(kept, body=update.body, signature=None)
             signature = self._keys.signed(message).signature or b""
             puts.append(Put(_CHANGED + update.id, signature, ttl=OPEN_KEPT, owner=update.id))
         return puts
+
+
+def _marked(delivery: Delivery, why: str) -> Delivery:
+    """Return a delivery that must not run, without what would steer its end: nobody has vouched for it.
+
+    Which record it holds, or at which joins it arrives, would be written when it is put aside.
+    """
+    message = replace(delivery.message, terms=None, policy=None, expires=None)
+    return replace(delivery, forged=why, message=message)

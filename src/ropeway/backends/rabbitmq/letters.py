@@ -13,7 +13,15 @@ import msgspec
 from msgspec.structs import replace
 
 from ropeway.backends.rabbitmq.frames import Delivered, Letter
-from ropeway.broker_half import CORRELATION, EVENT_ID, INLET, PUBLISHED_ID, REPLY_TO, Reply
+from ropeway.broker_half import (
+    CORRELATION,
+    EVENT_ID,
+    INLET,
+    OWN_ID,
+    PUBLISHED_ID,
+    REPLY_TO,
+    Reply,
+)
 from ropeway.envelope import head_of, message_of
 from ropeway.ids import derived_id, new_id
 from ropeway.message import Failure, Kind, Message
@@ -70,7 +78,9 @@ def letter_of(message: Message) -> Letter:
     if message.mandatory is not None:
         exchange, key, mandatory = message.exchange, message.routing_key, message.mandatory
         rest = replace(rest, exchange="", routing_key="", mandatory=None)
-        if EVENT_ID not in headers:
+        if EVENT_ID in headers:
+            headers[OWN_ID] = message.id
+        else:
             headers[FIRST] = message.queue
     if head := head_of(rest):
         headers[HEAD] = head.decode()
@@ -97,11 +107,12 @@ def message_from(delivered: Delivered, queue: str, kind: Kind) -> Message:
     headers = dict(known.headers or {})
     head, first = headers.pop(HEAD, None), headers.pop(FIRST, None)
     task = known.type or str(headers.pop(TASK, ""))
-    job_id = known.message_id or new_id()
-    if known.message_id and delivered.exchange and queue != first:
+    own = str(headers.pop(OWN_ID, "")) or known.message_id
+    job_id = own or new_id()
+    if own and delivered.exchange and queue != first:
         if queue.startswith(INLET):
-            headers[PUBLISHED_ID] = job_id
-        job_id = derived_id(job_id, queue)
+            headers[PUBLISHED_ID] = known.message_id or own
+        job_id = derived_id(own, queue)
     packed = (
         job_id,
         task,

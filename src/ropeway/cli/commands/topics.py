@@ -27,7 +27,7 @@ from ropeway.connect import Connection
 from ropeway.operate import topic as told
 from ropeway.safe import one_line
 from ropeway.stepping import step
-from ropeway.topics.browsing import Asked, history, standings, topic_info
+from ropeway.topics.browsing import Asked, history, standings, topic_infos
 from ropeway.topics.listening import Listener
 from ropeway.topics.records import (
     Start,
@@ -69,7 +69,7 @@ def ls(shared: Shared, pattern: str) -> None:
             shared.say(missing)
         else:
             chosen = [each for each in step(all_topics(backend)) if fits(pattern, each.name)]
-            records = [told.summary(step(topic_info(backend, each))) for each in chosen]
+            records = list(map(told.summary, step(topic_infos(backend, chosen))))
     if not records and not shared.json:
         shared.say("no topic is there: workers and publishers make those of their code")
     print_list(shared, told.FIELDS, records, lambda: drawn(records))
