@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -33,6 +33,11 @@ class Done(Struct, frozen=True, kw_only=True):
     skipped: dict[str, int] = field(default_factory=dict)
     sample: tuple[str, ...] = ()
     dry_run: bool = False
+
+
+def left_over(skipped: Mapping[str, int]) -> str:
+    """Say how many were left and why, to be written behind how many were not."""
+    return "".join(f"; {number} left: {reason}" for reason, number in skipped.items())
 
 
 async def select(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import click
 
 from ropeway.cli import contexts
@@ -14,23 +16,30 @@ from ropeway.pauses import paused
 from ropeway.runs.listing import newest
 from ropeway.schedules.record import PREFIX
 from ropeway.stepping import step
-from ropeway.store import Filter
+from ropeway.store import Backend, Filter
 from ropeway.topics.records import all_subscriptions, all_topics
 from ropeway.topology import load
 
 _MOST = 50
 
 
-def queue_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the queues that hold work or are paused and begin so."""
+def _names(ask: Callable[[Backend], Iterable[str]], begin: str) -> list[str]:
+    """Return what a backend knows, by name, of what begins so; nothing where there is none."""
     try:
         with looking() as (backend, _):
-            if backend is None:
-                return []
-            names = {stats.queue for stats in step(backend.stats())} | set(step(paused(backend)))
+            found = dict.fromkeys(ask(backend) if backend else ())
     except RopewayError:
         return []
-    return sorted(name for name in names if name.startswith(incomplete))[:_MOST]
+    return [each for each in found if each.startswith(begin)][:_MOST]
+
+
+def queue_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the queues that hold work or are paused and begin so."""
+
+    def ask(backend: Backend) -> Iterable[str]:
+        return sorted({each.queue for each in step(backend.stats())} | set(step(paused(backend))))
+
+    return _names(ask, incomplete)
 
 
 def context_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -44,93 +53,65 @@ def context_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def limit_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the limits in force whose names begin so."""
-    try:
-        with looking() as (backend, _):
-            found = step(all_in_force(backend)) if backend else []
-    except RopewayError:
-        return []
-    return [limit.name for limit in found if limit.name.startswith(incomplete)][:_MOST]
+    return _names(lambda backend: (each.name for each in step(all_in_force(backend))), incomplete)
 
 
 def schedule_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the schedules whose names begin so."""
-    try:
-        with looking() as (backend, _):
-            found = step(backend.scan(PREFIX + incomplete, limit=_MOST)) if backend else []
-    except RopewayError:
-        return []
-    return [each.key.removeprefix(PREFIX) for each in found]
+
+    def ask(backend: Backend) -> Iterable[str]:
+        found = step(backend.scan(PREFIX + incomplete, limit=_MOST))
+        return (each.key.removeprefix(PREFIX) for each in found)
+
+    return _names(ask, incomplete)
 
 
 def worker_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the workers whose names begin so."""
-    try:
-        with looking() as (backend, _):
-            found = Workers(Source(backend)).ls() if backend else []
-    except RopewayError:
-        return []
-    return [worker.holder for worker in found if worker.holder.startswith(incomplete)]
+    return _names(
+        lambda backend: (each.holder for each in Workers(Source(backend)).ls()), incomplete
+    )
 
 
 def task_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the tasks that workers know and that begin so; no app is imported to find out."""
-    try:
-        with looking() as (backend, _):
-            found = Workers(Source(backend)).ls() if backend else []
-    except RopewayError:
-        return []
-    names = {name for worker in found for name in worker.tasks if name.startswith(incomplete)}
-    return sorted(names)[:_MOST]
+    return _names(
+        lambda backend: sorted(n for each in Workers(Source(backend)).ls() for n in each.tasks),
+        incomplete,
+    )
 
 
 def topic_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the topics whose names begin so."""
-    try:
-        with looking() as (backend, _):
-            found = step(all_topics(backend)) if backend else []
-    except RopewayError:
-        return []
-    return [each.name for each in found if each.name.startswith(incomplete)][:_MOST]
+    return _names(lambda backend: (each.name for each in step(all_topics(backend))), incomplete)
 
 
 def subscription_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the durable subscriptions, as PATTERN/NAME, that begin so."""
-    try:
-        with looking() as (backend, _):
-            found = step(all_subscriptions(backend)) if backend else []
-    except RopewayError:
-        return []
-    names = sorted(f"{each.pattern}/{each.name}" for each in found)
-    return [name for name in names if name.startswith(incomplete)][:_MOST]
+
+    def ask(backend: Backend) -> Iterable[str]:
+        return sorted(f"{each.pattern}/{each.name}" for each in step(all_subscriptions(backend)))
+
+    return _names(ask, incomplete)
 
 
 def exchange_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the exchanges that are declared and begin so."""
-    try:
-        with looking() as (backend, _):
-            found = sorted(step(load(backend)).exchanges) if backend else []
-    except RopewayError:
-        return []
-    return [name for name in found if name.startswith(incomplete)][:_MOST]
+    return _names(lambda backend: sorted(step(load(backend)).exchanges), incomplete)
 
 
 def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the ids of the newest runs of workflows that begin so."""
-    try:
-        with looking() as (backend, _):
-            found = step(newest(backend, _MOST)) if backend else []
-    except RopewayError:
-        return []
-    return [each.id for each in found if each.id.startswith(incomplete.lower())]
+    return _names(
+        lambda backend: (each.id for each in step(newest(backend, _MOST))), incomplete.lower()
+    )
 
 
 def job_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return the newest ids that begin so."""
-    try:
-        with looking() as (backend, _):
-            if backend is None:
-                return []
-            found = step(backend.search(Filter(id_prefix=incomplete.lower()), None, _MOST)).jobs
-    except RopewayError:
-        return []
-    return [job.message.id for job in found]
+
+    def ask(backend: Backend) -> Iterable[str]:
+        found = step(backend.search(Filter(id_prefix=incomplete.lower()), None, _MOST))
+        return (each.message.id for each in found.jobs)
+
+    return _names(ask, incomplete.lower())

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ropeway.bulk import Plan, change
+from ropeway.bulk import Plan, change, left_over
 from ropeway.config import Settings
 from ropeway.errors import OperationNotFound, Refused
 from ropeway.message import JobRecord
@@ -74,7 +74,6 @@ class Operation(Struct, frozen=True, kw_only=True):
     done: int = 0
     skipped: dict[str, int] = {}
     sample: tuple[str, ...] = ()
-    told: str = ""
 
     def view(self, now: float) -> View:
         """Return how it is to people: one whose process is gone is `silent`."""
@@ -83,12 +82,16 @@ class Operation(Struct, frozen=True, kw_only=True):
         return self.status
 
     @property
+    def is_counted(self) -> bool:
+        """Whether it is known of how many: a dry run counts so far, and the rest shows at the end."""
+        return self.status != "running" or self.found < self.expected
+
+    @property
     def in_words(self) -> str:
         """What it has done, for the audit log."""
-        left = "".join(f"; {number} left: {reason}" for reason, number in self.skipped.items())
         by = f" by {self.stopped_by}" if self.stopped_by else ""
         ending = "" if self.status == "done" else f"; {self.status}{by}"
-        return f"{self.done} of {self.found}{left}{ending}"
+        return f"{self.done} of {self.found}{left_over(self.skipped)}{ending}"
 
 
 async def begin(
@@ -159,7 +162,6 @@ async def take_over(store: Store, wanted: str, *, by: str, via: str) -> Operatio
                 heard=now,
                 status="running",
                 stopped_by="",
-                told="",
             )
             if await _written(store, mine, version):
                 return mine
@@ -194,16 +196,18 @@ async def _step(store: Backend, now: Operation, query: Query, plan: Plan) -> Ope
     if now.place >= len(states) or now.done >= now.most:
         return replace(now, status="done")
     page = await store.search(replace(query.filter, state=states[now.place]), now.before, STEP)
-    ids = [job.message.id for job in page.jobs if _meant(now, query, job)][: now.most - now.done]
+    meant = [job.message.id for job in page.jobs if _meant(now, query, job)]
+    ids = meant[: now.most - now.done]
     done = await change(store, ids, plan)
+    older = ids[-1] if len(ids) < len(meant) else page.older
     return replace(
         now,
         found=now.found + done.found,
         done=now.done + done.done,
         skipped=dict(Counter(now.skipped) + Counter(done.skipped)),
         sample=now.sample or done.sample,
-        before=page.older,
-        place=now.place + (page.older is None),
+        before=older,
+        place=now.place + (older is None),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ropeway import jobs, limiting, pauses, topology
 from ropeway.bounds import Queue
-from ropeway.bulk import Done, Plan, cancelling, change, removing, retrying
+from ropeway.bulk import Done, Plan, cancelling, change, left_over, removing, retrying
 from ropeway.claims import Limit
 from ropeway.config import Settings
 from ropeway.control import Workers
@@ -80,8 +80,7 @@ class Operator:
         """Do to each job what was planned; what became of it is told by reason."""
         async with self._noted(ACTION_OF[verb], _named(ids), why) as deed:
             done = await change(self._store, ids, plan)
-            skipped = "".join(f"; {n} left: {reason}" for reason, n in done.skipped.items())
-            deed.told = f"{done.done} of {done.found}{skipped}"
+            deed.told = f"{done.done} of {done.found}{left_over(done.skipped)}"
         return done
 
     async def preview(self, ids: Sequence[str], plan: Plan) -> Done:

@@ -185,6 +185,7 @@ class Proxy:
         role_header: str = "x-forwarded-role",
         role: str = "view",
     ) -> None:
+        rights(role)  # raises for a misspelt one
         self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted]
         self._user, self._role_header, self._role = user_header, role_header, role
 
@@ -193,11 +194,10 @@ class Proxy:
         user = request.headers.get(self._user)
         if not user or request.client is None or not self._trusts(request.client.host):
             return None
-        said = request.headers.get(self._role_header)
         try:
-            return Grant(user, said or self._role)
+            return Grant(user, request.headers.get(self._role_header) or self._role)
         except BadRole:
-            return Grant(user, self._role)
+            return None  # what was meant may have been less than the role of everybody
 
     def _trusts(self, host: str) -> bool:
         try:

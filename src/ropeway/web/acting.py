@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from ropeway.bulk import Done
+from ropeway.bulk import Done, left_over
 from ropeway.editing import Edit
 from ropeway.errors import BadArguments, Forbidden, Refused
 from ropeway.jobs import Seen, see
@@ -177,10 +177,10 @@ async def _jobs(at: At, verb: JobVerb, asked: Asked) -> Outcome:
         )
         return await _carried(at, made)
     done = await operator.change(verb, ids, await operator.plan(verb), why=asked.why)
-    left = "; ".join(f"{number} left: {reason}" for reason, number in done.skipped.items())
+    left = left_over(done.skipped)
     if asked.target and not done.done:
-        raise Refused(f"nothing was changed: {left}", hint="look again")
-    told = f"{verb.replace('_', ' ')}: {several(done.done)}" + (f"; {left}" if left else "")
+        raise Refused(f"nothing was changed{left}", hint="look again")
+    told = f"{verb.replace('_', ' ')}: {several(done.done)}{left}"
     return Outcome(told=told, values=asdict(done))
 
 
@@ -197,7 +197,7 @@ async def _carried(at: At, mine: Operation) -> Outcome:
         "sample": now.sample,
         "dry_run": False,
     }
-    left = "".join(f"; {number} left: {reason}" for reason, number in now.skipped.items())
+    left = left_over(now.skipped)
     going = "" if ended else ", and it goes on"
     verb = now.verb.replace("_", " ")
     return Outcome(told=f"{verb}: {several(now.done)}{left}{going}", values=values)

@@ -67,7 +67,7 @@ async def _job(at: At) -> Any:
     (report,) = await at.store.get([progress_key(record.message.id)])
     progress = None if report is None else decode_progress(report.value)
     found = job.whole(record, facts.now, why(facts), progress)
-    return found | {name: at.displayed(found[name]) for name in ("arguments", "result")}
+    return found | {name: at.displayed(found[name]) for name in ("arguments", "result", "headers")}
 
 
 async def _errors(at: At) -> Any:

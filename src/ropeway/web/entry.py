@@ -95,7 +95,8 @@ class Entry:
         except (LoginRefused, ProviderAway) as error:
             return self._shown(request, "/", status_of(error), fault=str(error))
         response = RedirectResponse(prefix + local(ended.back), 303)
-        self._remember(request, response, access.sessions.name, access.cookie(ended.grant))
+        cookie = access.cookie(ended.grant)
+        self._remember(request, response, access.sessions.name, cookie, int(access.lasts))
         response.delete_cookie(ended.cookie, path=prefix or "/")
         return response
 

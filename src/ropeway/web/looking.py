@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -44,20 +45,7 @@ class Looking:
     def again(self, at: At, path: str, query: dict[str, str], params: dict[str, str]) -> At:
         """Return the same person, looking at another page; raises `BadArguments`."""
         refuse_nul(path, *query, *query.values())
-        return At(
-            app=at.app,
-            grant=at.grant,
-            read_only=at.read_only,
-            leaves=at.leaves,
-            prefix=at.prefix,
-            path=path,
-            query=query,
-            params=params,
-            words=at.words,
-            sampler=at.sampler,
-            counts=at.counts,
-            running=at.running,
-        )
+        return replace(at, path=path, query=query, params=params)
 
     def prefix(self, request: Request) -> str:
         """Return what links begin with: where the dashboard is mounted."""

@@ -42,7 +42,7 @@ class Oidc:
     """Lets in whom an OpenID Connect provider knows, if one of their groups has a role.
 
     `roles` says which, and the first that somebody is in counts; `claim` is where the provider tells the
-    groups, `realm_access.roles` say. `url` is where people reach the dashboard, if that is through a
+    groups, `realm_access.roles` say; a name with a slash is taken whole. `url` is where people reach the dashboard, if that is through a
     proxy. Without a `secret` all have to log in again when it starts anew.
     """
 
@@ -78,7 +78,8 @@ class Oidc:
         self.provider = Provider(issuer, client_id, client_secret, scope)
         self.url = url and url.rstrip("/")
         self._roles, self._claim, self._name = dict(roles), claim, name_claim
-        self._lasts = lasts
+        self._path = [claim] if "/" in claim else claim.split(".")
+        self.lasts = lasts
         self.sessions = Sessions(secret and f"oidc {issuer} {secret}")
         self._pending = Sessions(secret and f"oidc login {issuer} {secret}")
         self._used: dict[str, float] = {}
@@ -100,7 +101,7 @@ class Oidc:
 
     def cookie(self, grant: Grant) -> str:
         """Return the cookie by which somebody stays logged in."""
-        return self.sessions.cookie(json.dumps([grant.user, grant.role]), self._lasts)
+        return self.sessions.cookie(json.dumps([grant.user, grant.role]), self.lasts)
 
     async def begin(self, redirect: str, back: str) -> Begun:
         """Begin a login; who comes back to `redirect` goes on to `back`."""
@@ -126,7 +127,7 @@ class Oidc:
             redirect,
             self._made(state, "nonce"),
             self._made(state, "verifier"),
-            self._claim.partition(".")[0],
+            self._path[0],
         )
         return Ended(self.granted(found), back, cookie)
 
@@ -134,7 +135,7 @@ class Oidc:
         """Return what the provider's words make of somebody; raises `LoginRefused`."""
         user = str(claims.get(self._name) or claims.get("email") or claims["sub"])
         found: Any = claims
-        for part in self._claim.split("."):
+        for part in self._path:
             found = found.get(part) if isinstance(found, Mapping) else None
         groups = found if isinstance(found, list) else [] if found is None else [found]
         if self._claim == "email" and claims.get("email_verified") is not True:

@@ -76,6 +76,14 @@ _FILE = click.option(
     help="With --auth oidc: where the provider tells the groups.",
 )
 @click.option(
+    "--oidc-scope",
+    "scope",
+    default="openid profile email",
+    show_default=True,
+    metavar="NAMES",
+    help="With --auth oidc: what is asked for; some providers tell groups only for one more.",
+)
+@click.option(
     "--public-url", metavar="URL", help="With --auth oidc: what people open, if not this address."
 )
 @click.option(
@@ -170,6 +178,7 @@ def _oidc(asked: dict[str, Any]) -> Access:
         asked["oidc_client_secret"],
         roles={group: role for group, _, role in pairs},
         claim=asked["claim"],
+        scope=asked["scope"],
         url=asked["public_url"],
         secret=asked["secret"],
     )

@@ -70,7 +70,7 @@ def dev(
     words += ["--verbose"] if shared.verbose else []
     folders = {Path.cwd(), project_directory(), *watch}
     files = None if no_reload else Watch(sorted(_outermost(folders)))
-    beside = DevDashboard(port, shared.say) if dashboard else None
+    beside = DevDashboard(target, port, shared.say) if dashboard else None
     return Dev(target, words, files, shared.say, beside).run()
 
 

@@ -107,7 +107,9 @@ def stop_it(shared: Shared, name: str) -> None:
 @options(*LOOKING)
 @click.pass_obj
 def resume(shared: Shared, name: str) -> None:
-    """Go on here with an operation that was stopped, or whose process is gone; Ctrl-C stops it.
+    """Go on here with an operation that was stopped, or whose process is gone.
+
+    Ctrl-C leaves it silent: it can be resumed again.
 
     What it has done is not done again.
     """
@@ -122,7 +124,8 @@ def _print(shared: Shared, backend: Backend, found: Operation) -> None:
         print_json(told)
         return
     print(f"{told['state']}: {told['action']} of {told['q'] or 'all jobs'}, by {told['by']}")
-    print(f"{several(found.done)} of {max(found.expected, found.found):,}")
+    of = f"of {max(found.expected, found.found):,}" if found.is_counted else "so far"
+    print(f"{several(found.done)} {of}")
     for reason, number in found.skipped.items():
         print(f"{number} left: {reason}")
 

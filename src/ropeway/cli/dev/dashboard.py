@@ -15,15 +15,15 @@ _PATIENCE = 5.0
 class DevDashboard:
     """A dashboard in a process of its own, which says its link when it is there."""
 
-    def __init__(self, port: int, say: Callable[[str], None]) -> None:
-        self._port, self._say = port, say
+    def __init__(self, target: str, port: int, say: Callable[[str], None]) -> None:
+        self._target, self._port, self._say = target, port, say
         self._process: subprocess.Popen[str] | None = None
 
     def start(self, url: str) -> None:
         """Serve the jobs at `url`, unless that is done already."""
         if self._process is not None:
             return
-        words = ["dashboard", "--quiet", "--port", str(self._port)]
+        words = ["dashboard", "--quiet", "--app", self._target, "--port", str(self._port)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ropeway.cli.dev.started", str(os.getpid()), *words],
             env={**os.environ, "ROPEWAY_URL": url},

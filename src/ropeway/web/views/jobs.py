@@ -24,7 +24,7 @@ from ropeway.why import gather, why
 
 SIZES = (25, 50, 100)
 MOST = 10_000
-"""So many jobs are changed at one go."""
+"""So many jobs are counted by a dry run."""
 
 _WHOLE = 36
 
@@ -138,6 +138,7 @@ async def job(at: At) -> Shown:
             "apart": apart(record.message.body),
             "result": at.displayed(result(record)) if apart(record.value) is None else None,
             "result_apart": apart(record.value),
+            "headers": at.displayed(record.message.headers),
         },
     )
 

@@ -32,6 +32,7 @@ async def operation(at: At) -> Shown:
             "view": found.view(now),
             "now": now,
             "of": max(found.expected, found.found, 1),
+            "counted": found.is_counted,
             "capped": found.most < CAP,
         },
     )
