@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+_ROOT = Path(__file__).resolve().parents[1]
 _TICK = os.sysconf("SC_CLK_TCK")
 _CPU_CLOCK = 2  # in the number of a process's clock: all its threads, also those that have ended
 _running: list[Started] = []
@@ -82,7 +83,8 @@ class Started:
 def worker_of(app: str, folder: Path, *options: str, **variables: str) -> Iterator[Started]:
     """Run a worker of an app of this tree for the block; its log is in the folder."""
     command = [sys.executable, "-m", "ropeway", "worker", app, *options]
-    env = os.environ | {"PYTHONPATH": str(Path.cwd())} | variables
+    paths = (str(_ROOT), str(_ROOT / "src"), os.environ.get("PYTHONPATH", ""))
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | variables
     started = Started(command, folder=folder, env=env)
     try:
         yield started

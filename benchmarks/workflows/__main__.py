@@ -123,16 +123,25 @@ def _peer(
     """Have Celery do the same on the same server, and say how many times as long it takes."""
     python = asked.venvs / "redis-celery" / "bin" / "python"
     folder = Path(__file__).parent
-    environment = os.environ | {"PEER_URL": server.url}
-    with (base / "peer.log").open("w") as log:
-        command = [python, "-m", "celery", "-A", "celery_flows", "worker", "-c", "2", "-l", "ERROR"]
-        worker = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        try:
-            command = [python, "celery_flows.py", str(asked.steps), str(asked.items)]
-            said = subprocess.check_output(command, cwd=folder, env=environment, text=True)
-        finally:
-            worker.terminate()
-            worker.wait()
+    environment = os.environ | {"PEER_URL": server.url, "PYTHONPATH": str(folder)}
+    command = [
+        str(python),
+        "-m",
+        "celery",
+        "-A",
+        "celery_flows",
+        "worker",
+        "-c",
+        "2",
+        "-l",
+        "ERROR",
+    ]
+    worker = Started(command, folder=base, env=environment)
+    try:
+        command = [str(python), "celery_flows.py", str(asked.steps), str(asked.items)]
+        said = subprocess.check_output(command, cwd=folder, env=environment, text=True)
+    finally:
+        worker.stop()
     found = [json.loads(line) for line in said.splitlines()]
     chain = min(seconds for what, _, seconds in found if what == "chain")
     chord = min(seconds for what, _, seconds in found if what == "chord")
